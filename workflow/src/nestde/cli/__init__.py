@@ -1,0 +1,79 @@
+"""The command `nestde`: a subcommand parses, calls one function, and maps our errors to exit code 2."""
+
+import argparse
+import ast
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nestde import __version__
+from nestde.errors import NestdeError
+
+# In the order in which a person meets them; the steps of the workflow come last.
+COMMANDS = {
+    "init": "start",
+    "run": "start",
+    "check": "start",
+    "de": "start",
+    "simulate": "start",
+    "ingest": "step",
+    "qc": "step",
+    "matrix": "step",
+    "pseudobulk": "step",
+    "pseudobulk-de": "step",
+    "design": "step",
+    "fit": "step",
+    "gather": "step",
+    "crosscheck": "step",
+    "summary": "step",
+    "manifest": "step",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return its exit code: 0, or 2 where input is at fault."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="nestde",
+        description="Single-cell differential expression with mixed models, from raw counts to a report.",
+        epilog=_overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nestde {__version__}")
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(argv[:1])
+    # Only the module of this command is imported: `nestde fit` need not know what `nestde summary` needs.
+    module = importlib.import_module(_module(chosen.command))
+    command = argparse.ArgumentParser(
+        prog=f"nestde {chosen.command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(command)
+    try:
+        return module.main(command.parse_args(argv[1:])) or 0
+    except NestdeError as error:
+        for sentence in error.faults:
+            print(f"nestde {chosen.command}: {sentence}", file=sys.stderr)
+        return 2
+
+
+def entry() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())
+
+
+def _module(command: str) -> str:
+    return f"nestde.cli.{command.replace('-', '_')}"
+
+
+def _overview() -> str:
+    """List the subcommands by the first line of their docstrings, read without importing them."""
+    lines = {"start": ["commands:"], "step": ["steps of the workflow (rules call them):"]}
+    for command, kind in COMMANDS.items():
+        source = Path(__file__).with_name(f"{command.replace('-', '_')}.py")
+        doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+        lines[kind].append(f"  {command:<14} {doc.splitlines()[0]}")
+    return "\n".join([*lines["start"], "", *lines["step"]])

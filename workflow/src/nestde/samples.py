@@ -1,0 +1,103 @@
+"""The sample sheet: one row per sample, read and checked, every fault at once."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nestde.config import schema, schema_faults
+from nestde.errors import Faults, NestdeError, a_few
+
+
+def read_samples(path: str | Path) -> pd.DataFrame:
+    """Read a sample sheet (TSV) whose rows are samples.
+
+    Text columns that hold only numbers become numeric; ``sample_id`` stays text, so that a sample
+    named ``007`` keeps its name. Only the empty field and ``NA`` are missing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per sample, sorted by ``sample_id``, which is the first column.
+
+    Raises
+    ------
+    NestdeError
+        With every fault: no such file, not a TSV, no ``sample_id``, no name, rows that repeat a sample
+        (with the columns in which they differ), columns that repeat.
+    """
+    path = Path(path)
+    header, rows = _cells(path)
+    faults = Faults()
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        faults.add(f"{path}: the column {a_few(twice)} is there more than once. Keep one of each.")
+    if "sample_id" not in header:
+        hint = " Separate columns by tabs." if len(header) == 1 else ""
+        faults.add(f"{path}: has no column sample_id; its columns are {a_few(header, 12)}.{hint}")
+    for number, row in rows:
+        if len(row) != len(header):
+            faults.add(f"{path}: row {number} has {len(row)} fields, but the header has {len(header)}.")
+    faults.raise_if_any()
+    frame = pd.DataFrame([row for _, row in rows], columns=header, dtype=object)
+    frame = frame.mask(frame.isin(["", "NA"]))
+    if frame.empty:
+        raise NestdeError(f"{path}: has no sample. Add a row for each.")
+    rules = schema("samples")
+    for (number, _), record in zip(rows, frame.to_dict("records"), strict=True):
+        named = {key: value for key, value in record.items() if isinstance(value, str)}
+        for sentence in schema_faults(named, rules, f"{path}: row {number}"):
+            faults.add(sentence)
+    _check_repeats(frame, path, faults)
+    faults.raise_if_any()
+    for column in frame.columns.difference(["sample_id", "counts"]):
+        frame[column] = _numeric_if_all_are(frame[column])
+    first = ["sample_id", *(name for name in header if name != "sample_id")]
+    return frame[first].sort_values("sample_id", kind="stable", ignore_index=True)
+
+
+def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header and the rows with their line numbers, blanks around fields removed."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise NestdeError(f"{path}: the sample sheet cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise NestdeError(f"{path}: is not UTF-8 text (byte {error.start}). Save it as a UTF-8 TSV.") from error
+    lines = [
+        (number, [field.strip() for field in row])
+        for number, row in enumerate(csv.reader(text.splitlines(), delimiter="\t"), start=1)
+        if any(field.strip() for field in row)
+    ]
+    if not lines:
+        raise NestdeError(f"{path}: is empty. It needs a header with sample_id and a row per sample.")
+    return lines[0][1], lines[1:]
+
+
+def _check_repeats(frame: pd.DataFrame, path: Path, faults: Faults) -> None:
+    repeated = frame[frame["sample_id"].duplicated(keep=False) & frame["sample_id"].notna()]
+    if repeated.empty:
+        return
+    covariates = frame.columns.difference(["sample_id"], sort=False)
+    plain: list[str] = []
+    differing: dict[str, list[str]] = {}
+    for sample, rows in repeated.groupby("sample_id", sort=True):
+        columns = [column for column in covariates if rows[column].nunique(dropna=False) > 1]
+        if not columns:
+            plain.append(f"{sample} ({len(rows)} times)")
+        for column in columns:
+            values = ", ".join(sorted(str(value) for value in rows[column].unique()))
+            differing.setdefault(column, []).append(f"{sample} ({values})")
+    if plain:
+        faults.add(f"{path}: {len(plain)} samples have more than one row: {a_few(plain)}. Keep one row each.")
+    for column, samples in differing.items():
+        number = f"{len(samples)} sample has" if len(samples) == 1 else f"{len(samples)} samples have"
+        faults.add(f"{path}: {number} more than one {column}: {a_few(samples)}. A sample belongs to one {column}.")
+
+
+def _numeric_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    try:
+        return pd.to_numeric(column)
+    except ValueError:
+        return column
