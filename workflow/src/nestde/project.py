@@ -3,7 +3,16 @@
 The only module that knows of Snakemake.
 """
 
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from nestde.errors import NestdeError, a_few
+from nestde.files import slug
 
 
 def template_dir() -> Path:
@@ -18,3 +27,152 @@ def template_dir() -> Path:
 def workflow_dir() -> Path:
     """Folder of workflow/Snakefile, rules and schemas."""
     return template_dir() / "workflow"
+
+
+class Study:
+    """What the rules need to know of a study before any job runs: names as slugs, inputs, settings.
+
+    Parameters
+    ----------
+    given
+        The configuration as Snakemake read it.
+
+    Raises
+    ------
+    NestdeError
+        With every fault of the configuration and the sample sheet.
+    """
+
+    def __init__(self, given: Mapping[str, Any]):
+        from nestde.config import load
+        from nestde.samples import read_samples, source_paths
+
+        self.config = load(given)
+        paths = source_paths(self.config, read_samples(self.config.samples))
+        self.samples = {slug(sample): slug(path) for sample, path in paths.items()}
+        self.sources = {slug(path): path for path in paths.values()}
+        self.cell_types = [slug(cell_type) for cell_type in self.config.cell_types]
+        self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
+        self.inputs = [self.config.samples, *self.sources.values(), *self.metadata]
+
+    def settings(self, *sections: str) -> str:
+        """Return the sections of the configuration that a rule depends on, as JSON."""
+        return self.config.text(*sections)
+
+    def source_of_sample(self, wildcards: Any) -> str:
+        """Slug of the file that holds a sample."""
+        return self.samples[wildcards.sample]
+
+    def inputs_of_source(self, wildcards: Any) -> list[str]:
+        """Return the files that one source is read from."""
+        return [self.sources[wildcards.source], *self.metadata]
+
+    def pseudobulk(self, pattern: str) -> list[str]:
+        """Expand a path pattern over the cell types, or to nothing where pseudobulk is switched off."""
+        cell_types = self.cell_types if self.config.pseudobulk.enabled else []
+        return [pattern.replace("{cell_type}", cell_type) for cell_type in cell_types]
+
+
+def memory(base: int, per_input: float) -> Callable[..., int]:
+    """Memory of a job in MB: `base`, and `per_input` times the size of its input; more at each attempt."""
+
+    def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
+        return int((base + per_input * input.size_mb) * attempt)
+
+    return mem_mb
+
+
+def runtime(minutes: int) -> Callable[..., int]:
+    """Time limit of a job in minutes; more at each attempt."""
+
+    def limit(wildcards: Any, attempt: int) -> int:
+        return minutes * attempt
+
+    return limit
+
+
+def init(folder: Path) -> list[Path]:
+    """Copy the template into a folder; return what was written.
+
+    Raises
+    ------
+    NestdeError
+        If a file that would be written is there already: nothing is written then.
+    """
+    template = template_dir()
+    wanted = [template / "Snakefile"]
+    for part in ("config", "envs", "workflow"):
+        wanted += sorted(path for path in (template / part).rglob("*") if path.is_file())
+    wanted = [
+        path
+        for path in wanted
+        if "src" not in path.relative_to(template).parts and "__pycache__" not in path.parts
+    ]
+    targets = [folder / path.relative_to(template) for path in wanted]
+    there = [str(path) for path in targets if path.exists()]
+    if there:
+        raise NestdeError(f"{folder}: is not empty of what a study starts with: {a_few(there)}. Choose a new folder.")
+    for source, target in zip(wanted, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return targets
+
+
+def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[str]) -> None:
+    """Check a study, then become Snakemake in its folder. Does not return.
+
+    A study is what `configfile` says (run with the shipped workflow), or else what the Snakefile in the
+    folder says, or else config/config.yaml there. A folder that a killed run has left locked is unlocked:
+    our own lock, which the kernel drops with the last process of a run, tells that nobody is at work there.
+
+    Raises
+    ------
+    NestdeError
+        With all that the design check refuses; or where another run is at work in the folder.
+    """
+    from nestde.check import check_study
+    from nestde.config import load
+
+    profile_dir = find_profile(profile)
+    if not directory.is_dir():
+        raise NestdeError(f"{directory}: there is no such folder.")
+    if configfile:
+        configfile = str(Path(configfile).resolve())
+    os.chdir(directory)
+    check_study(load(configfile or "config/config.yaml")).raise_if_refused()
+    if configfile is None and Path("Snakefile").is_file():
+        snakefile, config_args = "Snakefile", []
+    else:
+        snakefile = str(workflow_dir() / "Snakefile")
+        config_args = ["--configfile", configfile or "config/config.yaml"]
+    # Rules call `nestde` and `multiqc` by name: those of this environment, activated or not.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, *config_args]
+    _take_lock()
+    if any(Path(".snakemake/locks").glob("*")):
+        status = os.spawnv(os.P_WAIT, sys.executable, [*command, "--cores", "1", "--unlock"])
+        if status != 0:
+            raise NestdeError(f"{directory}: is locked by a run that was killed, and Snakemake cannot unlock it.")
+    sys.stdout.flush()
+    os.execv(sys.executable, [*command, "--profile", str(profile_dir), *extra])
+
+
+def find_profile(name: str) -> Path:
+    """Folder of a profile: a path, or the name of one that is shipped. Snakemake would ignore an unknown one."""
+    shipped = workflow_dir() / "profiles"
+    for folder in (Path(name), Path("workflow/profiles") / name, shipped / name):
+        if any((folder / file).is_file() for file in ("profile.yaml", "config.yaml")):
+            return folder.resolve()
+    known = sorted(path.name for path in shipped.iterdir())
+    raise NestdeError(f"--profile {name}: there is no such profile. Shipped are {a_few(known)}; or give a folder with profile.yaml.")
+
+
+def _take_lock() -> None:
+    """Hold a lock on the working directory for as long as this process, or Snakemake in its place, lives."""
+    Path(".snakemake").mkdir(exist_ok=True)
+    handle = os.open(".snakemake/nestde.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    os.set_inheritable(handle, True)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise NestdeError(f"{Path.cwd()}: another `nestde run` is at work in this folder. Wait for it, or stop it.") from error

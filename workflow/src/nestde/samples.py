@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from nestde.config import schema, schema_faults
+from nestde.config import Config, schema, schema_faults
 from nestde.errors import Faults, NestdeError, a_few
 
 
@@ -101,3 +101,30 @@ def _numeric_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
         return pd.to_numeric(column)
     except ValueError:
         return column
+
+
+def source_paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
+    """Return the file that holds each sample: the shared one, or the one its row names.
+
+    Raises
+    ------
+    NestdeError
+        If both the configuration and the sheet name data, neither does, or a sample's row does not.
+    """
+    shared = config.input.counts
+    if shared is not None and "counts" in sheet:
+        raise NestdeError(
+            f"{config.samples}: has a column counts, but input.counts of the configuration names {shared} for all "
+            "samples. Remove the one or set the other to null."
+        )
+    if shared is not None:
+        return dict.fromkeys(sheet["sample_id"], shared)
+    if "counts" not in sheet:
+        raise NestdeError(
+            f"{config.samples}: has no column counts and input.counts of the configuration is null. Name one file "
+            "for all samples there, or a path per sample here."
+        )
+    without = sheet.loc[sheet["counts"].isna(), "sample_id"]
+    if len(without):
+        raise NestdeError(f"{config.samples}: no path in the column counts for {a_few(without)}.")
+    return dict(zip(sheet["sample_id"], sheet["counts"].astype(str), strict=True))

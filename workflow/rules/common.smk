@@ -1,0 +1,11 @@
+# What every rule refers to: the study as configured, and what jobs may take of the machine.
+from snakemake.exceptions import WorkflowError
+
+from nestde import __version__ as VERSION
+from nestde.errors import NestdeError
+from nestde.project import Study, memory, runtime
+
+try:
+    STUDY = Study(config)
+except NestdeError as error:
+    raise WorkflowError("\n".join(error.faults))

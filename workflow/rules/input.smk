@@ -1,0 +1,74 @@
+# From the data as they come to the kept cells of each sample.
+
+
+rule check:
+    input:
+        STUDY.inputs,
+    output:
+        check="<results>/cohort/check.json",
+        samples="<results>/cohort/samples.tsv",
+    log:
+        "<logs>/check.log",
+    benchmark:
+        "<benchmarks>/check.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500, 0.5),
+        runtime=runtime(10),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("samples", "cell_types", "input", "qc", "model", "pseudobulk"),
+    shell:
+        "nestde check --settings {params.settings:q} --out {output.check:q}"
+        " --samples-out {output.samples:q} > {log:q} 2>&1"
+
+
+rule ingest:
+    input:
+        data=STUDY.inputs_of_source,
+        samples="<results>/cohort/samples.tsv",
+    output:
+        temp("<results>/ingest/{source}.h5ad"),
+    log:
+        "<logs>/ingest/{source}.log",
+    benchmark:
+        "<benchmarks>/ingest/{source}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(800, 2),
+        runtime=runtime(30),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("input"),
+    shell:
+        "nestde ingest --settings {params.settings:q} --samples {input.samples:q}"
+        " --source {wildcards.source:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule qc:
+    input:
+        expand("<results>/ingest/{source}.h5ad", source=STUDY.source_of_sample),
+    output:
+        counts=temp("<results>/counts/{sample}.h5ad"),
+        cells="<results>/qc/{sample}.tsv",
+        ledger="<results>/qc/{sample}.json",
+    log:
+        "<logs>/qc/{sample}.log",
+    benchmark:
+        "<benchmarks>/qc/{sample}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 1),
+        runtime=runtime(20),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("seed", "input", "qc", "cell_types"),
+    shell:
+        "nestde qc --settings {params.settings:q} --sample {wildcards.sample:q} --counts {input:q}"
+        " --out {output.counts:q} --cells {output.cells:q} --ledger {output.ledger:q} > {log:q} 2>&1"

@@ -1,0 +1,104 @@
+# The mixed model: one design per cell type, its genes in chunks, one table per cell type.
+
+
+rule design:
+    input:
+        "<results>/matrix/{cell_type}.h5ad",
+    output:
+        design="<results>/design/{cell_type}.npz",
+        explain="<results>/design/{cell_type}.json",
+    log:
+        "<logs>/design/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/design/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(800, 0.2),
+        runtime=runtime(10),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model", "inference", "cell_types"),
+    shell:
+        "nestde design --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
+        " --matrix {input:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
+
+
+rule fit:
+    input:
+        design="<results>/design/{cell_type}.npz",
+        matrix="<results>/matrix/{cell_type}.h5ad",
+    output:
+        temp("<results>/fit/{cell_type}/{scatteritem}.tsv"),
+    log:
+        "<logs>/fit/{cell_type}/{scatteritem}.log",
+    benchmark:
+        "<benchmarks>/fit/{cell_type}/{scatteritem}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(800, 0.5),
+        runtime=runtime(120),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model", "inference", "cell_types"),
+    shell:
+        "nestde fit --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
+        " --design {input.design:q} --matrix {input.matrix:q} --chunk {wildcards.scatteritem:q}"
+        " --threads {threads} --out {output:q} > {log:q} 2>&1"
+
+
+rule gather:
+    input:
+        genes=expand("<results>/matrix/{cell_type}.genes.tsv", cell_type=STUDY.cell_types),
+        fits=expand(
+            gather.genes("<results>/fit/{{cell_type}}/{scatteritem}.tsv"),
+            cell_type=STUDY.cell_types,
+        ),
+    output:
+        tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
+        summary="<results>/summary.tsv",
+    log:
+        "<logs>/gather.log",
+    benchmark:
+        "<benchmarks>/gather.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(800, 8),
+        runtime=runtime(20),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model", "inference", "cell_types"),
+    shell:
+        "nestde gather --settings {params.settings:q} --genes {input.genes:q} --fits {input.fits:q}"
+        " --out {output.tables:q} --summary {output.summary:q} > {log:q} 2>&1"
+
+
+rule crosscheck:
+    input:
+        design="<results>/design/{cell_type}.npz",
+        matrix="<results>/matrix/{cell_type}.h5ad",
+        table="<results>/de/{cell_type}.tsv",
+    output:
+        "<results>/crosscheck/{cell_type}.tsv",
+    log:
+        "<logs>/crosscheck/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/crosscheck/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 1),
+        runtime=runtime(60),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("seed", "model", "inference", "cell_types"),
+    shell:
+        "nestde crosscheck --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
+        " --design {input.design:q} --matrix {input.matrix:q} --table {input.table:q}"
+        " --out {output:q} > {log:q} 2>&1"

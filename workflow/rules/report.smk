@@ -1,0 +1,87 @@
+# What a person reads, and what proves where it came from.
+
+
+rule summary:
+    input:
+        check="<results>/cohort/check.json",
+        ledgers=expand("<results>/qc/{sample}.json", sample=STUDY.samples),
+        tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
+        counts="<results>/summary.tsv",
+        designs=expand("<results>/design/{cell_type}.json", cell_type=STUDY.cell_types),
+        crosschecks=expand("<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types),
+        pseudobulk=STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
+    output:
+        directory("<results>/report/content"),
+    log:
+        "<logs>/summary.log",
+    benchmark:
+        "<benchmarks>/summary.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 10),
+        runtime=runtime(20),
+    params:
+        version=VERSION,
+        settings=STUDY.settings(),
+        results=subpath(input.counts, parent=True),
+    shell:
+        "nestde summary --settings {params.settings:q} --results {params.results:q}"
+        " --out {output:q} > {log:q} 2>&1"
+
+
+rule multiqc:
+    input:
+        "<results>/report/content",
+    output:
+        "<results>/report/multiqc.html",
+    log:
+        "<logs>/multiqc.log",
+    benchmark:
+        "<benchmarks>/multiqc.tsv"
+    conda:
+        "../../envs/multiqc.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 10),
+        runtime=runtime(20),
+    params:
+        version=VERSION,
+        folder=subpath(output[0], parent=True),
+        name=subpath(output[0], basename=True),
+    shell:
+        "multiqc {input:q} --config {input:q}/multiqc_config.yaml --force --no-data-dir"
+        " --outdir {params.folder:q} --filename {params.name:q} > {log:q} 2>&1"
+
+
+rule manifest:
+    input:
+        data=STUDY.inputs,
+        results=[
+            "<results>/cohort/samples.tsv",
+            "<results>/summary.tsv",
+            expand("<results>/qc/{sample}.json", sample=STUDY.samples),
+            expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
+            expand("<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types),
+            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.tsv"),
+            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
+        ],
+    output:
+        "<results>/manifest.json",
+    log:
+        "<logs>/manifest.log",
+    benchmark:
+        "<benchmarks>/manifest.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500, 0),
+        runtime=runtime(20),
+    params:
+        version=VERSION,
+        settings=STUDY.settings(),
+    shell:
+        "nestde manifest --settings {params.settings:q} --inputs {input.data:q}"
+        " --results {input.results:q} --out {output:q} > {log:q} 2>&1"

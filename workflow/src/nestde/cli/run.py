@@ -1,0 +1,28 @@
+"""Check the study, then run the workflow from counts to report.
+
+Options that are not listed here are passed on to Snakemake, as in
+`nestde run --cores 8 --until gather` or `nestde run --profile slurm --set-scatter genes=40`.
+A run that was killed goes on where it was with the same command.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options; whatever else is given goes to Snakemake."""
+    parser.add_argument("--configfile", metavar="FILE", help="configuration (default: config/config.yaml)")
+    parser.add_argument(
+        "--directory", metavar="DIR", type=Path, default=Path(), help="folder of the study, where results/ is written"
+    )
+    parser.add_argument(
+        "--profile", default="local", help="local, slurm, or a folder with your own profile.yaml (default: local)"
+    )
+    parser.add_argument("snakemake", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Become Snakemake."""
+    from nestde.project import run
+
+    run(args.configfile, args.directory, args.profile, args.snakemake)
