@@ -1,0 +1,317 @@
+"""lme4's formula grammar: random terms `( effects | group )` are parsed here, the fixed part is formulaic's.
+
+Bates, Mächler, Bolker, Walker (2015, J Stat Softw 67(1)), section 2.1 and table 2.
+"""
+
+import ast
+import builtins
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from nestde.errors import Faults, NestdeError
+
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_NAME = r"(?:[^\W\d][\w.]*|`[^`]+`)"
+_UNSUPPORTED = {
+    "offset": "Subtract it from the response, or normalise the counts by it",
+    "weights": "Every cell counts the same in a linear mixed model of nestde",
+    "Q": "Write the name of the column between backticks",
+}
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """One `( effects | group )`.
+
+    Attributes
+    ----------
+    effects
+        Left of the bar, for formulaic, intercept implied: ``1 + x``, ``x``, ``0 + x``.
+    group
+        Grouping factor as lme4 names it: ``animal``, ``animal:image``.
+    factors
+        The columns whose combination is the group: ``("animal", "image")``.
+    correlated
+        False for ``||``: the effects of different terms are independent.
+    column
+        Where the term's bracket stands in `Formula.text`, from 0.
+    """
+
+    effects: str
+    group: str
+    factors: tuple[str, ...]
+    correlated: bool
+    column: int
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A parsed formula.
+
+    Attributes
+    ----------
+    text
+        As written (line ends as spaces).
+    response
+        Left of the tilde, None when nothing stands there.
+    fixed
+        Right-hand side for formulaic, without random terms; ``1`` when there was nothing else.
+    random
+        Random terms in the order written; ``(x | a/b)`` gives two.
+    """
+
+    text: str
+    response: str | None
+    fixed: str
+    random: tuple[RandomTerm, ...]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Columns of the data that the right-hand side reads, sorted."""
+        names = set(variables_of(self.fixed))
+        for term in self.random:
+            names.update(variables_of(term.effects), term.factors)
+        return tuple(sorted(names))
+
+    def at(self, name: str) -> str:
+        """Lines that show the formula with a caret under the first mention of `name`."""
+        found = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", self.text)
+        return caret(self.text, found.start() if found else 0)
+
+
+def caret(text: str, column: int) -> str:
+    """Two indented lines: the formula, and a caret under its character `column` (from 0)."""
+    return f"\n  {text}\n  {' ' * column}^"
+
+
+def parse(text: str) -> Formula:
+    """Parse a formula in lme4's grammar.
+
+    Parameters
+    ----------
+    text
+        ``[response] ~ fixed terms + (effects | group) + …``.
+
+    Raises
+    ------
+    NestdeError
+        Every fault of the formula, each with a caret under the column it is about.
+    """
+    text = re.sub(r"\s", " ", text).rstrip()
+    outline = _outline(text, text)
+    tilde = outline.find("~")
+    if tilde < 0:
+        _fail(
+            text,
+            0,
+            'terms stand right of a "~", for example "~ diagnosis + (1 | sample_id)"',
+        )
+    if "~" in outline[tilde + 1 :]:
+        _fail(text, outline.index("~", tilde + 1), 'a formula has one "~"')
+    faults = Faults()
+    fixed: list[str] = []
+    random: list[RandomTerm] = []
+    for sign, start, end in _pieces(text, outline, tilde + 1):
+        try:
+            terms = _random_terms(text, start, end)
+            if not terms:
+                _check_fixed(text, start, end)
+                fixed.append(f"{sign} {text[start:end]}")
+            elif sign == "-":
+                _fail(text, start, "a random term can be added, not subtracted; leave it out instead")
+            random += terms
+        except NestdeError as error:
+            for fault in error.faults:
+                faults.add(fault)
+    faults.raise_if_any()
+    return Formula(
+        text=text,
+        response=text[:tilde].strip() or None,
+        fixed=" ".join(fixed).removeprefix("+ ") or "1",
+        random=tuple(random),
+    )
+
+
+@lru_cache(maxsize=256)
+def variables_of(expression: str) -> tuple[str, ...]:
+    """Columns that a formulaic right-hand side reads: ``log(age) + diet:x`` gives age, diet, x.
+
+    Names that are called, and functions passed as arguments (``C(batch, contr.sum)``), are not columns.
+    """
+    names: set[str] = set()
+    for term in _formulaic(expression):
+        for factor in term.factors:
+            if factor.eval_method.name == "LOOKUP":
+                names.add(factor.expr)
+            elif factor.eval_method.name == "PYTHON":
+                names.update(_python_names(factor.expr))
+    return tuple(sorted(names))
+
+
+def _fail(text: str, column: int, sentence: str) -> NoReturn:
+    raise NestdeError(f"formula, column {column + 1}: {sentence}.{caret(text, column)}")
+
+
+def _outline(part: str, text: str, start: int = 0) -> str:
+    """Blank out with ``_`` what stands inside brackets and quotes, so that only outer operators remain.
+
+    `part` begins at column `start` of `text`, which errors show.
+    """
+    outline = []
+    opened: list[int] = []
+    quote = -1
+    for i, char in enumerate(part):
+        inner = bool(opened) or quote >= 0
+        if quote >= 0:
+            if char == part[quote]:
+                quote = -1
+        elif char in "\"'`":
+            quote = i
+        elif char in _CLOSING:
+            opened.append(i)
+        elif char in _CLOSING.values():
+            if not opened:
+                _fail(text, start + i, f'"{char}" closes a bracket that was never opened')
+            wanted = _CLOSING[part[opened[-1]]]
+            if char != wanted:
+                column = start + opened[-1] + 1
+                _fail(
+                    text,
+                    start + i,
+                    f'"{char}" stands where "{wanted}" should close column {column}',
+                )
+            opened.pop()
+            inner = bool(opened)
+        outline.append("_" if inner else char)
+    if quote >= 0:
+        _fail(text, start + quote, f"the quotation mark {part[quote]} is never closed")
+    if opened:
+        _fail(text, start + opened[-1], f'the bracket "{part[opened[-1]]}" is never closed')
+    return "".join(outline)
+
+
+def _pieces(text: str, outline: str, start: int) -> list[tuple[str, int, int]]:
+    """Cut the right-hand side at its outer + and -: (sign, first column, column after the last)."""
+    pieces = []
+    sign, begin, written = "+", start, False
+    for i in [*(j for j in range(start, len(outline)) if outline[j] in "+-"), len(outline)]:
+        body = text[begin:i]
+        if body.strip():
+            first = begin + len(body) - len(body.lstrip())
+            pieces.append((sign, first, begin + len(body.rstrip())))
+        elif written or i == len(outline):
+            what = "a term is missing here" if start < len(text) else 'nothing stands right of the "~"'
+            _fail(text, min(i, len(text) - 1), what)
+        if i < len(outline):
+            sign, begin, written = outline[i], i + 1, True
+    return pieces
+
+
+def _random_terms(text: str, start: int, end: int) -> list[RandomTerm]:
+    """Random terms of the piece text[start:end]; none if it is a piece of the fixed part."""
+    outline = _outline(text[start:end], text, start)
+    bar = outline.find("|")
+    if bar >= 0:
+        _fail(text, start + bar, 'a "|" outside of brackets; write a random term as (1 | group)')
+    if not re.fullmatch(r"\(_*\)", outline) or "|" not in _outline(
+        text[start + 1 : end - 1], text, start + 1
+    ):
+        _check_no_bar(text, start, end)
+        return []
+    return _bar_term(text, start, end)
+
+
+def _check_no_bar(text: str, start: int, end: int) -> None:
+    """A bar within bare brackets of a fixed piece is a random term that something is done to.
+
+    A bar inside a call, such as ``I(a | b)``, is Python's.
+    """
+    piece = re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`", lambda found: "_" * len(found[0]), text[start:end])
+    opened: list[tuple[int, bool]] = []
+    for i, char in enumerate(piece):
+        if char in _CLOSING:
+            called = re.search(r"[\w.)\]]\s*$", piece[:i])
+            opened.append((i, char == "(" and not called))
+        elif char in _CLOSING.values():
+            opened.pop()
+        elif char == "|" and all(bare for _, bare in opened):
+            _fail(text, start + opened[-1][0], "a random term stands alone between + signs")
+
+
+def _bar_term(text: str, start: int, end: int) -> list[RandomTerm]:
+    """Parse one `( effects | group )` that fills text[start:end]."""
+    first = start + 1
+    outline = _outline(text[first : end - 1], text, first)
+    bar = outline.index("|")
+    double = outline.startswith("||", bar)
+    after = bar + 1 + double
+    if "|" in outline[after:]:
+        _fail(text, first + outline.index("|", after), 'a random term has one bar, "|" or "||"')
+    effects = text[first : first + bar].strip()
+    if not effects:
+        _fail(text, first + bar, 'nothing stands left of the bar; write "1" for a random intercept')
+    _check_fixed(text, first, first + bar)
+    effects = re.sub(r"^-\s*1\b", "0", effects)
+    group = text[first + after : end - 1]
+    if not group.strip():
+        _fail(text, end - 1, "no grouping factor stands right of the bar")
+    nested: list[str] = []
+    terms = []
+    at = first + after
+    for part in group.split("/"):
+        for name in part.split(":"):
+            if not re.fullmatch(_NAME, name.strip()):
+                where = min(at + len(name) - len(name.lstrip()), end - 1)
+                what = f'"{name.strip()}" is no grouping factor'
+                _fail(text, where, f'{what}; right of the bar stand columns joined by ":" or "/"')
+            nested.append(name.strip().strip("`"))
+            at += len(name) + 1
+        if len(set(nested)) < len(nested):
+            _fail(text, first + after, f'"{nested[-1]}" stands twice in the grouping factor')
+        terms.append(RandomTerm(effects, ":".join(nested), tuple(nested), not double, start))
+    return terms
+
+
+def _check_fixed(text: str, start: int, end: int) -> None:
+    """See that formulaic can parse a piece and that the piece asks for nothing we do not do."""
+    piece = text[start:end]
+    for name, instead in _UNSUPPORTED.items():
+        found = re.search(rf"(?<![\w.]){name}\s*\(", piece)
+        if found:
+            _fail(text, start + found.start(), f"{name}() is not supported. {instead}")
+    try:
+        _formulaic(piece)
+    except Exception as error:  # formulaic's parser raises its own, Python's and plain AttributeErrors
+        reason = re.sub(r"\x1b\[[\d;]*m|[⧛⧚]", "", str(error)).split("\n")[0].rstrip(".")
+        _fail(text, start + len(piece) - len(piece.lstrip()), f'"{piece.strip()}" cannot be read ({reason})')
+
+
+def _formulaic(expression: str) -> Any:
+    """Formulaic's terms of a right-hand side, in R's order: main effects first, then interactions."""
+    import formulaic
+
+    terms = formulaic.Formula(expression)
+    if not isinstance(terms, formulaic.SimpleFormula):
+        raise ValueError("a list of terms is wanted")
+    return terms
+
+
+def _python_names(expression: str) -> set[str]:
+    """Columns in a Python expression such as ``C(batch, Treatment("B1"))`` or ``np.log(`my column` + 1)``."""
+    from formulaic.transforms import TRANSFORMS
+
+    quoted: dict[str, str] = {}
+
+    def plain(found: re.Match[str]) -> str:
+        return quoted.setdefault(found[1], f"quoted_{len(quoted)}_")
+
+    tree = ast.parse(re.sub(r"`([^`]+)`", plain, expression), mode="eval")
+    meaning = {alias: name for name, alias in quoted.items()}
+    nodes = list(ast.walk(tree))
+    called = {node.func for node in nodes if isinstance(node, ast.Call)}
+    names = {
+        meaning.get(node.id, node.id) for node in nodes if isinstance(node, ast.Name) and node not in called
+    }
+    return names - set(TRANSFORMS) - set(dir(builtins))
