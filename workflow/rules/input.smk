@@ -19,7 +19,9 @@ rule check:
         runtime=runtime(10),
     params:
         version=VERSION,
-        settings=STUDY.settings("samples", "cell_types", "input", "qc", "model", "pseudobulk"),
+        settings=STUDY.settings(
+            "samples", "cell_types", "input", "qc", "model", "pseudobulk"
+        ),
     shell:
         "nestde check --settings {params.settings:q} --out {output.check:q}"
         " --samples-out {output.samples:q} > {log:q} 2>&1"

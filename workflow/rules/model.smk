@@ -52,7 +52,9 @@ rule fit:
 
 rule gather:
     input:
-        genes=expand("<results>/matrix/{cell_type}.genes.tsv", cell_type=STUDY.cell_types),
+        genes=expand(
+            "<results>/matrix/{cell_type}.genes.tsv", cell_type=STUDY.cell_types
+        ),
         fits=expand(
             gather.genes("<results>/fit/{{cell_type}}/{scatteritem}.tsv"),
             cell_type=STUDY.cell_types,

@@ -8,7 +8,9 @@ rule summary:
         tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
         counts="<results>/summary.tsv",
         designs=expand("<results>/design/{cell_type}.json", cell_type=STUDY.cell_types),
-        crosschecks=expand("<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types),
+        crosschecks=expand(
+            "<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types
+        ),
         pseudobulk=STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
     output:
         directory("<results>/report/content"),

@@ -116,9 +116,7 @@ class Config:
 
 _ABSENT: Any = object()
 _SECTIONS = {
-    field.name: field.type
-    for field in dataclasses.fields(Config)
-    if dataclasses.is_dataclass(field.type)
+    field.name: field.type for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)
 }
 
 
@@ -166,7 +164,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise NestdeError(f"{path}: cannot be read ({error.strerror}). Give the path of the configuration.") from error
+        raise NestdeError(
+            f"{path}: cannot be read ({error.strerror}). Give the path of the configuration."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = " ".join(str(error).split())
         raise NestdeError(f"{path}: is not valid YAML: {where}.") from error
@@ -205,8 +205,9 @@ def _sentences(error: Any, name: str) -> list[str]:
                 found.append(f"{name}: unknown key {f'{where}.' if where else ''}{key}. {hint}")
             return found
         case "required":
+            about = {key: part.get("description", "") for key, part in error.schema["properties"].items()}
             missing = [key for key in rule if key not in error.instance]
-            return [f"{at}: the key {key} is missing. {_about(error.schema, key)}".rstrip() for key in missing]
+            return [f"{at}: the key {key} is missing. {about.get(key, '')}".rstrip() for key in missing]
         case "type":
             kinds = [rule] if isinstance(rule, str) else rule
             words = {"null": "null", "array": "a list", "object": "a mapping", "string": "text", "boolean": "true or false",
@@ -222,16 +223,17 @@ def _sentences(error: Any, name: str) -> list[str]:
         case "minItems":
             return [f"{at} has {len(error.instance)} entries, but needs at least {rule}."]
         case "minLength":
-            return [f"{at} is empty. {_about(error.parent.schema if error.parent else {}, where)}".rstrip()]
+            return [f"{at} is empty."]
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+            words = {
+                "minimum": "at least",
+                "exclusiveMinimum": "above",
+                "maximum": "at most",
+                "exclusiveMaximum": "below",
+            }
             return [f"{at} is {value}, but must be {words[error.validator]} {rule}."]
         case _:
             return [f"{at}: {error.message}."]
-
-
-def _about(rules: dict[str, Any], key: str) -> str:
-    return str(rules.get("properties", {}).get(key, {}).get("description", ""))
 
 
 def _with_defaults(given: Mapping[str, Any], rules: dict[str, Any]) -> dict[str, Any]:

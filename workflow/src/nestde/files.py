@@ -66,7 +66,9 @@ def write_text(text: str, path: str | Path) -> None:
 
 def write_json(content: Any, path: str | Path) -> None:
     """Write JSON with sorted keys, so that equal content gives equal bytes; NaN is refused."""
-    write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", path)
+    write_text(
+        json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", path
+    )
 
 
 def read_json(path: str | Path) -> Any:
@@ -74,7 +76,9 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise NestdeError(f"{path}: cannot be read as JSON ({error}). Remove it; the workflow remakes it.") from error
+        raise NestdeError(
+            f"{path}: cannot be read as JSON ({error}). Remove it; the workflow remakes it."
+        ) from error
 
 
 def write_tsv(frame: "pd.DataFrame", path: str | Path) -> None:
@@ -98,7 +102,7 @@ def read_tsv(path: str | Path, text: Iterable[str] = ()) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    columns = {column: str for column in text}
+    columns = dict.fromkeys(text, str)
     frame = pd.read_csv(
         path,
         sep="\t",

@@ -111,7 +111,9 @@ def init(folder: Path) -> list[Path]:
     targets = [folder / path.relative_to(template) for path in wanted]
     there = [str(path) for path in targets if path.exists()]
     if there:
-        raise NestdeError(f"{folder}: is not empty of what a study starts with: {a_few(there)}. Choose a new folder.")
+        raise NestdeError(
+            f"{folder}: is not empty of what a study starts with: {a_few(there)}. Choose a new folder."
+        )
     for source, target in zip(wanted, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
@@ -152,7 +154,9 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     if any(Path(".snakemake/locks").glob("*")):
         status = os.spawnv(os.P_WAIT, sys.executable, [*command, "--cores", "1", "--unlock"])
         if status != 0:
-            raise NestdeError(f"{directory}: is locked by a run that was killed, and Snakemake cannot unlock it.")
+            raise NestdeError(
+                f"{directory}: is locked by a run that was killed, and Snakemake cannot unlock it."
+            )
     sys.stdout.flush()
     os.execv(sys.executable, [*command, "--profile", str(profile_dir), *extra])
 
@@ -164,7 +168,9 @@ def find_profile(name: str) -> Path:
         if any((folder / file).is_file() for file in ("profile.yaml", "config.yaml")):
             return folder.resolve()
     known = sorted(path.name for path in shipped.iterdir())
-    raise NestdeError(f"--profile {name}: there is no such profile. Shipped are {a_few(known)}; or give a folder with profile.yaml.")
+    raise NestdeError(
+        f"--profile {name}: there is no such profile. Shipped are {a_few(known)}; or give a folder with profile.yaml."
+    )
 
 
 def _take_lock() -> None:
@@ -175,4 +181,6 @@ def _take_lock() -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise NestdeError(f"{Path.cwd()}: another `nestde run` is at work in this folder. Wait for it, or stop it.") from error
+        raise NestdeError(
+            f"{Path.cwd()}: another `nestde run` is at work in this folder. Wait for it, or stop it."
+        ) from error

@@ -64,7 +64,9 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except OSError as error:
         raise NestdeError(f"{path}: the sample sheet cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise NestdeError(f"{path}: is not UTF-8 text (byte {error.start}). Save it as a UTF-8 TSV.") from error
+        raise NestdeError(
+            f"{path}: is not UTF-8 text (byte {error.start}). Save it as a UTF-8 TSV."
+        ) from error
     lines = [
         (number, [field.strip() for field in row])
         for number, row in enumerate(csv.reader(text.splitlines(), delimiter="\t"), start=1)
@@ -93,7 +95,9 @@ def _check_repeats(frame: pd.DataFrame, path: Path, faults: Faults) -> None:
         faults.add(f"{path}: {len(plain)} samples have more than one row: {a_few(plain)}. Keep one row each.")
     for column, samples in differing.items():
         number = f"{len(samples)} sample has" if len(samples) == 1 else f"{len(samples)} samples have"
-        faults.add(f"{path}: {number} more than one {column}: {a_few(samples)}. A sample belongs to one {column}.")
+        faults.add(
+            f"{path}: {number} more than one {column}: {a_few(samples)}. A sample belongs to one {column}."
+        )
 
 
 def _numeric_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":

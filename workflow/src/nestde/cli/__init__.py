@@ -50,10 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=f"nestde {chosen.command}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     module.add_arguments(command)
+    arguments, others = command.parse_known_args(argv[1:])
+    if getattr(module, "FORWARDS", False):
+        arguments.forwarded = others
+    elif others:
+        command.error(f"unknown: {' '.join(others)}")
     try:
-        return module.main(command.parse_args(argv[1:])) or 0
+        return module.main(arguments) or 0
     except NestdeError as error:
         for sentence in error.faults:
             print(f"nestde {chosen.command}: {sentence}", file=sys.stderr)

@@ -10,7 +10,9 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the study is to be")
-    parser.add_argument("--from", dest="data", type=Path, metavar="DATA.h5ad", help="write its config and sample sheet")
+    parser.add_argument(
+        "--from", dest="data", type=Path, metavar="DATA.h5ad", help="write its config and sample sheet"
+    )
 
 
 def main(args: argparse.Namespace) -> None:

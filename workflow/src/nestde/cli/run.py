@@ -8,21 +8,28 @@ A run that was killed goes on where it was with the same command.
 import argparse
 from pathlib import Path
 
+FORWARDS = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options; whatever else is given goes to Snakemake."""
     parser.add_argument("--configfile", metavar="FILE", help="configuration (default: config/config.yaml)")
     parser.add_argument(
-        "--directory", metavar="DIR", type=Path, default=Path(), help="folder of the study, where results/ is written"
+        "--directory",
+        metavar="DIR",
+        type=Path,
+        default=Path(),
+        help="folder of the study, where results/ is written",
     )
     parser.add_argument(
-        "--profile", default="local", help="local, slurm, or a folder with your own profile.yaml (default: local)"
+        "--profile",
+        default="local",
+        help="local, slurm, or a folder with your own profile.yaml (default: local)",
     )
-    parser.add_argument("snakemake", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 def main(args: argparse.Namespace) -> None:
     """Become Snakemake."""
     from nestde.project import run
 
-    run(args.configfile, args.directory, args.profile, args.snakemake)
+    run(args.configfile, args.directory, args.profile, args.forwarded)
