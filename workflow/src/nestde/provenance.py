@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nestde import __version__
 from nestde.errors import Faults
 from nestde.files import read_json, sha256
 
@@ -24,7 +25,6 @@ PACKAGES = (
     "h5py",
     "llvmlite",
     "multiqc",
-    "nestde",
     "numba",
     "numpy",
     "pandas",
@@ -104,7 +104,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of every package that computes, as installed; nothing is imported for it."""
-    found = {"python": platform.python_version()}
+    found = {"nestde": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
