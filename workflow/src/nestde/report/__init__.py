@@ -1,0 +1,108 @@
+"""The report: MultiQC custom content, one file per section, and the MultiQC configuration that orders them."""
+
+import json
+import shutil
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from nestde.config import Config
+from nestde.files import write_json, write_text
+from nestde.provenance import versions
+from nestde.report import genes, quality, study, trust
+from nestde.report.artefacts import Results
+from nestde.report.sections import Section
+
+CHAPTERS = {
+    study.CHAPTER: ("The study", "Who was compared with whom, and by which model."),
+    genes.CHAPTER: ("Differential expression", "What differs, in each cell type."),
+    trust.CHAPTER: ("How far to trust it", "The same data, looked at by other means."),
+    quality.CHAPTER: ("Quality control of cells", "Which cells were kept, and why the others were not."),
+}
+
+
+def write(config: Config, folder: str | Path, out: str | Path) -> None:
+    """Write the content of the report.
+
+    Parameters
+    ----------
+    config
+        The whole configuration.
+    folder
+        The results folder of a run.
+    out
+        Made anew: ``<section>_mqc.json`` files, ``multiqc_config.yaml``, and ``summary.json`` with the
+        numbers of the report for machines.
+    """
+    import yaml
+
+    results = Results(Path(folder), config)
+    found = [
+        section
+        for part in (study, genes, trust, quality)
+        for section in part.sections(results)
+        if section.content["data"]
+    ]
+    out = Path(out)
+    shutil.rmtree(out, ignore_errors=True)
+    for section in found:
+        # not `write_json`, which sorts keys: rows, bars and columns are in an order that says something
+        text = json.dumps(_custom_content(section), indent=1, ensure_ascii=False, allow_nan=False)
+        write_text(text, out / f"{section.id}_mqc.json")
+    settings = yaml.safe_dump(_settings(config, found), sort_keys=False, allow_unicode=True, width=100)
+    write_text(settings, out / "multiqc_config.yaml")
+    write_json(summary(results), out / "summary.json")
+
+
+def summary(results: Results) -> dict[str, Any]:
+    """The numbers of the report, for machines."""
+    fdr = results.config.inference.fdr
+    return {
+        "title": results.config.title,
+        "formula": results.config.model.formula,
+        "fdr": fdr,
+        "tests": [
+            {"cell_type": test.cell_type, "term": test.term, "level": test.level, "against": test.against}
+            | genes.summary(test, fdr)
+            for test in results.tests()
+        ],
+        "crosscheck_differs": trust.differing(results),
+        "versions": versions(),
+    }
+
+
+def _custom_content(section: Section) -> dict[str, Any]:
+    name, description = CHAPTERS[section.chapter]
+    return {
+        "id": section.id,
+        "parent_id": f"nestde_{section.chapter}",
+        "parent_name": name,
+        "parent_description": description,
+        "section_name": section.name,
+        "description": section.description,
+        "helptext": section.helptext,
+        **section.content,
+    }
+
+
+def _settings(config: Config, sections: list[Section]) -> dict[str, Any]:
+    """MultiQC's configuration: our title and order, names left as they are, no network, nothing of its own."""
+    return {
+        "title": escape(config.title),
+        "subtitle": None,
+        "intro_text": "Differential expression between samples, cells nested in them, by a mixed model; made by nestde.",
+        "show_analysis_paths": False,
+        "custom_content": {"order": [f"nestde_{chapter}" for chapter in CHAPTERS]},
+        "report_section_order": {
+            section.id: {"order": place} for place, section in enumerate(sections, start=1)
+        },
+        "run_modules": ["custom_content"],
+        "software_versions": {"nestde": versions()},
+        "fn_clean_sample_names": False,
+        "thousandsSep_format": ",",
+        "skip_generalstats": True,
+        "no_version_check": True,
+        "no_ai": True,
+        "plots_force_interactive": True,
+        "plots_defer_loading_numseries": 100_000,
+    }

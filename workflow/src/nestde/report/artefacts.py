@@ -1,0 +1,132 @@
+"""The files of a run that the report is made of, read once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nestde.config import Config
+from nestde.files import read_json, read_tsv, slug
+
+TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "sample_id", "slug", "verdict")
+
+
+@dataclass(frozen=True)
+class Test:
+    """The rows of one cell type, tested term and level, and the genes of that cell type that were not tested.
+
+    Parameters
+    ----------
+    level, against
+        The level that is compared and what it is compared with; '' for a number such as age.
+    frame
+        The rows as in the result table; every gene once.
+    n_cells, n_samples
+        What entered the model; None if the design does not say.
+    alone
+        Whether it is the only comparison of its cell type.
+    """
+
+    cell_type: str
+    term: str
+    level: str
+    against: str
+    frame: pd.DataFrame
+    n_cells: int | None
+    n_samples: int | None
+    alone: bool
+
+    @property
+    def comparison(self) -> str:
+        """What is compared, short: ``AD v Control``."""
+        if self.level and self.against:
+            return f"{self.level} v {self.against}"
+        return f"{self.term}[{self.level}]" if self.level else self.term
+
+    @property
+    def label(self) -> str:
+        """The cell type, with the comparison where there is more than one."""
+        return self.cell_type if self.alone else f"{self.cell_type}: {self.comparison}"
+
+    @property
+    def level_words(self) -> str:
+        """Which side is which, for an axis."""
+        if self.level and self.against:
+            return f"← higher in {self.against} · higher in {self.level} →"
+        return f"change per unit of {self.term}" if not self.level else self.comparison
+
+    @property
+    def detected(self) -> list[str]:
+        """Columns with the share of cells that have the gene, one per level."""
+        return [name for name in self.frame if name.startswith("detected_")]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder and the configuration that made it."""
+
+    folder: Path
+    config: Config
+
+    def table(self, *parts: str) -> pd.DataFrame | None:
+        """Read a table of the folder; None if the run made none."""
+        path = self.folder.joinpath(*parts)
+        return read_tsv(path, text=TEXT) if path.exists() else None
+
+    def json(self, *parts: str) -> Any:
+        """Read a JSON file of the folder; an empty mapping if the run made none."""
+        path = self.folder.joinpath(*parts)
+        return read_json(path) if path.exists() else {}
+
+    @cached_property
+    def check(self) -> dict[str, Any]:
+        """What the design check said."""
+        return dict(self.json("cohort", "check.json"))
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The sample sheet as checked: sample_id, slug, … sorted by sample."""
+        found = self.table("cohort", "samples.tsv")
+        return pd.DataFrame({"sample_id": [], "slug": []}) if found is None else found
+
+    @cached_property
+    def ledgers(self) -> list[dict[str, Any]]:
+        """The QC ledger of each sample, in the order of the sheet."""
+        found = [self.json("qc", f"{name}.json") for name in self.samples["slug"]]
+        return [ledger for ledger in found if ledger]
+
+    def design(self, cell_type: str) -> dict[str, Any]:
+        """The explained design of a cell type."""
+        return dict(self.json("design", f"{slug(cell_type)}.json"))
+
+    def of_cell_types(self, folder: str, suffix: str) -> dict[str, pd.DataFrame]:
+        """One table per cell type, where there is one."""
+        tables = {name: self.table(folder, f"{slug(name)}{suffix}") for name in self.config.cell_types}
+        return {name: table for name, table in tables.items() if table is not None}
+
+    def tests(self) -> list[Test]:
+        """Every cell type, tested term and level that has rows."""
+        found = []
+        for cell_type, table in self.of_cell_types("de", ".tsv").items():
+            design = self.design(cell_type)
+            levels = table[["term", "level", "against"]].drop_duplicates().sort_values(["term", "level"])
+            # genes that were not tested are in a row per term, without a level
+            named = levels.groupby("term")["level"].transform("max") != ""
+            levels = levels[(levels["level"] != "") | ~named]
+            for term, level, against in levels.itertuples(index=False):
+                rows = (table["term"] == term) & table["level"].isin([level, ""])
+                found.append(
+                    Test(
+                        cell_type=cell_type,
+                        term=term,
+                        level=level,
+                        against=against,
+                        frame=table[rows].reset_index(drop=True),
+                        n_cells=design.get("n_cells"),
+                        n_samples=design.get("n_samples"),
+                        alone=len(levels) == 1,
+                    )
+                )
+        return found

@@ -1,0 +1,257 @@
+"""Figures as SVG text: no script, no picture files, sharp in print, every name escaped, any theme."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+WIDTH, HEIGHT = 520, 380
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46
+MOST_POINTS = 3000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear axis: its label, its range in data units, and the pixels it spans."""
+
+    label: str
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def pixels(self, values: ArrayLike) -> Floats:
+        """Map data to pixels; what lies beyond the range lands on its border."""
+        inside = np.clip(np.asarray(values, dtype=float), self.low, self.high)
+        return self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Four to eight round numbers within the range."""
+        span = self.high - self.low
+        step = 10.0 ** math.floor(math.log10(span / 4))
+        step *= next(factor for factor in (5, 2, 1) if span / (step * factor) >= 4)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [number * step for number in range(first, last + 1)]
+
+
+@dataclass(frozen=True)
+class Class:
+    """A kind of point: what the legend calls it and its colour."""
+
+    label: str
+    colour: str
+
+
+def x_axis(label: str, low: float, high: float) -> Axis:
+    """A horizontal axis of the panel."""
+    return Axis(label, low, high, LEFT, WIDTH - RIGHT)
+
+
+def y_axis(label: str, low: float, high: float) -> Axis:
+    """A vertical axis of the panel."""
+    return Axis(label, low, high, HEIGHT - BOTTOM, TOP)
+
+
+def limit(values: ArrayLike) -> float:
+    """Choose an axis limit that a few extreme values cannot stretch: at most 3 times the 99th percentile."""
+    sizes = np.abs(np.asarray(values, dtype=float))
+    sizes = sizes[np.isfinite(sizes)]
+    if not len(sizes) or sizes.max() == 0:
+        return 1.0
+    return float(min(sizes.max(), 3 * np.quantile(sizes, 0.99) or sizes.max()) * 1.05)
+
+
+def scatter(
+    title: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    kinds: Sequence[int],
+    names: Sequence[str],
+    classes: Sequence[Class],
+    axes: tuple[Axis, Axis],
+    *,
+    labelled: Sequence[int] = (),
+    guides: str = "",
+) -> str:
+    """Draw points; those beyond the axes are triangles on the border.
+
+    Parameters
+    ----------
+    x, y, kinds, names
+        One entry per point; `kinds` are places in `classes`. Points that are not finite are left out. Points
+        of a kind that would hide one another are drawn once, the highest kept.
+    labelled
+        Points whose names are written, the most important first; a name that finds no room is left to its
+        tooltip.
+    guides
+        SVG drawn behind the points, from `line`.
+    """
+    horizontal, vertical = axes
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    px, py = horizontal.pixels(x), vertical.pixels(y)
+    beyond = (x < horizontal.low) | (x > horizontal.high) | (y < vertical.low) | (y > vertical.high)
+    finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    marks = [guides]
+    for kind, group in enumerate(classes):
+        members = finite[[kinds[i] == kind for i in finite]]
+        shapes = []
+        for i in _thin(members, px, py, set(labelled)):
+            at = f"{px[i]:.1f} {py[i]:.1f}"
+            # a zero-length line with round caps is the shortest way to write a dot
+            path = f"M{at}m-4 4h8l-4-8z" if beyond[i] else f"M{at}h0"
+            tip = f"<title>{escape(names[i])}</title>" if kind or i in labelled or len(members) < 100 else ""
+            shapes.append((path, tip))
+        plain = "".join(path for path, tip in shapes if not tip)
+        with_tip = "".join(f'<path d="{path}">{tip}</path>' for path, tip in shapes if tip)
+        faint = 0.45 if not kind and len(classes) > 1 else 0.8
+        marks.append(
+            f'<g stroke="{group.colour}" fill="{group.colour}" stroke-width="{4 if not kind else 6}"'
+            f' stroke-linecap="round" opacity="{faint}">{with_tip}'
+            + (f'<path d="{plain}"/>' if plain else "")
+            + "</g>"
+        )
+    finite_labels = [i for i in labelled if np.isfinite(x[i]) and np.isfinite(y[i])]
+    marks.append(_labels(finite_labels, px, py, names))
+    counts = [sum(kinds[i] == kind for i in finite) for kind in range(len(classes))]
+    return _panel(title, axes, "".join(marks), _legend(classes, counts))
+
+
+def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: int = 20) -> str:
+    """Draw a histogram over 0 to 1 with a line where all bars would end, were there no effect."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    counts, edges = np.histogram(values, bins=bins, range=(0, 1))
+    horizontal = x_axis(label, 0, 1)
+    vertical = y_axis("genes", 0, max(1, counts.max() * 1.08))
+    left, right = horizontal.pixels(edges[:-1]), horizontal.pixels(edges[1:])
+    top = vertical.pixels(counts)
+    bars = "".join(
+        f'<path d="M{a + 0.5:.1f} {vertical.start}V{t:.1f}H{b - 0.5:.1f}V{vertical.start}z">'
+        f"<title>{low:.2f} to {high:.2f}: {count:,} genes</title></path>"
+        for a, b, t, low, high, count in zip(left, right, top, edges[:-1], edges[1:], counts, strict=True)
+    )
+    flat = line((horizontal, vertical), y=len(values) / bins, text=expected)
+    return _panel(title, (horizontal, vertical), f'<g fill="#4b78a8" opacity="0.85">{bars}</g>{flat}', "")
+
+
+def line(axes: tuple[Axis, Axis], *, x: float | None = None, y: float | None = None, text: str = "") -> str:
+    """Draw a dashed guide at one x or one y, or, with neither, along the diagonal."""
+    horizontal, vertical = axes
+    if x is None and y is None:
+        low, high = max(horizontal.low, vertical.low), min(horizontal.high, vertical.high)
+        (x1, x2), (y1, y2) = horizontal.pixels([low, high]), vertical.pixels([low, high])
+    elif x is not None:
+        x1 = x2 = float(horizontal.pixels(x))
+        y1, y2 = vertical.start, vertical.end
+    else:
+        x1, x2 = horizontal.start, horizontal.end
+        y1 = y2 = float(vertical.pixels(y))
+    words = (
+        f'<text x="{x2:.1f}" y="{y2 - 4:.1f}" text-anchor="end" font-size="10" opacity="0.75">'
+        f"{escape(text)}</text>"
+    )
+    return (
+        f'<path d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" stroke="currentColor" opacity="0.5"'
+        f' stroke-dasharray="4 3" fill="none"/>' + (words if text else "")
+    )
+
+
+def row(figures: Sequence[str]) -> str:
+    """Set figures side by side, as many as the page is wide."""
+    return (
+        '<div style="display:flex;flex-wrap:wrap;gap:1.2rem 2rem">'
+        + "".join(f"<div>{figure}</div>" for figure in figures)
+        + "</div>"
+    )
+
+
+def _thin(members: NDArray[np.intp], px: Floats, py: Floats, spared: set[int]) -> list[int]:
+    """Keep one point per pixel cell, the highest, with cells just coarse enough for `MOST_POINTS`."""
+    order = members[np.argsort(py[members], kind="stable")]
+    cell = 1.0
+    while True:
+        keys = np.stack([np.round(px[order] / cell), np.round(py[order] / cell)])
+        kept = np.sort(np.unique(keys, axis=1, return_index=True)[1]) if len(order) else []
+        if len(kept) <= MOST_POINTS:
+            chosen = set(order[kept].tolist())
+            return [i for i in order.tolist() if i in chosen or i in spared]
+        cell *= 1.25
+
+
+def _labels(labelled: Sequence[int], px: Floats, py: Floats, names: Sequence[str]) -> str:
+    """Write names beside their points, where they do not run into one another or out of the panel."""
+    placed: list[tuple[float, float, float, float]] = []
+    words = []
+    for i in labelled:
+        name = names[i] if len(names[i]) <= 24 else names[i][:23] + "…"
+        width = 6.3 * len(name)
+        for right, up in ((1, 4), (0, 4), (1, -6), (0, -6), (1, 14), (0, 14)):
+            left = px[i] + 6 if right else px[i] - 6 - width
+            base = py[i] + up
+            box = (left, base - 10, left + width, base + 2)
+            inside = box[0] > LEFT and box[2] < WIDTH - RIGHT + 8 and box[1] > TOP - 8
+            if inside and all(
+                box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1]
+                for other in placed
+            ):
+                placed.append(box)
+                start = f'x="{px[i] + 6:.1f}"' if right else f'x="{px[i] - 6:.1f}" text-anchor="end"'
+                words.append(f'<text {start} y="{base:.1f}">{escape(name)}</text>')
+                break
+    return f'<g font-size="10.5">{"".join(words)}</g>'
+
+
+def _legend(classes: Sequence[Class], counts: Sequence[int]) -> str:
+    """Name the classes above the panel, with how many points each has."""
+    items, at = [], float(LEFT)
+    for group, count in zip(classes, counts, strict=True):
+        label = f"{group.label} ({count:,})"
+        items.append(
+            f'<circle cx="{at + 4:.0f}" cy="24" r="4" fill="{group.colour}"/>'
+            f'<text x="{at + 12:.0f}" y="28">{escape(label)}</text>'
+        )
+        at += 26 + 6.0 * len(label)
+    return f'<g font-size="11">{"".join(items)}</g>'
+
+
+def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str) -> str:
+    """Put title, axes, ticks and labels around the marks."""
+    horizontal, vertical = axes
+    grid = []
+    for tick in horizontal.ticks():
+        at = float(horizontal.pixels(tick))
+        grid.append(f'<path d="M{at:.1f} {vertical.start}V{vertical.end}"/>')
+        grid.append(
+            f'<text x="{at:.1f}" y="{vertical.start + 16}" text-anchor="middle">{_number(tick)}</text>'
+        )
+    for tick in vertical.ticks():
+        at = float(vertical.pixels(tick))
+        grid.append(f'<path d="M{horizontal.start} {at:.1f}H{horizontal.end}"/>')
+        grid.append(
+            f'<text x="{horizontal.start - 6}" y="{at + 4:.1f}" text-anchor="end">{_number(tick)}</text>'
+        )
+    middle = (vertical.start + vertical.end) / 2
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
+        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto" fill="currentColor">'
+        f'<text x="{LEFT}" y="13" font-size="13" font-weight="600">{escape(title)}</text>{legend}'
+        '<g stroke="currentColor" stroke-opacity="0.12" font-size="10.5">'
+        + "".join(grid).replace("<text ", '<text stroke="none" ')
+        + "</g>"
+        f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="currentColor" fill="none"/>'
+        f'<text x="{(horizontal.start + horizontal.end) / 2}" y="{HEIGHT - 8}" text-anchor="middle"'
+        f' font-size="12">{escape(horizontal.label)}</text>'
+        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle" font-size="12">'
+        f"{escape(vertical.label)}</text>{marks}</svg>"
+    )
+
+
+def _number(value: float) -> str:
+    """Write a tick: no trailing zeros, thousands set apart, never minus zero."""
+    return f"{value + 0.0:,.6g}".replace("-", "−")

@@ -1,0 +1,236 @@
+"""What was found: per cell type and tested term the counts, the volcano, the p-values, the top genes."""
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from nestde.report import figures
+from nestde.report.artefacts import Results, Test
+from nestde.report.figures import Class
+from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, html, table
+
+CHAPTER = "genes"
+TOP = 25
+
+STATUS_HELP = """
+**Tested** genes got a p-value. **Singular** ones are among them: the model found no variance between samples
+beyond what cells alone explain, which is a valid fit. **Not testable** genes are constant or detected in too few
+cells or samples; **unstable** and **failed** genes could not be fitted reliably. All of these stand in the result
+table with a status and a reason: every gene that came in is in exactly one row per tested term and level.
+"""
+
+
+def sections(results: Results) -> list[Section]:
+    """All sections of the chapter, in order."""
+    tests = results.tests()
+    if not tests:
+        return []
+    fdr = results.config.inference.fdr
+    counts = [(test, summary(test, fdr)) for test in tests]
+    found = [_overview(counts, fdr), _bars(counts, fdr)]
+    if any(numbers["tested"] for _, numbers in counts):
+        found += [_volcanoes(tests, fdr), _histograms(tests), *_top(tests, fdr)]
+    return found
+
+
+def summary(test: Test, fdr: float) -> dict[str, int]:
+    """Count the genes of one test: in, tested, up, down, singular, unstable, not_testable, failed."""
+    frame = test.frame
+    significant = frame["padj"] <= fdr
+    status = frame["status"].value_counts()
+    return {
+        "genes": len(frame),
+        "tested": int(frame["pvalue"].notna().sum()),
+        "up": int((significant & (frame["coef"] > 0)).sum()),
+        "down": int((significant & (frame["coef"] < 0)).sum()),
+        **{name: int(status.get(name, 0)) for name in ("singular", "unstable", "not_testable", "failed")},
+    }
+
+
+def _overview(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
+    columns = (
+        Columns()
+        .add("cells", "Cells", "Cells of this type that entered the model", format="{:,d}")
+        .add("samples", "Samples", "Samples with enough cells of this type", format="{:,d}")
+        .add("genes", "Genes", "Genes that came in", format="{:,d}")
+        .add("tested", "Tested", "Genes with a p-value", format="{:,d}")
+        .add("up", "Up", f"Significantly higher (FDR ≤ {fdr:g})", format="{:,d}", scale="Oranges", min=0)
+        .add("down", "Down", f"Significantly lower (FDR ≤ {fdr:g})", format="{:,d}", scale="Blues", min=0)
+        .add("not_testable", "Not testable", "Constant, or in too few cells or samples", format="{:,d}")
+        .add("singular", "Singular", "Tested; no variance between samples was found", format="{:,d}")
+        .add("unstable", "Unstable", "Restarts of the optimiser disagree", format="{:,d}")
+        .add("failed", "Failed", "Could not be fitted", format="{:,d}")
+    )
+    rows = [
+        (test.label, {"cells": test.n_cells, "samples": test.n_samples, **numbers})
+        for test, numbers in counts
+    ]
+    return Section(
+        "nestde_overview",
+        CHAPTER,
+        "Genes tested and found",
+        table("nestde_overview_table", "Genes tested and found", "Cell type and comparison", columns, rows),
+        description=f"Up and down are genes with a false discovery rate of at most {fdr:g} within the cell type.",
+        helptext=STATUS_HELP,
+    )
+
+
+def _bars(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
+    parts = {
+        "up": (f"up, FDR ≤ {fdr:g}", UP),
+        "down": (f"down, FDR ≤ {fdr:g}", DOWN),
+        "rest": ("tested, not significant", "#c9ced6"),
+        "out": ("without a p-value", "#eceef1"),
+    }
+    rows = {}
+    for test, numbers in counts:
+        rest = numbers["tested"] - numbers["up"] - numbers["down"]
+        rows[test.label] = {
+            "up": numbers["up"],
+            "down": numbers["down"],
+            "rest": rest,
+            "out": numbers["genes"] - numbers["tested"],
+        }
+    return Section(
+        "nestde_gene_counts",
+        CHAPTER,
+        "Genes by outcome",
+        bars("nestde_gene_counts_plot", "Genes by outcome", "Genes", parts, rows),
+    )
+
+
+def _volcanoes(tests: list[Test], fdr: float) -> Section:
+    return Section(
+        "nestde_volcano",
+        CHAPTER,
+        "Volcano plots",
+        html(figures.row([_volcano(test, fdr) for test in tests if test.frame["pvalue"].notna().any()])),
+        description=(
+            "Each point is a gene: to the right it is higher in the level named, further up the evidence is"
+            " stronger. The names are those of the smallest p-values."
+        ),
+        helptext="""
+The effect is the model's coefficient on the scale it was fitted on, the natural logarithm of 1 + counts per 10,000.
+Points that lie beyond the axes are drawn as triangles on the border; where points cover one another only one is
+drawn. Hold the pointer over a significant gene to read its name. The full numbers are in `results/de/`.
+""",
+    )
+
+
+def _volcano(test: Test, fdr: float) -> str:
+    frame = test.frame[test.frame["pvalue"].notna()]
+    effect, height = frame["coef"].to_numpy(), frame["neg_log10_pvalue"].to_numpy()
+    significant = (frame["padj"] <= fdr).to_numpy()
+    kinds = np.where(significant, np.where(effect > 0, 1, 2), 0)
+    wide = figures.limit(effect)
+    high = max(figures.limit(height), 2.0)
+    axes = (
+        figures.x_axis(f"effect: {test.level_words}", -wide, wide),
+        figures.y_axis("−log10 p", 0.0, high),
+    )
+    guides = figures.line(axes, x=0.0)
+    if significant.any():
+        guides += figures.line(axes, y=float(height[significant].min()), text=f"FDR {fdr:g}")
+    order = np.argsort(-height, kind="stable")
+    return figures.scatter(
+        test.label,
+        effect,
+        height,
+        kinds.tolist(),
+        frame["gene"].tolist(),
+        (Class("not significant", REST), Class("up", UP), Class("down", DOWN)),
+        axes,
+        labelled=[int(i) for i in order[:14] if significant[i]],
+        guides=guides,
+    )
+
+
+def _histograms(tests: list[Test]) -> Section:
+    return Section(
+        "nestde_pvalues",
+        CHAPTER,
+        "P-value histograms",
+        html(
+            figures.row(
+                [
+                    figures.histogram(test.label, test.frame["pvalue"], "p-value", "if nothing differed")
+                    for test in tests
+                    if test.frame["pvalue"].notna().any()
+                ]
+            )
+        ),
+        description="A good analysis is flat on the right, with a peak on the left where genes differ.",
+        helptext="""
+Were no gene different, every bar would reach the dashed line. A peak at the left is signal. A slope over the whole
+width, or a peak at the right, says that the p-values are not to be trusted: something that varies between samples is
+not in the model, or samples are too few. With few samples the likelihood ratio test's p-values are somewhat too
+small; the chapter on the study says by how much.
+""",
+    )
+
+
+def _top(tests: list[Test], fdr: float) -> list[Section]:
+    found = []
+    for number, test in enumerate(tests, start=1):
+        frame = test.frame[test.frame["pvalue"].notna()]
+        if frame.empty:
+            continue
+        frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
+        significant = int((test.frame["padj"] <= fdr).sum())
+        id = f"nestde_top_{number}"
+        found.append(
+            Section(
+                id,
+                CHAPTER,
+                f"Top genes: {escape(test.label)}",
+                table(
+                    f"{id}_table",
+                    f"Top genes: {escape(test.label)}",
+                    "Gene",
+                    _columns(test),
+                    _rows(test, frame),
+                ),
+                description=(
+                    f"The {len(frame)} smallest p-values of {count(len(test.frame), 'gene')};"
+                    f" {count(significant, 'gene')} with a false discovery rate of at most {fdr:g}."
+                    f" Effect: {escape(test.level_words)}."
+                ),
+            )
+        )
+    return found
+
+
+def _columns(test: Test) -> Columns:
+    columns = Columns().add(
+        "coef",
+        "Effect",
+        "The model's coefficient, natural log scale; above 0 is higher in the level named",
+        format="{:+.3f}",
+        scale="RdBu-rev",
+        bars_zero_centrepoint=True,
+    )
+    columns.add("se", "SE", "Standard error of the effect", format="{:.3f}")
+    columns.add(
+        "log2fc", "log2 ratio", "log2 ratio of mean normalised counts (a description)", format="{:+.2f}"
+    )
+    columns.add("neg_log10_pvalue", "−log10 p", "Evidence: 3 is p = 0.001", format="{:.1f}", scale="Greens")
+    columns.add("padj", "FDR", "False discovery rate, Benjamini-Hochberg", format="{:.1e}")
+    for name in test.detected:
+        level = name.removeprefix("detected_")
+        columns.add(name, f"% in {level}", f"Percent of cells of {level} with this gene", format="{:.0f}")
+    columns.add("icc", "ICC", "Share of the residual variance that lies between samples", format="{:.2f}")
+    columns.add("status", "Status", "ok, or why to be careful")
+    return columns
+
+
+def _rows(test: Test, frame: pd.DataFrame) -> list[tuple[str, dict[str, object]]]:
+    rows = []
+    for record in frame.to_dict("records"):
+        cells = {
+            name: record.get(name)
+            for name in ("coef", "se", "log2fc", "neg_log10_pvalue", "padj", "icc", "status")
+        }
+        cells |= {name: 100 * record[name] for name in test.detected}
+        rows.append((str(record["gene"]), cells))
+    return rows

@@ -1,0 +1,142 @@
+"""A section of the report, as MultiQC's custom content wants it, and the HTML it is made of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+UP, DOWN, REST = "#c2410c", "#2166ac", "#8a8f98"
+KEPT, ALARM = "#3b8f6b", "#c62828"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading of the report with one plot, table or piece of HTML.
+
+    Parameters
+    ----------
+    chapter
+        The part of the report it stands in, a key of `chapters` in `nestde.report`.
+    name, description, helptext
+        The heading; a sentence or two shown below it (HTML); the longer answer behind the Help button
+        (Markdown). Whatever comes from data in them must be escaped already.
+    content
+        ``plot_type``, ``data`` and what belongs to them in MultiQC's custom content.
+    """
+
+    id: str
+    chapter: str
+    name: str
+    content: Mapping[str, Any]
+    description: str = ""
+    helptext: str = ""
+
+
+def html(text: str) -> dict[str, Any]:
+    """Content that is HTML, escaped where it holds names from data."""
+    return {"plot_type": "html", "data": text}
+
+
+@dataclass
+class Columns:
+    """The headers of a MultiQC table, in order."""
+
+    headers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, key: str, title: str, description: str, **options: Any) -> "Columns":
+        """Add a column; `options` are MultiQC's (format, scale, hidden, …). No background unless asked for."""
+        number = {"title": escape(title), "description": escape(description), "scale": False, **options}
+        self.headers[key] = {**number, "placement": len(self.headers)}
+        return self
+
+
+def table(
+    id: str, title: str, first: str, columns: Columns, rows: Sequence[tuple[str, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """A MultiQC table; row names and text cells are escaped here.
+
+    Rows keep their order. Two rows of one name would be one row to MultiQC: a zero-width space sets the
+    second apart.
+    """
+    data: dict[str, dict[str, Any]] = {}
+    for name, cells in rows:
+        key = escape(name)
+        while key in data:
+            key += "\u200b"
+        data[key] = {
+            column: escape(value) if isinstance(value, str) else value
+            for column, value in cells.items()
+            if value is not None and value == value
+        }
+    return {
+        "plot_type": "table",
+        "data": data,
+        "headers": columns.headers,
+        "pconfig": {
+            "id": id,
+            "title": title,
+            "col1_header": first,
+            "sort_rows": False,
+            "no_violin": True,
+            "rows_are_samples": False,
+            "scale": False,
+        },
+    }
+
+
+def bars(
+    id: str,
+    title: str,
+    label: str,
+    categories: Mapping[str, tuple[str, str]],
+    rows: Mapping[str, Mapping[str, float]],
+    **options: Any,
+) -> dict[str, Any]:
+    """A MultiQC bar graph, one bar per row; `categories` are key -> (name, colour), drawn in that order."""
+    return {
+        "plot_type": "bargraph",
+        "data": {escape(name): dict(values) for name, values in rows.items()},
+        "categories": {
+            key: {"name": escape(name), "color": colour} for key, (name, colour) in categories.items()
+        },
+        "pconfig": {
+            "id": id,
+            "title": title,
+            "ylab": label,
+            "sort_samples": False,
+            "tt_decimals": 0,
+            **options,
+        },
+    }
+
+
+def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
+    """A small HTML table of text; every cell is escaped. Columns in `right` are set right (numbers)."""
+    aligned, right_set = set(right), ' class="text-end"'
+
+    def cells(tag: str, values: Sequence[object]) -> str:
+        return "".join(
+            f"<{tag}{right_set if i in aligned else ''}>{escape(str(value))}</{tag}>"
+            for i, value in enumerate(values)
+        )
+
+    body = "".join(f"<tr>{cells('td', values)}</tr>" for values in rows)
+    return (
+        '<div class="table-responsive"><table class="table table-sm table-hover w-auto">'
+        f"<thead><tr>{cells('th', header)}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def note(text: str, kind: str = "info") -> str:
+    """A box: info, warning or danger. `text` is HTML."""
+    return f'<div class="alert alert-{kind} py-2">{text}</div>'
+
+
+def listing(sentences: Iterable[str]) -> str:
+    """A bulleted list of plain sentences, escaped."""
+    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write a number with its noun: 1 gene, 1,204 genes."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

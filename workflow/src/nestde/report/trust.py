@@ -1,0 +1,73 @@
+"""How far to trust it: the fits against statsmodels, the mixed model against pseudobulk."""
+
+from html import escape
+
+from nestde.report.artefacts import Results
+from nestde.report.sections import ALARM, Section, html, note, plain_table
+
+CHAPTER = "trust"
+
+
+def sections(results: Results) -> list[Section]:
+    """All sections of the chapter, in order."""
+    return [*_crosscheck(results)]
+
+
+def differing(results: Results) -> dict[str, list[str]]:
+    """Genes of each cell type on which we and statsmodels differ by more than the tolerance."""
+    tables = results.of_cell_types("crosscheck", ".tsv")
+    return {
+        cell_type: frame.loc[frame["verdict"] == "differs", "gene"].tolist()
+        for cell_type, frame in tables.items()
+    }
+
+
+def _crosscheck(results: Results) -> list[Section]:
+    tables = {
+        name: frame for name, frame in results.of_cell_types("crosscheck", ".tsv").items() if len(frame)
+    }
+    if not tables:
+        return []
+    tolerance = results.config.inference.crosscheck_tolerance
+    rows = []
+    for cell_type, frame in tables.items():
+        worst = frame["difference_loglik"].abs()
+        rows.append(
+            [
+                cell_type,
+                len(frame),
+                f"{worst.max():.1e}",
+                frame.loc[worst.idxmax(), "gene"] if worst.notna().any() else "",
+                f"{frame['difference_coef'].max():.1e}",
+                (frame["verdict"] == "agrees").sum(),
+                (frame["verdict"] == "statsmodels stopped short").sum(),
+                (frame["verdict"] == "differs").sum(),
+            ]
+        )
+    alarms = [
+        f'<b style="color:{ALARM}">{escape(cell_type)}: {escape(", ".join(genes))}</b>'
+        for cell_type, genes in differing(results).items()
+        if genes
+    ]
+    verdict = (
+        note(f"Over the tolerance of {tolerance:g}: " + "; ".join(alarms), "danger")
+        if alarms
+        else note(f"No gene differs by more than the tolerance of {tolerance:g}.", "success")
+    )
+    header = ["Cell type", "Genes refitted", "Largest Δ log-likelihood", "of gene", "Largest Δ coefficient"]
+    header += ["Agree", "statsmodels stopped short", "Differ"]
+    return [
+        Section(
+            "nestde_crosscheck",
+            CHAPTER,
+            "The same genes fitted by statsmodels",
+            html(verdict + plain_table(header, rows, right=[1, 2, 4, 5, 6, 7])),
+            description="A random sample of genes is fitted again by an independent implementation, in each run.",
+            helptext="""
+statsmodels' MixedLM maximises the same likelihood by another route. Log-likelihoods (full and reduced model) and
+coefficients should agree. Where statsmodels' log-likelihood is the lower one, its optimiser stopped short of the
+maximum that nestde found, and nothing is wrong with ours. A gene in red is one where nestde's is the lower one, or
+where the likelihoods agree and the coefficients do not: please report it.
+""",
+        )
+    ]
