@@ -96,10 +96,11 @@ def scatter(
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     px, py = horizontal.pixels(x), vertical.pixels(y)
     beyond = (x < horizontal.low) | (x > horizontal.high) | (y < vertical.low) | (y > vertical.high)
+    kind_of = np.asarray(kinds)
     finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     marks = [guides]
     for kind, group in enumerate(classes):
-        members = finite[[kinds[i] == kind for i in finite]]
+        members = finite[kind_of[finite] == kind]
         shapes = []
         for i in _thin(members, px, py, set(labelled)):
             at = f"{px[i]:.1f} {py[i]:.1f}"
@@ -118,15 +119,15 @@ def scatter(
         )
     finite_labels = [i for i in labelled if np.isfinite(x[i]) and np.isfinite(y[i])]
     marks.append(_labels(finite_labels, px, py, names))
-    counts = [sum(kinds[i] == kind for i in finite) for kind in range(len(classes))]
+    counts = [int((kind_of[finite] == kind).sum()) for kind in range(len(classes))]
     return _panel(title, axes, "".join(marks), _legend(classes, counts))
 
 
 def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: int = 20) -> str:
     """Draw a histogram over 0 to 1 with a line where all bars would end, were there no effect."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    counts, edges = np.histogram(values, bins=bins, range=(0, 1))
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    counts, edges = np.histogram(known, bins=bins, range=(0, 1))
     horizontal = x_axis(label, 0, 1)
     vertical = y_axis("genes", 0, max(1, counts.max() * 1.08))
     left, right = horizontal.pixels(edges[:-1]), horizontal.pixels(edges[1:])
@@ -136,22 +137,22 @@ def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: in
         f"<title>{low:.2f} to {high:.2f}: {count:,} genes</title></path>"
         for a, b, t, low, high, count in zip(left, right, top, edges[:-1], edges[1:], counts, strict=True)
     )
-    flat = line((horizontal, vertical), y=len(values) / bins, text=expected)
+    flat = line((horizontal, vertical), y=len(known) / bins, text=expected)
     return _panel(title, (horizontal, vertical), f'<g fill="#4b78a8" opacity="0.85">{bars}</g>{flat}', "")
 
 
 def line(axes: tuple[Axis, Axis], *, x: float | None = None, y: float | None = None, text: str = "") -> str:
     """Draw a dashed guide at one x or one y, or, with neither, along the diagonal."""
     horizontal, vertical = axes
-    if x is None and y is None:
-        low, high = max(horizontal.low, vertical.low), min(horizontal.high, vertical.high)
-        (x1, x2), (y1, y2) = horizontal.pixels([low, high]), vertical.pixels([low, high])
-    elif x is not None:
+    if x is not None:
         x1 = x2 = float(horizontal.pixels(x))
         y1, y2 = vertical.start, vertical.end
-    else:
+    elif y is not None:
         x1, x2 = horizontal.start, horizontal.end
         y1 = y2 = float(vertical.pixels(y))
+    else:
+        ends = [max(horizontal.low, vertical.low), min(horizontal.high, vertical.high)]
+        (x1, x2), (y1, y2) = horizontal.pixels(ends), vertical.pixels(ends)
     words = (
         f'<text x="{x2:.1f}" y="{y2 - 4:.1f}" text-anchor="end" font-size="10" opacity="0.75">'
         f"{escape(text)}</text>"
@@ -177,10 +178,10 @@ def _thin(members: NDArray[np.intp], px: Floats, py: Floats, spared: set[int]) -
     cell = 1.0
     while True:
         keys = np.stack([np.round(px[order] / cell), np.round(py[order] / cell)])
-        kept = np.sort(np.unique(keys, axis=1, return_index=True)[1]) if len(order) else []
-        if len(kept) <= MOST_POINTS:
-            chosen = set(order[kept].tolist())
-            return [i for i in order.tolist() if i in chosen or i in spared]
+        first = np.unique(keys, axis=1, return_index=True)[1]
+        if len(first) <= MOST_POINTS:
+            chosen = set(order[first].tolist()) | spared
+            return [i for i in order.tolist() if i in chosen]
         cell *= 1.25
 
 

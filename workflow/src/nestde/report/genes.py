@@ -8,7 +8,7 @@ import pandas as pd
 from nestde.report import figures
 from nestde.report.artefacts import Results, Test
 from nestde.report.figures import Class
-from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, html, table
+from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, heading, html, table
 
 CHAPTER = "genes"
 TOP = 25
@@ -178,15 +178,15 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
             continue
         frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
         significant = int((test.frame["padj"] <= fdr).sum())
-        id = f"nestde_top_{number}"
+        id, title = f"nestde_top_{number}", heading(f"Top genes: {test.label}")
         found.append(
             Section(
                 id,
                 CHAPTER,
-                f"Top genes: {escape(test.label)}",
+                title,
                 table(
                     f"{id}_table",
-                    f"Top genes: {escape(test.label)}",
+                    title,
                     "Gene",
                     _columns(test),
                     _rows(test, frame),

@@ -18,8 +18,8 @@ class Section:
     chapter
         The part of the report it stands in, a key of `chapters` in `nestde.report`.
     name, description, helptext
-        The heading; a sentence or two shown below it (HTML); the longer answer behind the Help button
-        (Markdown). Whatever comes from data in them must be escaped already.
+        The heading (see `heading`); a sentence or two shown below it (HTML); the longer answer behind the Help
+        button (Markdown). Whatever comes from data in the latter two must be escaped already.
     content
         ``plot_type``, ``data`` and what belongs to them in MultiQC's custom content.
     """
@@ -30,6 +30,14 @@ class Section:
     content: Mapping[str, Any]
     description: str = ""
     helptext: str = ""
+
+
+def heading(text: str) -> str:
+    """A heading with names from data in it, in look-alikes of the characters that HTML would read as its own.
+
+    Escaping does not help there: MultiQC's navigation takes tags out of headings and turns entities back.
+    """
+    return text.translate(str.maketrans('<>&"', "‹›＆″"))
 
 
 def html(text: str) -> dict[str, Any]:

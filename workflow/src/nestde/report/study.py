@@ -1,11 +1,99 @@
 """The study: who was compared, by which model, and what the design check had to say."""
 
+import re
+from html import escape
+
+from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
-from nestde.report.sections import Section
+from nestde.report.sections import Section, html
 
 CHAPTER = "study"
+
+P_VALUES = {
+    "lrt": (
+        "The model is fitted by maximum likelihood with and without {term}; twice the difference of the"
+        " log-likelihoods is compared with a χ² distribution (likelihood ratio test)."
+    ),
+    "satterthwaite": (
+        "The model is fitted by REML and {term} is tested by an F test with Satterthwaite's degrees of freedom."
+    ),
+    "kenward_roger": "The model is fitted by REML and {term} is tested by Kenward and Roger's F test.",
+    "containment": (
+        "The model is fitted by REML and {term} is tested by an F test whose degrees of freedom count samples,"
+        " not cells (containment)."
+    ),
+}
 
 
 def sections(results: Results) -> list[Section]:
     """All sections of the chapter, in order."""
-    return []
+    return [_model(results)]
+
+
+def equation(formula: Formula, coefficients: list[str]) -> str:
+    """Write the model as an equation, in HTML.
+
+    Parameters
+    ----------
+    coefficients
+        Names of the fixed effects, ``(Intercept)`` among them.
+    """
+    terms = []
+    for place, name in enumerate(coefficients):
+        factor = "" if name == "(Intercept)" else f" · {_name(name)}"
+        terms.append(f"<i>β</i><sub>{place}</sub>{factor}")
+    variances = []
+    for term in formula.random:
+        group = _name(term.group)
+        effects = _effects(term.effects)
+        for effect in effects:
+            symbol = f"<i>u</i><sub>{group}{'' if effect == '1' else ', ' + _name(effect)}</sub>"
+            terms.append(symbol if effect == "1" else f"{symbol} · {_name(effect)}")
+        spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
+        variances.append(f"<i>u</i><sub>{group}</sub> ~ N(0, {spread}<sub>{group}</sub>)")
+    left = "ln(1 + counts per 10,000)"
+    spreads = ", &nbsp; ".join([*variances, "<i>ε</i> ~ N(0, σ²)"])
+    return f"<p>{left} = {' + '.join([*terms, '<i>ε</i>'])}</p><p>{spreads}</p>"
+
+
+def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
+    """Say the model in words."""
+    groups = []
+    for term in formula.random:
+        slopes = [effect for effect in _effects(term.effects) if effect != "1"]
+        own = ["level"] if "1" in _effects(term.effects) else []
+        own += [f"slope of {slope}" for slope in slopes]
+        groups.append(f"each {term.group.replace(':', ' within ')} has its own {' and '.join(own)}")
+    fixed = re.sub(r"\s+", " ", formula.fixed)
+    between = f"; {', and '.join(groups)}, drawn from a normal distribution" if groups else ""
+    test = P_VALUES[p_value].format(term=" and ".join(tests))
+    return (
+        f"For each gene, the expression in a cell is explained by {fixed}{between}. {test}"
+        " Cells of one sample resemble one another, so the evidence for a difference between samples grows"
+        " with the number of samples, not of cells."
+    )
+
+
+def _model(results: Results) -> Section:
+    model = results.config.model
+    formula = parse(model.formula)
+    coefficients = ["(Intercept)", *(term.strip() for term in formula.fixed.split("+"))]
+    for test in results.tests()[:1]:
+        coefficients = [name.removeprefix("coef_") for name in test.frame if name.startswith("coef_")]
+    text = (
+        f"<p><code>{escape(model.formula)}</code> &nbsp; tested: <b>{escape(', '.join(model.test))}</b></p>"
+        f"{equation(formula, coefficients)}"
+        f"<p>{escape(sentence(formula, model.test, results.config.inference.p_value))}</p>"
+    )
+    return Section("nestde_model", CHAPTER, "The model", html(text))
+
+
+def _effects(effects: str) -> list[str]:
+    """Split what stands left of a bar: ``x`` -> 1, x; ``0 + x`` -> x."""
+    parts = [part.strip() for part in effects.split("+")]
+    slopes = [part for part in parts if part not in ("0", "1", "-1")]
+    return slopes if {"0", "-1"} & set(parts) else ["1", *slopes]
+
+
+def _name(name: str) -> str:
+    return f"<span style='font-style:normal'>{escape(name)}</span>"

@@ -1,0 +1,307 @@
+"""The report on small fabricated results, with names made to break it."""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nestde import config, report
+from nestde.cli import summary as cli
+from nestde.files import slug, write_tsv
+from nestde.formula import parse
+from nestde.report import figures, genes, study
+from nestde.report.artefacts import Results
+from nestde.report.sections import Columns, bars, plain_table, table
+
+SCRIPT = "<script>alert(1)</script>"
+BREAKOUT = '"><img src=x onerror=alert(2)>'
+HOSTILE = [SCRIPT, BREAKOUT, "</title><b>", "'; alert(3); '", "&lt;i&gt;", "{{ 7*7 }}", "a,b.c", "gene.bam"]
+CELL_TYPES = ["Neuron", f"T cell {BREAKOUT}"]
+
+
+def settings(**changes):
+    given = {
+        "title": f"A study {SCRIPT}",
+        "cell_types": CELL_TYPES,
+        "model": {
+            "formula": "~ sequencing_saturation + diagnosis + (1 | sample_id)",
+            "test": ["diagnosis"],
+            "levels": {"diagnosis": ["Control", "AD"]},
+        },
+    }
+    return config.load(given | changes)
+
+
+def de_table(cell_type, tested=60):
+    """Rows as `nestde gather` writes them, the hostile names among the most significant."""
+    random = np.random.default_rng(1)
+    names = HOSTILE + [f"G{i:03d}" for i in range(tested - len(HOSTILE))]
+    height = np.sort(random.exponential(2.0, tested))[::-1]
+    p = 10.0**-height
+    frame = pd.DataFrame(
+        {
+            "gene": names,
+            "cell_type": cell_type,
+            "term": "diagnosis",
+            "level": "AD",
+            "against": "Control",
+            "status": np.where(random.random(tested) < 0.2, "singular", "ok"),
+            "reason": "",
+            "n_cells": 400,
+            "n_samples": 24,
+            "mean_Control": 1.0,
+            "mean_AD": 1.5,
+            "detected_Control": 0.4,
+            "detected_AD": 0.5,
+            "log2fc": 0.58,
+            "coef": random.normal(0, 0.5, tested),
+            "se": 0.1,
+            "pvalue": p,
+            "neg_log10_pvalue": height,
+            "padj": np.minimum(1, p * tested / np.arange(1, tested + 1)),
+            "coef_(Intercept)": 1.0,
+            "coef_sequencing_saturation": 0.1,
+            "coef_diagnosis[AD]": 0.1,
+            "icc": 0.05,
+        }
+    )
+    untested = pd.DataFrame({"gene": ["LOW1", "LOW2"], "cell_type": cell_type, "term": "diagnosis"}).assign(
+        status="not_testable", reason="detected in 1 cell"
+    )
+    return pd.concat([frame, untested], ignore_index=True)
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    for cell_type in CELL_TYPES:
+        write_tsv(de_table(cell_type), folder / "de" / f"{slug(cell_type)}.tsv")
+        refit = pd.DataFrame(
+            {
+                "gene": HOSTILE[:4],
+                "difference_loglik": [1e-9, -2e-3, 1e-8, 0.0],
+                "difference_coef": 1e-7,
+                "verdict": ["agrees", "differs", "agrees", "agrees"],
+            }
+        )
+        write_tsv(refit, folder / "crosscheck" / f"{slug(cell_type)}.tsv")
+    return folder
+
+
+@pytest.fixture
+def content(results, tmp_path):
+    report.write(settings(), results, tmp_path / "content")
+    return tmp_path / "content"
+
+
+class Tags(HTMLParser):
+    """Collects tags, event handlers and text outside of scripts."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.handlers, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def tags(html):
+    parser = Tags()
+    parser.feed(html)
+    return parser
+
+
+def test_all_content_is_free_of_markup_from_data(content):
+    files = sorted(content.glob("*_mqc.json"))
+    assert len(files) >= 7
+    for path in files:
+        section = json.loads(path.read_text())
+        texts = [section["section_name"], section["description"], section["helptext"]]
+        if section["plot_type"] == "html":
+            texts.append(section["data"])
+        else:
+            texts += [str(key) for key in section["data"]]
+            texts += [str(v) for row in section["data"].values() for v in row.values()]
+        parsed = tags("".join(texts))
+        assert not {"script", "img", "title" if section["plot_type"] != "html" else "iframe"} & {
+            tag for tag, _ in parsed.tags
+        }, path.name
+        assert not parsed.handlers, path.name
+
+
+def test_hostile_names_are_shown_as_they_are(content):
+    top = json.loads((content / "nestde_top_1_mqc.json").read_text())
+    shown = ["".join(tags(name).text) for name in top["data"]]
+    assert shown[: len(HOSTILE)] == HOSTILE
+
+
+def test_writing_again_gives_the_same_bytes_and_leaves_nothing_old(results, content, tmp_path):
+    (content / "old_mqc.json").write_text("{}")
+    before = {path.name: path.read_bytes() for path in content.iterdir() if path.name != "old_mqc.json"}
+    report.write(settings(), results, content)
+    assert {path.name: path.read_bytes() for path in content.iterdir()} == before
+
+
+def test_summary_counts_every_gene(content):
+    summary = json.loads((content / "summary.json").read_text())
+    assert [test["cell_type"] for test in summary["tests"]] == CELL_TYPES
+    for test in summary["tests"]:
+        assert test["genes"] == 62 and test["tested"] == 60 and test["not_testable"] == 2
+        assert 0 < test["up"] + test["down"] < 60
+    assert summary["crosscheck_differs"]["Neuron"] == [BREAKOUT]
+    assert "numpy" in summary["versions"]
+
+
+def test_a_gene_over_the_tolerance_is_named_in_red(content):
+    section = json.loads((content / "nestde_crosscheck_mqc.json").read_text())
+    parsed = tags(section["data"])
+    assert any("color:#c62828" in str(attrs.get("style")) for _, attrs in parsed.tags)
+    assert BREAKOUT in "".join(parsed.text)
+
+
+def test_nothing_but_a_configuration_still_gives_a_report(tmp_path):
+    report.write(settings(), tmp_path / "nothing", tmp_path / "content")
+    assert (tmp_path / "content" / "nestde_model_mqc.json").exists()
+
+
+def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
+    table = de_table("Neuron")
+    tested = table[table["level"].notna()]
+    age = tested.assign(term="age", level=None, against=None)
+    other = tested.assign(level="MCI")
+    write_tsv(pd.concat([table, other, age]), tmp_path / "de" / "Neuron.tsv")
+    tests = Results(tmp_path, settings(cell_types=["Neuron"])).tests()
+    assert [(test.term, test.level) for test in tests] == [
+        ("age", ""),
+        ("diagnosis", "AD"),
+        ("diagnosis", "MCI"),
+    ]
+    assert [len(test.frame) for test in tests] == [60, 62, 62]
+    assert tests[1].label == "Neuron: AD v Control"
+
+
+def test_the_page_that_multiqc_makes(content, tmp_path):
+    """MultiQC itself, offline: every section is there, nothing from data is markup, nothing is fetched."""
+    command = [
+        sys.executable,
+        "-m",
+        "multiqc",
+        str(content),
+        "--config",
+        str(content / "multiqc_config.yaml"),
+    ]
+    command += ["--force", "--no-data-dir", "--outdir", str(tmp_path), "--filename", "multiqc.html"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "WARNING" not in done.stderr and "Error" not in done.stderr, done.stderr
+    page = (tmp_path / "multiqc.html").read_text()
+    for path in content.glob("*_mqc.json"):
+        assert f'id="{json.loads(path.read_text())["id"]}' in page
+    parsed = tags(page)
+    assert not [attrs for tag, attrs in parsed.tags if tag == "img" and attrs.get("src") == "x"]
+    assert SCRIPT not in page and BREAKOUT not in page
+    fetched = [
+        attrs.get("src") or attrs.get("href")
+        for tag, attrs in parsed.tags
+        if tag in ("script", "link", "img", "iframe", "source")
+    ]
+    assert not [url for url in fetched if url and not url.startswith(("data:", "#"))]
+
+
+def test_rows_keep_their_order_and_repeated_names_their_rows():
+    made = table(
+        "t", "T", "Gene", Columns().add("a", "A", "a"), [("z", {"a": 1}), ("y", {"a": 2}), ("z", {"a": 3})]
+    )
+    assert [row["a"] for row in made["data"].values()] == [1, 2, 3]
+
+
+def test_missing_values_are_left_out_of_tables():
+    made = table(
+        "t", "T", "Gene", Columns().add("a", "A", "a"), [("z", {"a": float("nan"), "b": None, "c": "<"})]
+    )
+    assert made["data"] == {"z": {"c": "&lt;"}}
+
+
+def test_bars_and_plain_tables_escape():
+    assert list(bars("b", "B", "x", {"a": ("<", "#fff")}, {"<": {"a": 1}})["data"]) == ["&lt;"]
+    assert "<td>&lt;i&gt;</td>" in plain_table(["a"], [["<i>"]])
+
+
+def test_scatter_draws_each_visible_point_and_caps_the_rest():
+    axes = (figures.x_axis("x", -1, 1), figures.y_axis("y", 0, 10))
+    drawn = figures.scatter(
+        "t", [0, 0.5, 99, np.nan], [1, 2, 3, 4], [0, 1, 1, 1], list("abcd"),
+        (figures.Class("no", "#888"), figures.Class("yes", "#f00")), axes, labelled=[1],
+    )  # fmt: skip
+    assert drawn.count("<title>") == 3
+    assert drawn.count("m-4 4h8l-4-8z") == 1
+    assert "yes (2)" in drawn and "no (1)" in drawn
+    assert ">b</text>" in drawn
+
+
+def test_a_scatter_of_a_genome_stays_small():
+    random = np.random.default_rng(0)
+    n = 36_000
+    axes = (figures.x_axis("x", -4, 4), figures.y_axis("y", 0, 6))
+    drawn = figures.scatter(
+        "t", random.normal(size=n), random.exponential(size=n), [0] * n, ["g"] * n,
+        (figures.Class("no", "#888"), figures.Class("yes", "#f00")), axes,
+    )  # fmt: skip
+    assert drawn.count("M") <= figures.MOST_POINTS + 30
+    assert "no (36,000)" in drawn
+
+
+def test_histogram_counts():
+    drawn = figures.histogram("t", [0.01, 0.02, 0.99, np.nan], "p", "flat")
+    assert "0.00 to 0.05: 2 genes" in drawn and "0.95 to 1.00: 1 genes" in drawn
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.2, 1.2), (0, 1), (0, 17000), (-0.003, 0.004), (2.5, 3.5)])
+def test_ticks_are_few_and_inside(low, high):
+    ticks = figures.Axis("", low, high, 0, 1).ticks()
+    assert 4 <= len(ticks) <= 10
+    assert min(ticks) >= low - 1e-9 and max(ticks) <= high + 1e-9
+
+
+def test_limit_is_not_stretched_by_one_gene():
+    assert figures.limit([*np.linspace(-1, 1, 1000), 500.0]) < 4
+    assert figures.limit([]) == 1.0
+
+
+def test_model_in_an_equation_and_in_words():
+    formula = parse("~ age + diagnosis + (1 + age || donor) + (1 | donor:sample_id)")
+    html = study.equation(formula, ["(Intercept)", "age", "diagnosis[AD]"])
+    text = re.sub("<[^>]*>", "", html)
+    assert "β0 + β1 · age + β2 · diagnosis[AD] + udonor + udonor, age · age + udonor:sample_id + ε" in text
+    words = study.sentence(formula, ["diagnosis"], "lrt")
+    assert "each donor has its own level and slope of age" in words
+    assert "each donor within sample_id" in words
+    assert "with and without diagnosis" in words
+
+
+def test_genes_summary_counts_signs():
+    test = genes.Test("c", "d", "AD", "Control", de_table("c"), None, None, True)
+    numbers = genes.summary(test, 0.05)
+    significant = test.frame["padj"] <= 0.05
+    assert numbers["up"] + numbers["down"] == significant.sum()
+
+
+def test_command(results, tmp_path):
+
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    args = parser.parse_args(
+        ["--settings", settings().text(), "--results", str(results), "--out", str(tmp_path / "out")]
+    )
+    cli.main(args)
+    assert isinstance(args.out, Path) and (args.out / "multiqc_config.yaml").exists()
