@@ -1,4 +1,8 @@
-"""List what a run read, used and made, with digests."""
+"""List what a run read, used and made, with digests.
+
+With --workflow, the folder of --out is also made a Workflow Run RO-Crate: the rules that were run are copied
+to its workflow/, and ro-crate-metadata.json describes it all.
+"""
 
 import argparse
 from pathlib import Path
@@ -13,10 +17,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", nargs="+", required=True, metavar="FILE", help="files made")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="results/manifest.json")
 
+    parser.add_argument("--workflow", type=Path, metavar="DIR", help="folder of the rules that were run")
+
 
 def main(args: argparse.Namespace) -> None:
-    """Write the manifest."""
+    """Write the manifest and, if asked, the crate."""
+    from datetime import date
+
     from nestde.files import write_json
     from nestde.provenance import manifest, parse_configuration
 
-    write_json(manifest(parse_configuration(args.settings), args.inputs, args.results, args.out), args.out)
+    told = manifest(parse_configuration(args.settings), args.inputs, args.results, args.out)
+    write_json(told, args.out)
+    if args.workflow:
+        from nestde.crate import copy_workflow, crate
+
+        folder = args.out.parent
+        copy_workflow(args.workflow, folder / "workflow")
+        write_json(crate(told, folder, date.today()), folder / "ro-crate-metadata.json")
