@@ -69,8 +69,11 @@ rule manifest:
             STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.tsv"),
             STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
         ],
+        report="<results>/report/multiqc.html",
     output:
-        "<results>/manifest.json",
+        manifest="<results>/manifest.json",
+        crate="<results>/ro-crate-metadata.json",
+        workflow=directory("<results>/workflow"),
     log:
         "<logs>/manifest.log",
     benchmark:
@@ -84,6 +87,7 @@ rule manifest:
     params:
         version=VERSION,
         settings=STUDY.settings(),
+        workflow=subpath(str(workflow.current_basedir.path), parent=True),
     shell:
         "nestde manifest --settings {params.settings:q} --inputs {input.data:q}"
-        " --results {input.results:q} --out {output:q} > {log:q} 2>&1"
+        " --results {input.results:q} --out {output.manifest:q} --workflow {params.workflow:q} > {log:q} 2>&1"
