@@ -9,11 +9,12 @@ from typing import Any
 from nestde.config import Config
 from nestde.files import write_json, write_text
 from nestde.provenance import versions
-from nestde.report import genes, quality, study, trust
+from nestde.report import brief, genes, quality, study, trust
 from nestde.report.artefacts import Results
 from nestde.report.sections import Section
 
 CHAPTERS = {
+    brief.CHAPTER: ("In brief", "The answer, and what to keep in mind when reading it."),
     study.CHAPTER: ("The study", "Who was compared with whom, and by which model."),
     genes.CHAPTER: ("Differential expression", "What differs, in each cell type."),
     trust.CHAPTER: ("How far to trust it", "The same data, looked at by other means."),
@@ -39,7 +40,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     results = Results(Path(folder), config)
     found = [
         section
-        for part in (study, genes, trust, quality)
+        for part in (brief, study, genes, trust, quality)
         for section in part.sections(results)
         if section.content["data"]
     ]

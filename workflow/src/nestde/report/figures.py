@@ -191,7 +191,7 @@ def _labels(labelled: Sequence[int], px: Floats, py: Floats, names: Sequence[str
     words = []
     for i in labelled:
         name = names[i] if len(names[i]) <= 24 else names[i][:23] + "…"
-        width = 6.3 * len(name)
+        width = 6.9 * len(name)
         for right, up in ((1, 4), (0, 4), (1, -6), (0, -6), (1, 14), (0, 14)):
             left = px[i] + 6 if right else px[i] - 6 - width
             base = py[i] + up

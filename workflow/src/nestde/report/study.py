@@ -77,9 +77,12 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
 def _model(results: Results) -> Section:
     model = results.config.model
     formula = parse(model.formula)
-    coefficients = ["(Intercept)", *(term.strip() for term in formula.fixed.split("+"))]
-    for test in results.tests()[:1]:
-        coefficients = [name.removeprefix("coef_") for name in test.frame if name.startswith("coef_")]
+    tests = results.tests()
+    coefficients = (
+        [name.removeprefix("coef_") for name in tests[0].frame if name.startswith("coef_")] if tests else []
+    )
+    if not coefficients:  # nothing was fitted
+        coefficients = ["(Intercept)", *(term.strip() for term in formula.fixed.split("+"))]
     text = (
         f"<p><code>{escape(model.formula)}</code> &nbsp; tested: <b>{escape(', '.join(model.test))}</b></p>"
         f"{equation(formula, coefficients)}"

@@ -1,0 +1,63 @@
+"""The report in brief: what was asked, what was found, what to be careful about, in sentences."""
+
+from html import escape
+
+from nestde.report import genes, trust
+from nestde.report.artefacts import Results, Test
+from nestde.report.sections import Section, count, html, note
+
+CHAPTER = "brief"
+NAMED = 5
+
+# MultiQC greets each reader with a tour of its buttons; a collaborator came for the genes.
+QUIET = "<style>#mqc_welcome{display:none!important}</style>"
+
+
+def sections(results: Results) -> list[Section]:
+    """The one section of the chapter."""
+    fdr = results.config.inference.fdr
+    findings = "".join(f"<li>{_finding(test, fdr)}</li>" for test in results.tests())
+    text = f"{QUIET}<ul>{findings}</ul>{_cautions(results)}"
+    return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
+
+
+def _finding(test: Test, fdr: float) -> str:
+    """Say one comparison in a sentence, its strongest genes named."""
+    numbers = genes.summary(test, fdr)
+    found = numbers["up"] + numbers["down"]
+    where = f"<b>{escape(test.cell_type)}</b>, {escape(test.comparison)}"
+    if not numbers["tested"]:
+        return f"{where}: no gene could be tested."
+    words = (
+        f"{where}: <b>{found:,}</b> of {count(numbers['tested'], 'tested gene')} differ at a false discovery rate"
+        f" of {100 * fdr:g} % ({numbers['up']:,} up, {numbers['down']:,} down)."
+    )
+    if not found:
+        return words
+    frame = test.frame[test.frame["padj"] <= fdr].sort_values(
+        "neg_log10_pvalue", ascending=False, kind="stable"
+    )
+    strongest = [
+        f"{escape(gene)} {'↑' if coef > 0 else '↓'}"
+        for gene, coef in zip(frame["gene"].head(NAMED), frame["coef"].head(NAMED), strict=True)
+    ]
+    return f"{words} Strongest evidence: {', '.join(strongest)}."
+
+
+def _cautions(results: Results) -> str:
+    """Boxes for what should be read before a gene is believed."""
+    boxes = ""
+    warnings = results.check.get("warnings", [])
+    if warnings:
+        boxes += note(
+            f'The design check has {count(len(warnings), "warning")}: see <a href="#nestde_check">The study</a>.',
+            "warning",
+        )
+    differing = sum(map(len, trust.differing(results).values()))
+    if differing:
+        boxes += note(
+            f"{count(differing, 'gene')} fitted again by statsmodels came out differently: see"
+            ' <a href="#nestde_crosscheck">How far to trust it</a>.',
+            "danger",
+        )
+    return boxes
