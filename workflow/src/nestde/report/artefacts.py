@@ -97,9 +97,10 @@ class Results:
         found = [self.json("qc", f"{name}.json") for name in self.samples["slug"]]
         return [ledger for ledger in found if ledger]
 
-    def design(self, cell_type: str) -> dict[str, Any]:
-        """The explained design of a cell type."""
-        return dict(self.json("design", f"{slug(cell_type)}.json"))
+    @cached_property
+    def designs(self) -> dict[str, dict[str, Any]]:
+        """What the design of each cell type is made of, or the reason why there is none."""
+        return {name: dict(self.json("design", f"{slug(name)}.json")) for name in self.config.cell_types}
 
     def of_cell_types(self, folder: str, suffix: str) -> dict[str, pd.DataFrame]:
         """One table per cell type, where there is one."""
@@ -110,7 +111,7 @@ class Results:
         """Every cell type, tested term and level that has rows."""
         found = []
         for cell_type, table in self.of_cell_types("de", ".tsv").items():
-            design = self.design(cell_type)
+            design = self.designs[cell_type]
             levels = table[["term", "level", "against"]].drop_duplicates().sort_values(["term", "level"])
             # genes that were not tested are in a row per term, without a level
             named = levels.groupby("term")["level"].transform("max") != ""
@@ -124,8 +125,8 @@ class Results:
                         level=level,
                         against=against,
                         frame=table[rows].reset_index(drop=True),
-                        n_cells=design.get("n_cells"),
-                        n_samples=design.get("n_samples"),
+                        n_cells=design.get("cells"),
+                        n_samples=design.get("groups", {}).get("sample_id"),
                         alone=len(levels) == 1,
                     )
                 )

@@ -16,18 +16,19 @@ QUIET = "<style>#mqc_welcome{display:none!important}</style>"
 def sections(results: Results) -> list[Section]:
     """The one section of the chapter."""
     fdr = results.config.inference.fdr
-    findings = "".join(f"<li>{_finding(test, fdr)}</li>" for test in results.tests())
+    reasons = {name: str(design.get("reason", "")) for name, design in results.designs.items()}
+    findings = "".join(f"<li>{_finding(test, fdr, reasons[test.cell_type])}</li>" for test in results.tests())
     text = f"{QUIET}<ul>{findings}</ul>{_cautions(results)}"
     return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
 
 
-def _finding(test: Test, fdr: float) -> str:
+def _finding(test: Test, fdr: float, reason: str) -> str:
     """Say one comparison in a sentence, its strongest genes named."""
     numbers = genes.summary(test, fdr)
     found = numbers["up"] + numbers["down"]
     where = f"<b>{escape(test.cell_type)}</b>, {escape(test.comparison)}"
     if not numbers["tested"]:
-        return f"{where}: no gene could be tested."
+        return f"{where}: no gene could be tested. {escape(reason)}"
     words = (
         f"{where}: <b>{found:,}</b> of {count(numbers['tested'], 'tested gene')} differ at a false discovery rate"
         f" of {100 * fdr:g} % ({numbers['up']:,} up, {numbers['down']:,} down)."

@@ -77,9 +77,8 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
 def _model(results: Results) -> Section:
     model = results.config.model
     formula = parse(model.formula)
-    tests = results.tests()
-    coefficients = (
-        [name.removeprefix("coef_") for name in tests[0].frame if name.startswith("coef_")] if tests else []
+    coefficients = next(
+        filter(None, (design.get("coefficients") for design in results.designs.values())), None
     )
     if not coefficients:  # nothing was fitted
         coefficients = ["(Intercept)", *(term.strip() for term in formula.fixed.split("+"))]
