@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from nestde.fit.tails import log_chi2_sf, log_f_sf, log_t_sf_two_sided
 from scipy import stats
+
+from nestde.fit.tails import log_chi2_sf, log_f_sf, log_t_sf_two_sided
 
 # R 4.2.2: pchisq(x, df, lower.tail = FALSE, log.p = TRUE)
 CHI2 = [

@@ -20,7 +20,7 @@ def log_chi2_sf(x: ArrayLike, df: ArrayLike) -> Floats:
     z, a = np.broadcast_arrays(0.5 * np.asarray(x, float), 0.5 * np.asarray(df, float))
     tail = special.gammaincc(a, np.maximum(z, 0.0))
     far = tail < _TINY
-    out = np.log(np.where(far, 1.0, tail))
+    out = np.array(np.log(np.where(far, 1.0, tail)))
     if far.any():
         a, z = a[far], z[far]
         fraction = _fraction(lambda i: z + 2 * i + 1 - a, lambda i: i * (a - i), z)
@@ -33,17 +33,17 @@ def log_f_sf(x: ArrayLike, df: ArrayLike, df_residual: ArrayLike) -> Floats:
 
     P = I_w(a, b), w = df_residual / (df_residual + df x); far out by its continued fraction (DLMF 8.17.22).
     """
-    x, b, a = np.broadcast_arrays(
-        np.asarray(x, float), 0.5 * np.asarray(df, float), 0.5 * np.asarray(df_residual, float)
+    f, b, a = np.broadcast_arrays(
+        np.maximum(np.asarray(x, float), 0.0),
+        0.5 * np.asarray(df, float),
+        0.5 * np.asarray(df_residual, float),
     )
-    x = np.maximum(x, 0.0)
-    with np.errstate(invalid="ignore"):
-        w = a / (a + b * x)
+    w = a / (a + b * f)
     tail = special.betainc(a, b, w)
     far = tail < _TINY
-    out = np.log(np.where(far, 1.0, tail))
+    out = np.array(np.log(np.where(far, 1.0, tail)))
     if far.any():
-        a, b, w, x = a[far], b[far], w[far], x[far]
+        a, b, w, f = a[far], b[far], w[far], f[far]
 
         def numerator(i: int) -> Floats:
             half = i // 2
@@ -51,7 +51,7 @@ def log_f_sf(x: ArrayLike, df: ArrayLike, df_residual: ArrayLike) -> Floats:
                 return -(a + half) * (a + b + half) * w / ((a + i - 1) * (a + i))
             return half * (b - half) * w / ((a + i - 1) * (a + i))
 
-        log_w, log_rest = -np.log1p(b * x / a), -np.log1p(a / (b * x))
+        log_w, log_rest = -np.log1p(b * f / a), -np.log1p(a / (b * f))
         fraction = _fraction(lambda i: np.ones_like(w), numerator, np.ones_like(w))
         out[far] = a * log_w + b * log_rest - np.log(a) - special.betaln(a, b) - np.log(fraction)
     return out
@@ -68,10 +68,12 @@ def _fraction(
     """b₀ + a₁/(b₁ + a₂/(b₂ + …)) by Lentz's method."""
     value = denominator(0) + np.zeros_like(like)
     c, d = value.copy(), np.zeros_like(value)
+    running = np.ones(like.shape, bool)  # each element stops by itself, whatever its neighbours do
     for i in range(1, 2000):
         d = 1.0 / (denominator(i) + numerator(i) * d)
         c = denominator(i) + numerator(i) / c
-        value = value * c * d
-        if np.all(np.abs(c * d - 1.0) < 1e-15):
+        value = np.where(running, value * c * d, value)
+        running &= np.abs(c * d - 1.0) >= 1e-15
+        if not running.any():
             break
     return value
