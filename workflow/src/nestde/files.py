@@ -1,6 +1,7 @@
 """Files that are whole or absent: temporary name, then rename; names from data made safe for paths."""
 
 import csv
+import glob
 import hashlib
 import json
 import os
@@ -26,6 +27,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # what a killed writer of this file left behind
+    for stale in path.parent.glob(f".{glob.escape(path.stem)}.{'?' * 8}{glob.escape(path.suffix)}"):
+        stale.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
