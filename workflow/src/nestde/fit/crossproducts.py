@@ -1,0 +1,204 @@
+"""What a response contributes to the model: sums over the leaves of the design, in one pass over its non-zeros.
+
+A leaf is a set of rows that agree in all grouping factors: a sample, an image of an animal. Within a leaf the
+columns of Q and Z̃ are a constant plus a combination of few columns F (often one, the covariate that is measured
+on each cell), so the sums of y and of yF over each leaf, and y'y, give all of Q'y and Z̃'y.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+from numpy.typing import NDArray
+
+from nestde.design import Design
+from nestde.fit.basis import Basis
+
+Floats = NDArray[np.float64]
+
+# Of a column of norm 1, variation within leaves below this is rounding.
+_ROUNDING = 1e-11
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The leaves of a design; c columns U = [Z̃ of each factor | Q], w columns F.
+
+    Attributes
+    ----------
+    code
+        (n,) leaf of each row.
+    groups
+        (factors, leaves) group of each leaf in each random factor.
+    f
+        (n, w) what varies within leaves.
+    mean
+        (leaves, c) mean of U.
+    within
+        (w, c) U = `mean` of the leaf + `f` `within`.
+    cross
+        (leaves, c, c) U'U.
+    """
+
+    code: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    f: Floats
+    mean: Floats
+    within: Floats
+    cross: Floats
+
+    def of_factor(self, design: Design, f: int) -> tuple[Floats, Floats]:
+        """For the f-th random factor (groups, k, k) Z̃'Z̃ within its groups and (groups, k, p) Z̃'Q."""
+        first = sum(len(factor.effects) for factor in design.random[:f])
+        k = len(design.random[f].effects)
+        rows = np.zeros((len(design.random[f].levels), k, self.cross.shape[2]))
+        np.add.at(rows, self.groups[f], self.cross[:, first : first + k])
+        return rows[:, :, first : first + k], rows[
+            :, :, sum(len(factor.effects) for factor in design.random) :
+        ]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Cross-products of G responses.
+
+    Attributes
+    ----------
+    zy
+        For each random factor (G, groups, k) Z̃'y.
+    qy
+        (G, p) Q'y.
+    yy
+        (G,) y'y.
+    shift
+        (G, p) coefficients of Q that were subtracted from y beforehand.
+    """
+
+    zy: tuple[Floats, ...]
+    qy: Floats
+    yy: Floats
+    shift: Floats
+
+
+def leaves(design: Design, basis: Basis) -> Leaves:
+    """Find the leaves and sum the y-free cross-products over each."""
+    codes = np.array([factor.codes for factor in design.random], np.int64).reshape(-1, design.n)
+    if len(codes):
+        groups, code = np.unique(codes, axis=1, return_inverse=True)
+        code = code.reshape(-1)
+    else:
+        groups, code = np.empty((0, 1), np.int64), np.zeros(design.n, np.int64)
+    count = groups.shape[1]
+    u = np.hstack([*basis.z, basis.q])
+    size = np.bincount(code, minlength=count)
+    total = np.stack([np.bincount(code, column, count) for column in u.T], axis=1)
+    mean = total / size[:, None]
+    f, within = _within(u - mean[code], np.linalg.norm(u, axis=0))
+    cross = np.empty((count, u.shape[1], u.shape[1]))
+    for i in range(u.shape[1]):
+        for j in range(i + 1):
+            cross[:, i, j] = cross[:, j, i] = np.bincount(code, u[:, i] * u[:, j], count)
+    return Leaves(code, groups, f, mean, within, cross)
+
+
+def _within(deviation: Floats, norm: Floats) -> tuple[Floats, Floats]:
+    """Write deviations from the leaves' means as F C, F (n, w) of full rank."""
+    norm = np.where(norm > 0, norm, 1.0)
+    f, c, order = scipy.linalg.qr(deviation / norm, mode="economic", pivoting=True)
+    rank = int(np.sum(np.abs(np.diag(c)) > _ROUNDING))
+    within = np.empty((rank, len(norm)))
+    within[:, order] = c[:rank]
+    return np.ascontiguousarray(f[:, :rank]), within * norm
+
+
+def sums_of_counts(design: Design, leaf: Leaves, counts: scipy.sparse.csc_array, size_factor: Floats) -> Sums:
+    """Cross-products of log(1 + count / size factor) for each column of counts, in one pass over the non-zeros.
+
+    Parameters
+    ----------
+    design, leaf
+        Of n cells.
+    counts
+        (n, G) raw counts, compressed by column.
+    size_factor
+        (n,) of each cell, positive.
+    """
+    t, yy = _pass(
+        counts.data,
+        counts.indices,
+        counts.indptr,
+        1.0 / np.asarray(size_factor, float),
+        leaf.code,
+        leaf.f,
+        len(leaf.mean),
+    )
+    zy, qy = _collect(design, leaf, t)
+    return Sums(zy, qy, yy, np.zeros_like(qy))
+
+
+def sums_of_responses(design: Design, basis: Basis, leaf: Leaves, y: Floats) -> Sums:
+    """Cross-products of dense responses (n, G), after subtracting their least-squares fit on X.
+
+    Subtracting it changes the coefficients by what is subtracted and nothing else, and a response far from 0
+    costs no digits.
+    """
+    shift = basis.q.T @ y
+    residual = y - basis.q @ shift
+    again = basis.q.T @ residual
+    residual -= basis.q @ again
+    t = np.empty((y.shape[1], len(leaf.mean), 1 + leaf.f.shape[1]))
+    for g, column in enumerate(residual.T):
+        t[g, :, 0] = np.bincount(leaf.code, column, len(leaf.mean))
+        for j, f in enumerate(leaf.f.T):
+            t[g, :, 1 + j] = np.bincount(leaf.code, column * f, len(leaf.mean))
+    zy, qy = _collect(design, leaf, t)
+    return Sums(zy, qy, np.einsum("ig,ig->g", residual, residual), (shift + again).T)
+
+
+def _collect(design: Design, leaf: Leaves, t: Floats) -> tuple[tuple[Floats, ...], Floats]:
+    """Z̃'y and Q'y from the sums over leaves, (G, leaves, 1 + w)."""
+    zy, first = [], 0
+    for factor, group in zip(design.random, leaf.groups, strict=True):
+        columns = slice(first, first + len(factor.effects))
+        out = np.zeros((len(factor.levels), len(t), len(factor.effects)))
+        np.add.at(out, group, _of_leaves(leaf, t, columns).swapaxes(0, 1))
+        zy.append(np.ascontiguousarray(out.swapaxes(0, 1)))
+        first = columns.stop
+    return tuple(zy), _of_leaves(leaf, t, slice(first, None)).sum(axis=1)
+
+
+def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
+    """(G, leaves, columns) sums of y times columns of U."""
+    return t[:, :, :1] * leaf.mean[:, columns] + t[:, :, 1:] @ leaf.within[:, columns]
+
+
+@numba.njit(parallel=True, cache=True)
+def _pass(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    scale: Floats,
+    code: NDArray[np.int64],
+    f: Floats,
+    count: int,
+) -> tuple[Floats, Floats]:
+    """Sums over leaves of y and yF for each gene, and y'y; zeros contribute nothing as log(1 + 0) = 0."""
+    genes, width = len(indptr) - 1, f.shape[1]
+    t = np.zeros((genes, count, 1 + width))
+    yy = np.zeros(genes)
+    for g in numba.prange(genes):
+        square = 0.0
+        for at in range(indptr[g], indptr[g + 1]):
+            row = indices[at]
+            y = math.log1p(data[at] * scale[row])
+            leaf = code[row]
+            square += y * y
+            t[g, leaf, 0] += y
+            for j in range(width):
+                t[g, leaf, 1 + j] += y * f[row, j]
+        yy[g] = square
+    return t, yy

@@ -1,0 +1,46 @@
+"""Small dense linear algebra for the kernels; loops, because matrices of two or three columns are not worth LAPACK's calls."""
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@numba.njit(cache=True)
+def cholesky(a: Floats, size: int) -> float:
+    """Replace the lower triangle of `a`, (size, size), by L with LL' = a; return log|a|, or -inf if it is not positive definite."""
+    logdet = 0.0
+    for j in range(size):
+        pivot = a[j, j]
+        for m in range(j):
+            pivot -= a[j, m] * a[j, m]
+        if not pivot > 1e-14 * a[j, j]:
+            return -np.inf
+        logdet += math.log(pivot)
+        pivot = math.sqrt(pivot)
+        a[j, j] = pivot
+        for i in range(j + 1, size):
+            total = a[i, j]
+            for m in range(j):
+                total -= a[i, m] * a[j, m]
+            a[i, j] = total / pivot
+    return logdet
+
+
+@numba.njit(cache=True)
+def inverse(lower: Floats, size: int, out: Floats) -> None:
+    """Fill `out` with (LL')⁻¹, column by column."""
+    for c in range(size):
+        for i in range(size):
+            total = 1.0 if i == c else 0.0
+            for m in range(i):
+                total -= lower[i, m] * out[m, c]
+            out[i, c] = total / lower[i, i]
+        for i in range(size - 1, -1, -1):
+            total = out[i, c]
+            for m in range(i + 1, size):
+                total -= lower[m, i] * out[m, c]
+            out[i, c] = total / lower[i, i]

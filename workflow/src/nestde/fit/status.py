@@ -1,0 +1,74 @@
+"""When is a fit to be believed? Judged here, apart from fitting; one status and one reason for each response."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Texts = NDArray[np.str_]
+
+# Of y'y, a residual sum of squares below this share is rounding: the response is a combination of X's columns.
+EXPLAINED = 1e-12
+# Promised decrease of the deviance by a Newton step from the end; above it the end is no optimum.
+DECREASE = 1e-6
+# Two local optima whose deviances are closer than this are both "the" optimum, with different estimates.
+TIE = 1e-6
+
+CONSTANT = "no cell has a count"
+PERFECT = "the fixed effects explain the response perfectly; no residual variance is left"
+UNBOUNDED = "no residual variance is left within groups; the likelihood has no maximum"
+NOT_OPTIMAL = "the optimiser ended where the likelihood still rises"
+AMBIGUOUS = "two different optima of the likelihood are equally high"
+
+
+def untestable(yy: Floats, explained: Floats) -> tuple[Texts, Texts]:
+    """Status ('' or not_testable) and reason from y'y and what the fixed effects explain of it, both (G,)."""
+    perfect = yy - explained <= EXPLAINED * yy
+    reason = np.where(yy == 0, CONSTANT, np.where(perfect, PERFECT, ""))
+    return np.where(perfect, "not_testable", ""), reason
+
+
+def judge(
+    untested: tuple[Texts, Texts],
+    theta: Floats,
+    diagonal: NDArray[np.bool_],
+    decrease: Floats,
+    margin: Floats,
+    names: Sequence[str],
+) -> tuple[Texts, Texts]:
+    """Status and reason of each fit.
+
+    Parameters
+    ----------
+    untested
+        From `untestable`.
+    theta
+        (G, T) fitted parameters, NaN where the deviance has no minimum.
+    diagonal
+        (T,) which of them are diagonal elements of a Λ.
+    decrease
+        (G,) decrease of the deviance that a Newton step from the end promises.
+    margin
+        (G,) difference of the deviance to the next best, different, local optimum.
+    names
+        (T,) what is singular if that element is zero.
+    """
+    status, reason = (text.astype(object) for text in untested)
+    open_ = status == ""
+    unbounded = open_ & np.isnan(theta).any(axis=1)
+    unstable = open_ & ~unbounded & ~(decrease <= DECREASE)
+    ambiguous = open_ & ~unbounded & ~unstable & (margin < TIE)
+    zero = (theta == 0) & diagonal
+    singular = open_ & ~unbounded & ~unstable & ~ambiguous & zero.any(axis=1)
+    status[open_] = "ok"
+    for where, word, why in (
+        (unbounded, "failed", UNBOUNDED),
+        (unstable, "unstable", NOT_OPTIMAL),
+        (ambiguous, "unstable", AMBIGUOUS),
+        (singular, "singular", ""),
+    ):
+        status[where], reason[where] = word, why
+    for g in np.flatnonzero(singular):
+        reason[g] = "; ".join(name for name, is_zero in zip(names, zero[g], strict=True) if is_zero)
+    return status.astype(str), reason.astype(str)
