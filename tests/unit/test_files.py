@@ -58,3 +58,10 @@ def test_equal_content_gives_equal_bytes(tmp_path):
 def test_a_few():
     assert a_few("abc") == "a, b, c"
     assert a_few(range(7), 2) == "0, 1 … (7 in all)"
+
+
+def test_what_a_killed_writer_left_is_removed_when_the_file_is_written_again(tmp_path):
+    for name in (".a.abcdefgh.tsv", ".a.b.abcdefgh.tsv", ".a.abcdefgh.json"):
+        (tmp_path / name).touch()
+    write_text("x", tmp_path / "a.tsv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.abcdefgh.json", ".a.b.abcdefgh.tsv", "a.tsv"]
