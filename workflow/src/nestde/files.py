@@ -56,6 +56,14 @@ def slug(name: str) -> str:
     return f"{harmless or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def of_slug(slugged: str, names: Iterable[str]) -> str:
+    """Return the name whose slug this is."""
+    for name in names:
+        if slug(name) == slugged:
+            return name
+    raise NestdeError(f"{slugged}: is none of {', '.join(names)}.")
+
+
 def sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with Path(path).open("rb") as handle:
