@@ -1,0 +1,30 @@
+"""Read one input file: the cells of its samples, their raw counts checked, sorted by sample."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--settings", required=True, help="section input, as JSON or a YAML file")
+    parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
+    parser.add_argument(
+        "--source", required=True, help="which file: its slug in the column source of the sheet"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="h5ad")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read, check, sort, write; say how many cells of each sample there are."""
+    from nestde.config import sections
+    from nestde.errors import NestdeError
+    from nestde.files import read_tsv
+    from nestde.ingest import ingest
+
+    sheet = read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"])
+    rows = sheet[sheet["source"] == args.source]
+    if rows.empty:
+        raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")
+    path = rows["counts"].iloc[0]
+    uns = ingest(path, list(rows["sample_id"]), sections(args.settings).input, args.out)
+    print(f"{path}: {uns['came'].sum():,} cells of {len(rows):,} samples, {uns['kept'].sum():,} kept")

@@ -1,0 +1,40 @@
+"""Merge one cell type over all samples: raw counts by gene, and the ledger of its genes."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "--settings",
+        required=True,
+        help="sections input, genes, model, qc, cell_types, as JSON or a YAML file",
+    )
+    parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
+    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="h5ad: X is csc, cells × tested genes")
+    parser.add_argument("--genes", type=Path, required=True, help="TSV: every gene, tested or why not")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Merge; say how many genes are tested."""
+    from nestde.config import sections
+    from nestde.files import of_slug, read_tsv, write_tsv
+    from nestde.matrix import build
+
+    config = sections(args.settings)
+    cell_type = of_slug(args.cell_type, config.cell_types)
+    ledger = build(
+        args.counts,
+        cell_type,
+        read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"]),
+        rule=config.input.genes,
+        genes=config.genes,
+        model=config.model,
+        min_cells_per_sample=config.qc.min_cells_per_sample,
+        out=args.out,
+    )
+    write_tsv(ledger, args.genes)
+    print(f"{cell_type}: {(ledger['status'] == '').sum():,} of {len(ledger):,} genes are tested")

@@ -1,0 +1,38 @@
+"""Sum one cell type per sample: profiles of counts, and counts per million."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "--settings", required=True, help="sections input, qc, pseudobulk, cell_types, as JSON or a YAML file"
+    )
+    parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
+    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="h5ad: samples × genes")
+    parser.add_argument("--table", type=Path, required=True, help="TSV: genes × samples, counts and CPM")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Sum; say how many profiles are to be tested."""
+    from nestde.config import sections
+    from nestde.files import of_slug, read_tsv, write_tsv
+    from nestde.pseudobulk import profiles, table, write
+
+    config = sections(args.settings)
+    found = profiles(
+        args.counts,
+        of_slug(args.cell_type, config.cell_types),
+        read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"]),
+        rule=config.input.genes,
+        config=config.pseudobulk,
+        min_cells_per_sample=config.qc.min_cells_per_sample,
+    )
+    write(found, args.out)
+    write_tsv(table(found), args.table)
+    print(
+        f"{found.uns['cell_type']}: {(found.obs['left_out'] == '').sum()} of {found.n_obs} profiles are tested"
+    )

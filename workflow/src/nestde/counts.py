@@ -1,0 +1,146 @@
+"""The counts that steps hand on: standard h5ad files, written as they stream, read slice by slice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.errors import NestdeError
+from nestde.files import atomic
+
+if TYPE_CHECKING:
+    import h5py
+    import pandas as pd
+    from scipy.sparse import csc_matrix, csr_matrix
+
+LARGEST = np.iinfo(np.int32).max
+
+
+@contextmanager
+def writing(
+    path: str | Path,
+    major: str,
+    nnz: NDArray[np.int64],
+    obs: "pd.DataFrame",
+    genes: NDArray[np.object_],
+    uns: dict[str, Any],
+) -> Iterator["Filler"]:
+    """Write an h5ad whose X is int32 and sparse, with a known number of values per row (or column).
+
+    Parameters
+    ----------
+    major
+        ``csr`` (rows are cells) or ``csc`` (columns are genes).
+    nnz
+        Values per cell, or per gene.
+    obs, genes
+        One row per cell; names.
+    uns
+        Strings, numbers, arrays or mappings of them.
+
+    Yields
+    ------
+    Filler
+        To be given the values, in any order of blocks. The file appears when the block ends without error.
+    """
+    import h5py
+    from anndata.io import write_elem
+
+    indptr = np.concatenate([[0], np.cumsum(nnz)]).astype(np.int64)
+    with atomic(path) as temporary, h5py.File(temporary, "w") as root:
+        root.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        x = root.create_group("X")
+        x.attrs.update({"encoding-type": f"{major}_matrix", "encoding-version": "0.1.0"})
+        x.attrs["shape"] = np.array([len(obs), len(genes)], np.int64)
+        # scipy wants pointers and indices of one type
+        fits = indptr[-1] <= LARGEST
+        x.create_dataset("indptr", data=indptr.astype(np.int32) if fits else indptr)
+        x.create_dataset("data", shape=(indptr[-1],), dtype=np.int32)
+        x.create_dataset("indices", shape=(indptr[-1],), dtype=np.int32)
+        write_elem(root, "var", _frame_of_names(genes))
+        for name in ("layers", "obsm", "obsp", "varm", "varp"):
+            write_elem(root, name, {})
+        filler = Filler(x, indptr, obs)
+        yield filler
+        write_elem(root, "obs", filler.obs)
+        write_elem(root, "uns", uns)
+
+
+def _frame_of_names(names: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(index=pd.Index(np.asarray(names, object), dtype=object))
+
+
+class Filler:
+    """Puts blocks of values where they belong in the file. `obs` may be changed until the file is closed."""
+
+    def __init__(self, x: "h5py.Group", indptr: NDArray[np.int64], obs: "pd.DataFrame"):
+        self.x, self.indptr, self.obs = x, indptr, obs
+
+    def put(self, start: int, block: Any) -> None:
+        """Write a csr block at row `start` (or a csc block at column `start`); its sizes must be those announced."""
+        first, last = self.indptr[start], self.indptr[start + len(block.indptr) - 1]
+        self.x["data"][first:last] = block.data
+        self.x["indices"][first:last] = block.indices
+
+
+class Counts:
+    """An h5ad that `writing` made; open for as long as it is used in a ``with``."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def __enter__(self) -> "Counts":
+        import h5py
+
+        try:
+            self.root = h5py.File(self.path, "r")
+            self.x = self.root["X"]
+            self.shape = tuple(int(size) for size in self.x.attrs["shape"])
+        except (OSError, KeyError) as error:
+            raise NestdeError(
+                f"{self.path}: cannot be read ({error}). Remove it; the workflow remakes it."
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.root.close()
+
+    def obs(self) -> "pd.DataFrame":
+        """One row per cell."""
+        return self._element("obs")
+
+    def uns(self) -> dict[str, Any]:
+        """What the step that made the file had to say beside the counts."""
+        return self._element("uns")
+
+    def genes(self) -> NDArray[np.object_]:
+        """Names, (m,)."""
+        return self._element("var").index.to_numpy(object)
+
+    def _element(self, key: str) -> Any:
+        from anndata.io import read_elem
+
+        return read_elem(self.root[key])
+
+    def nnz(self) -> NDArray[np.int64]:
+        """Values per cell of a csr file, per gene of a csc file."""
+        return np.diff(self.x["indptr"][:]).astype(np.int64)
+
+    def slice(self, start: int, stop: int) -> "csr_matrix | csc_matrix":
+        """Cells ``start … stop - 1`` of a csr file; genes of a csc file. Only they are read from disk."""
+        from scipy.sparse import csc_matrix, csr_matrix
+
+        indptr = self.x["indptr"][start : stop + 1].astype(np.int64)
+        arrays = (
+            self.x["data"][indptr[0] : indptr[-1]],
+            self.x["indices"][indptr[0] : indptr[-1]],
+            indptr - indptr[0],
+        )
+        if self.x.attrs["encoding-type"] == "csr_matrix":
+            return csr_matrix(arrays, shape=(stop - start, self.shape[1]))
+        return csc_matrix(arrays, shape=(self.shape[0], stop - start))

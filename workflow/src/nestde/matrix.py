@@ -1,0 +1,311 @@
+"""One cell type over all samples: gene-major raw counts on disk, built by gene blocks; the ledger of its genes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.cells.source import BLOCK, block_edges, label
+from nestde.config import Genes, Model
+from nestde.counts import Counts, writing
+from nestde.formula import variables_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csc_matrix, csr_matrix
+
+PER = 10_000  # counts to which a cell is scaled
+
+
+def read_slice(path: str | Path, start: int, stop: int) -> tuple["csc_matrix", NDArray[np.object_]]:
+    """Genes ``start … stop - 1`` of a matrix: csc (cells × genes) of raw counts, and their names."""
+    with Counts(path) as counts:
+        return counts.slice(start, stop), counts.genes()[start:stop]
+
+
+def read_obs(path: str | Path) -> "pd.DataFrame":
+    """Cells of a matrix: sample_id, covariates, QC columns, total_counts, size_factor."""
+    with Counts(path) as counts:
+        return counts.obs()
+
+
+def read_uns(path: str | Path) -> dict[str, Any]:
+    """What else a matrix tells: ``left_out`` (sample -> why), ``genes`` (how many were removed by what)."""
+    with Counts(path) as counts:
+        return counts.uns()
+
+
+def shape(path: str | Path) -> tuple[int, int]:
+    """Cells and tested genes of a matrix."""
+    with Counts(path) as counts:
+        return counts.shape
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cells of one cell type in the counts of one sample: rows ``start … stop - 1``."""
+
+    path: Path
+    sample: str
+    start: int
+    stop: int
+    n_kept: int
+    obs: "pd.DataFrame"
+    genes: NDArray[np.object_]
+
+    @property
+    def n(self) -> int:
+        """Number of cells."""
+        return self.stop - self.start
+
+    def blocks(self) -> Iterator[tuple[int, "csr_matrix"]]:
+        """First cell (from 0) and counts of consecutive blocks."""
+        with Counts(self.path) as counts:
+            for first, last in block_edges(counts.nnz()[self.start : self.stop], BLOCK // 4):
+                yield first, counts.slice(self.start + first, self.start + last)
+
+
+def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
+    """Cells of a cell type in what `qc.control` wrote for each sample, sorted by sample."""
+    parts = []
+    for path in paths:
+        with Counts(path) as counts:
+            obs, sample = counts.obs(), str(counts.uns()["sample"])
+            rows = np.flatnonzero((obs["cell_type"] == cell_type).to_numpy())
+            start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+            parts.append(
+                Part(Path(path), sample, start, stop, len(obs), obs.iloc[start:stop], counts.genes())
+            )
+    return sorted(parts, key=lambda part: part.sample)
+
+
+def enough(
+    parts: Sequence[Part], min_cells: int, min_cells_per_sample: int
+) -> tuple[list[Part], dict[str, str]]:
+    """Parts with enough cells, and why the samples of the others are left out."""
+    left_out = {}
+    for part in parts:
+        if part.n_kept < min_cells_per_sample:
+            left_out[part.sample] = f"{part.n_kept:,} cells after QC; {min_cells_per_sample:,} are needed"
+        elif part.n < min_cells:
+            left_out[part.sample] = f"{part.n:,} cells of this type; {min_cells:,} are needed"
+    return [part for part in parts if part.sample not in left_out], left_out
+
+
+def gene_names(
+    parts: Sequence[Part],
+) -> tuple[NDArray[np.object_], list[NDArray[np.int32]], NDArray[np.int64]]:
+    """Union of the genes of all samples, in the order in which they are first met.
+
+    Returns
+    -------
+    genes
+        (m,) names.
+    places
+        For each part, where its genes stand among them.
+    times
+        (m,) in how many samples' data each gene is.
+    """
+    import pandas as pd
+
+    first = parts[0].genes
+    if all(np.array_equal(part.genes, first) for part in parts):
+        same = np.arange(len(first), dtype=np.int32)
+        return first, [same] * len(parts), np.full(len(first), len(parts), np.int64)
+    genes = pd.unique(np.concatenate([part.genes for part in parts]))
+    index = pd.Index(genes)
+    places = [index.get_indexer(pd.Index(part.genes)).astype(np.int32) for part in parts]
+    return genes, places, np.bincount(np.concatenate(places), minlength=len(genes))
+
+
+def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
+    """Obs of all parts below each other, with the columns of the sample sheet, which wins over obs."""
+    import pandas as pd
+
+    obs = pd.concat([part.obs for part in parts], ignore_index=True)
+    obs["sample_id"] = pd.Categorical(obs["sample_id"].astype(str), sorted({part.sample for part in parts}))
+    place = pd.Index(sheet["sample_id"]).get_indexer(pd.Index(obs["sample_id"].astype(str)))
+    for name in sheet.columns.drop(["sample_id", "slug", "source", "counts"], errors="ignore"):
+        column = sheet[name].take(place).reset_index(drop=True)
+        obs[name] = column if column.dtype.kind in "iufb" else pd.Categorical(column)
+    obs.index = pd.Index(obs["sample_id"].astype(str) + ":" + obs["barcode"].astype(str), dtype=object)
+    return obs
+
+
+def build(
+    paths: Sequence[str | Path],
+    cell_type: str,
+    sheet: "pd.DataFrame",
+    *,
+    rule: str,
+    genes: Genes,
+    model: Model,
+    min_cells_per_sample: int,
+    out: str | Path,
+) -> "pd.DataFrame":
+    """Write the gene-major matrix of one cell type; return the ledger of its genes.
+
+    Two passes over the samples' counts: one that counts, one for each block of genes that writes, so that
+    memory is bounded by the block.
+
+    Parameters
+    ----------
+    paths
+        What `qc.control` wrote, one for each sample.
+    sheet
+        The checked sample sheet.
+    rule
+        ``union`` or ``intersection`` of genes over samples.
+    min_cells_per_sample
+        Fewest kept cells of a sample, of any type.
+    out
+        h5ad: X csc int32 (cells × tested genes).
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``gene, status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene: cells and samples
+        that have it, and by level of the tested factors the mean of counts per 10,000 and the share of cells.
+
+    """
+    every = parts_of(paths, cell_type)
+    parts, left_out = enough(every, model.min_cells, min_cells_per_sample)
+    obs = covariates(parts or every, sheet).iloc[: sum(part.n for part in parts)]
+    obs["size_factor"] = obs["total_counts"] / PER
+    names, places, times = gene_names(parts or every)
+    places = places[: len(parts)]
+    ledger = survey(parts, places, obs, names, tested_levels(obs, model))
+    absent = times < len(parts or every)
+    ledger["rule"], ledger["reason"] = judge(
+        ledger, len(obs), len(parts), absent if rule == "intersection" else np.zeros_like(absent), genes
+    )
+    ledger["status"] = np.where(ledger["rule"] == "", "", "not_testable")
+    tested = (ledger["rule"] == "").to_numpy()
+    nnz = ledger["n_cells"].to_numpy()
+    uns = {
+        "cell_type": cell_type,
+        "left_out": left_out,
+        "genes": {
+            "in_any_sample": len(names),
+            "in_every_sample": int((~absent).sum()),
+            "rule": rule,
+            "tested": int(tested.sum()),
+            "removed": ledger.loc[~tested, "rule"].value_counts().sort_index().to_dict(),
+        },
+    }
+    with writing(out, "csc", nnz[tested], obs, names[tested], uns) as filler:
+        new_place = np.where(tested, np.cumsum(tested) - 1, -1)
+        chosen = [new_place[place] for place in places]
+        for start, stop in block_edges(nnz[tested], 2 * BLOCK):
+            filler.put(start, transpose(parts, chosen, start, stop, nnz[tested][start:stop]))
+    first = ["gene", "status", "reason"]
+    return ledger[[*first, *ledger.columns.drop([*first, "rule"])]]
+
+
+def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.bool_]]:
+    """Cells of each level of the factors in ``model.test``, by the level's name."""
+    masks: dict[str, NDArray[np.bool_]] = {}
+    for name in dict.fromkeys(variable for term in model.test for variable in variables_of(term)):
+        coded = name in model.levels or f"C({name}" in model.formula.replace(" ", "")
+        if name not in obs or (obs[name].dtype.kind in "iuf" and not coded):
+            continue
+        labels = obs[name].astype(object).map(label, na_action="ignore")
+        for level in model.levels.get(name, sorted(set(labels.dropna()))):
+            masks[str(level)] = (labels == str(level)).to_numpy()
+    return masks
+
+
+def survey(
+    parts: Sequence[Part],
+    places: Sequence[NDArray[np.int32]],
+    obs: "pd.DataFrame",
+    names: NDArray[np.object_],
+    levels: dict[str, NDArray[np.bool_]],
+) -> "pd.DataFrame":
+    """First pass: per gene, the cells and samples that have it, and by level its mean and share of cells."""
+    import pandas as pd
+
+    m = len(names)
+    n_cells, n_samples = np.zeros(m, np.int64), np.zeros(m, np.int64)
+    sums = {level: np.zeros(m) for level in levels}
+    detected = {level: np.zeros(m, np.int64) for level in levels}
+    per_count = 1 / obs["size_factor"].to_numpy(float)
+    row = 0
+    for part, place in zip(parts, places, strict=True):
+        in_part = np.zeros(len(place), np.int64)
+        for _, block in part.blocks():
+            here = slice(row, row + block.shape[0])
+            row = here.stop
+            present = block.copy()
+            present.data = np.ones(len(block.data), np.int8)
+            in_part += np.bincount(block.indices, minlength=len(place))
+            for level, mask in levels.items():
+                if mask[here].any():
+                    sums[level][place] += block.T @ (mask[here] * per_count[here])
+                    detected[level][place] += present.T @ mask[here].astype(np.int64)
+        n_cells[place] += in_part
+        n_samples[place] += in_part > 0
+    table = {"gene": names, "n_cells": n_cells, "n_samples": n_samples}
+    for level, mask in levels.items():
+        of_cells = max(int(mask.sum()), 1)
+        table[f"mean_{level}"] = sums[level] / of_cells
+        table[f"detected_{level}"] = detected[level] / of_cells
+    return pd.DataFrame(table)
+
+
+def judge(
+    ledger: "pd.DataFrame", n_cells: int, n_samples: int, absent: NDArray[np.bool_], rules: Genes
+) -> tuple[NDArray[np.object_], list[str]]:
+    """For each gene, the first rule that keeps it from being tested ('' for none), and that in words."""
+    fewest = rules.min_cells_share * n_cells
+    cells, samples = ledger["n_cells"].to_numpy(), ledger["n_samples"].to_numpy()
+    if not n_samples:
+        absent, why = np.ones(len(ledger), bool), "no sample has enough cells of this type"
+    else:
+        why = "not among the genes of every sample (input.genes: intersection)"
+    rule = np.select(
+        [absent, cells == 0, cells < fewest, samples < rules.min_samples],
+        ["absent", "no counts", "min_cells_share", "min_samples"],
+        default="",
+    ).astype(object)
+    words = {
+        "": lambda i: "",
+        "absent": lambda i: why,
+        "no counts": lambda i: "no counts",
+        "min_cells_share": lambda i: (
+            f"in {cells[i]:,} of {n_cells:,} cells; {int(np.ceil(fewest)):,} are needed"
+        ),
+        "min_samples": lambda i: (
+            f"in {samples[i]:,} of {n_samples:,} samples; {rules.min_samples:,} are needed"
+        ),
+    }
+    return rule, [words[name](i) for i, name in enumerate(rule)]
+
+
+def transpose(
+    parts: Sequence[Part], places: Sequence[NDArray[np.int64]], start: int, stop: int, nnz: NDArray[np.int64]
+) -> "csc_matrix":
+    """Second pass: genes ``start … stop - 1`` of all parts, gene-major; `nnz` is their number of values.
+
+    `places` gives for each part where its genes go, -1 for nowhere. Values are put where they belong at once,
+    part after part, so that rows are sorted within each gene.
+    """
+    from scipy.sparse import csc_matrix
+
+    indptr = np.concatenate([[0], np.cumsum(nnz)])
+    data, indices = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int32)
+    free = indptr[:-1].copy()
+    row = 0
+    for part, place in zip(parts, places, strict=True):
+        chosen = np.flatnonzero((place >= start) & (place < stop))
+        for _, block in part.blocks():
+            slab = block.tocsc()[:, chosen]
+            genes, sizes = place[chosen] - start, np.diff(slab.indptr)
+            target = np.repeat(free[genes] - slab.indptr[:-1], sizes) + np.arange(len(slab.data))
+            data[target], indices[target] = slab.data, slab.indices + row
+            free[genes] += sizes
+            row += block.shape[0]
+    return csc_matrix((data, indices, indptr), shape=(row, stop - start))

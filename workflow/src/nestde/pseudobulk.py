@@ -1,0 +1,147 @@
+"""Sums per sample of one cell type, with counts per million: the profiles that bulk methods test."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.config import Pseudobulk
+from nestde.errors import NestdeError
+from nestde.files import atomic
+from nestde.matrix import Part, covariates, gene_names, parts_of
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import pandas as pd
+
+
+def profiles(
+    paths: Sequence[str | Path],
+    cell_type: str,
+    sheet: "pd.DataFrame",
+    *,
+    rule: str,
+    config: Pseudobulk,
+    min_cells_per_sample: int,
+) -> "ad.AnnData":
+    """Sum the counts of one cell type in each sample.
+
+    Parameters
+    ----------
+    paths
+        What `qc.control` wrote, one for each sample.
+    sheet
+        The checked sample sheet.
+    rule
+        ``union`` or ``intersection`` of genes over samples.
+    config
+        Section ``pseudobulk`` of the configuration.
+
+    Returns
+    -------
+    anndata.AnnData
+        samples × genes: X sums (int64), layer ``cpm`` (counts per million of the profile, which takes out how many
+        cells and how deep). obs: sample_id, covariates of the sheet and columns of obs that are constant within
+        every sample, n_cells, total_counts, and ``left_out``: '' or why the profile is not to be tested.
+    """
+    import anndata as ad
+    import pandas as pd
+
+    parts = parts_of(paths, cell_type)
+    names, places, times = gene_names(parts)
+    wanted = np.flatnonzero(times == len(parts)) if rule == "intersection" else np.arange(len(names))
+    sums = np.stack([total(part, place, len(names)) for part, place in zip(parts, places, strict=True)])[
+        :, wanted
+    ]
+    cells = covariates(parts, sheet)
+    obs = of_samples(cells, [part.sample for part in parts], sheet)
+    obs["n_cells"] = [part.n for part in parts]
+    obs["total_counts"] = sums.sum(axis=1)
+    obs["left_out"] = [
+        why_not(part, int(depth), config, min_cells_per_sample)
+        for part, depth in zip(parts, obs["total_counts"], strict=True)
+    ]
+    var = pd.DataFrame(index=pd.Index(names[wanted], dtype=object))
+    found = ad.AnnData(sums, obs=obs, var=var, layers={"cpm": cpm(sums)})
+    found.uns["cell_type"] = cell_type
+    found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns) - {"barcode"}), dtype=object)
+    return found
+
+
+def total(part: Part, place: NDArray[np.int32], m: int) -> NDArray[np.int64]:
+    """Counts of each of m genes over the cells of a part."""
+    sums = np.zeros(m, np.int64)
+    for _, block in part.blocks():
+        sums[place] += np.asarray(block.sum(axis=0, dtype=np.int64)).ravel()
+    return sums
+
+
+def cpm(sums: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts per million of each row; zeros where a row has none."""
+    return sums * (1e6 / np.maximum(sums.sum(axis=1, keepdims=True), 1))
+
+
+def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFrame") -> "pd.DataFrame":
+    """One row per sample: the sheet's columns, and those of the cells that have one value in every sample."""
+    import pandas as pd
+
+    groups = cells.groupby("sample_id", observed=True)
+    own = [name for name in sheet.columns if name not in ("slug", "source", "counts")]
+    constant = [
+        name
+        for name in cells.columns
+        if name not in ("sample_id", "barcode", *own) and (groups[name].nunique(dropna=False) <= 1).all()
+    ]
+    obs = sheet.set_index("sample_id", drop=False)[own].reindex(list(samples))
+    first = groups[constant].first().reindex(list(samples)) if constant else pd.DataFrame(index=obs.index)
+    for name in constant:
+        obs[name] = first[name].to_numpy() if first[name].dtype.kind in "iufb" else first[name].astype(object)
+    obs["sample_id"] = list(samples)
+    for name in obs.columns:
+        if obs[name].dtype.kind not in "iufb" and name != "sample_id":
+            obs[name] = pd.Categorical(obs[name].astype(object))
+    obs.index = pd.Index(list(samples), dtype=object)
+    return obs
+
+
+def why_not(part: Part, depth: int, config: Pseudobulk, min_cells_per_sample: int) -> str:
+    """Why a profile is not to be tested, '' if it is."""
+    if part.n_kept < min_cells_per_sample:
+        return f"{part.n_kept:,} cells after QC; {min_cells_per_sample:,} are needed"
+    if part.n < config.min_cells:
+        return f"{part.n:,} cells of this type; {config.min_cells:,} are needed"
+    if depth < config.min_counts:
+        return f"{depth:,} counts; {config.min_counts:,} are needed"
+    return ""
+
+
+def table(found: "ad.AnnData") -> "pd.DataFrame":
+    """Genes × samples: ``gene``, then ``counts_<sample>`` of all samples, then ``cpm_<sample>``."""
+    import pandas as pd
+
+    frame = pd.DataFrame({"gene": found.var_names})
+    parts = {"counts": found.X, "cpm": found.layers["cpm"]}
+    columns = {
+        f"{name}_{sample}": values[row]
+        for name, values in parts.items()
+        for row, sample in enumerate(found.obs_names)
+    }
+    return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+
+def write(found: "ad.AnnData", path: str | Path) -> None:
+    """Write profiles as h5ad."""
+    with atomic(path) as temporary:
+        found.write_h5ad(temporary)
+
+
+def read(path: str | Path) -> "ad.AnnData":
+    """Read profiles."""
+    import anndata as ad
+
+    try:
+        return ad.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise NestdeError(f"{path}: cannot be read ({error}). Remove it; the workflow remakes it.") from error
