@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="nestde",
         description="Single-cell differential expression with mixed models, from raw counts to a report.",
-        epilog=_overview(),
+        epilog=_overview() if argv[:1] in (["-h"], ["--help"]) else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"nestde {__version__}")

@@ -1,0 +1,65 @@
+"""The example cohort from counts to report, as a newcomer runs it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import nestde
+
+from nestde.files import read_tsv
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("example")]
+CELL_TYPES = ["Neuron", "Astrocyte"]
+
+
+def results(folder, cell_type):
+    return read_tsv(folder / f"results/de/{cell_type}.tsv", text=["gene", "status", "reason"])
+
+
+def test_a_second_run_has_nothing_to_do(example):
+    again = nestde("run", "--cores", "2", cwd=example)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("cell_type", CELL_TYPES)
+def test_every_simulated_gene_is_in_one_row(example, cell_type):
+    truth = read_tsv(example / "config/example/truth.tsv", text=["gene"])
+    table = results(example, cell_type)
+    assert sorted(table["gene"]) == sorted(truth.loc[truth["cell_type"] == cell_type, "gene"])
+    assert set(table["status"]) <= {"ok", "singular", "unstable", "not_testable", "failed"}
+    assert (table.loc[table["status"] == "not_testable", "reason"] != "").all()
+
+
+def test_discoveries_against_the_truth(example):
+    truth = read_tsv(example / "config/example/truth.tsv", text=["gene"])
+    table = pd.concat([results(example, cell_type) for cell_type in CELL_TYPES])
+    both = table.merge(truth, on=["gene", "cell_type"], suffixes=("", "_true"))
+    found = both["padj"] <= 0.05
+    true = both["log2fc_true"] != 0
+    tested = both["pvalue"].notna()
+    false_discoveries = (found & ~true).sum() / found.sum()
+    power = (found & true).sum() / (tested & true).sum()
+    assert false_discoveries <= 0.10
+    assert power >= 0.60
+    right = found & true
+    assert (np.sign(both.loc[right, "coef"]) == np.sign(both.loc[right, "log2fc_true"])).all()
+
+
+def test_statsmodels_agrees(example):
+    for cell_type in CELL_TYPES:
+        checked = read_tsv(example / f"results/crosscheck/{cell_type}.tsv")
+        assert len(checked) == 20
+        assert (checked["difference_loglik"] > -1e-4).all()  # ours is never the lower one
+        assert (checked["verdict"] == "agrees").mean() >= 0.9
+
+
+def test_report_is_there_and_totals_add_up(example):
+    html = (example / "results/report/multiqc.html").read_text(encoding="utf-8")
+    assert "12 AD v 12 Control" in html
+    summary = read_tsv(example / "results/summary.tsv")
+    statuses = ["ok", "singular", "unstable", "not_testable", "failed"]
+    assert (summary[statuses].sum(axis=1) == summary["genes"]).all()
+    manifest = json.loads((example / "results/manifest.json").read_text())
+    assert "de/Neuron.tsv" in json.dumps(manifest)

@@ -1,0 +1,39 @@
+"""Real counts: the interferon genes come out on top; artificial donors without a difference stay quiet."""
+
+import gzip
+
+import pandas as pd
+import pytest
+from conftest import real_data
+
+from nestde.files import read_tsv
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real data")]
+INTERFERON = "ISG15 ISG20 RSAD2 LY6E IFITM3 IFIT1 IFIT2 IFIT3 IRF7 CXCL10 OAS1 IFI6 MX1 STAT1".split()
+
+
+def edger(name):
+    with gzip.open(real_data(f"reference/{name}.edgeR_QLF.tsv.gz"), "rt") as handle:
+        return pd.read_csv(handle, sep="\t")
+
+
+def test_interferon_genes_are_up_in_stimulated_b_cells(study_of_real_data):
+    folder = study_of_real_data("kang", "kang_bcells.h5ad")
+    (path,) = (folder / "results/de").glob("B_cells*.tsv")
+    table = read_tsv(path, text=["gene"])
+    genes = table.set_index("gene")
+    assert (genes.loc[INTERFERON, "padj"] < 1e-6).all()
+    assert (genes.loc[INTERFERON, "coef"] > 0).all()
+    assert set(INTERFERON) <= set(table["gene"].head(100))
+    both = genes.join(edger("kang_bcells").set_index("gene")[["logFC"]], how="inner").dropna(subset=["coef"])
+    assert both["coef"].corr(both["logFC"], method="spearman") >= 0.80
+
+
+def test_zeisel_types_without_a_difference_stay_quiet(study_of_real_data):
+    folder = study_of_real_data("zeisel", "zeisel_pseudodonors.h5ad")
+    summary = read_tsv(folder / "results/summary.tsv").set_index("cell_type")
+    assert summary.loc["TEINH", "significant"] > 2000
+    assert (summary.loc[["MGL1", "MOL1"], "significant"] <= 20).all()
+    genes = read_tsv(folder / "results/de/TEINH.tsv", text=["gene"]).set_index("gene")
+    assert (genes.loc[["Npy", "Lamp5", "Cck"], "coef"] > 0).all()
+    assert (genes.loc[["Sst", "Crhbp", "Satb1"], "coef"] < 0).all()

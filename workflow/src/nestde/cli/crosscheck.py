@@ -1,0 +1,52 @@
+"""Refit a random sample of a cell type's genes with statsmodels and write the differences."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
+    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
+    parser.add_argument(
+        "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
+    )
+    parser.add_argument("--table", required=True, type=Path, help="result table of the cell type (tsv)")
+    parser.add_argument("--out", required=True, type=Path, help="differences (tsv)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Draw the genes, refit, write."""
+    import numpy as np
+    import pandas as pd
+
+    from nestde.config import sections
+    from nestde.counts import Counts
+    from nestde.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
+    from nestde.de import load_design
+    from nestde.files import read_tsv, write_tsv
+    from nestde.tables import TEXT
+
+    config = sections(args.settings)
+    design = load_design(args.design)
+    reason = design if isinstance(design, str) else why_not(design)
+    if isinstance(design, str) or reason:
+        print(f"not cross-checked: {reason}")
+        write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
+        return
+    term = config.model.test[0]
+    table = read_tsv(args.table, TEXT)
+    fitted = table[(table["term"] == term) & table["status"].isin(["ok", "singular"])].drop_duplicates("gene")
+    chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
+    with Counts(args.matrix) as matrix:
+        size_factor = matrix.obs()["size_factor"].to_numpy(float)
+        position = {gene: i for i, gene in enumerate(matrix.genes())}
+
+        def response(gene: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+            counts = matrix.slice(position[gene], position[gene] + 1)
+            return np.log1p(counts.toarray()[:, 0] / size_factor)
+
+        rows = fitted.set_index("gene", drop=False).loc[chosen]
+        differences = crosscheck(design, rows, term, response, config.inference.crosscheck_tolerance)
+    write_tsv(differences, args.out)

@@ -1,0 +1,42 @@
+"""Build the design of one cell type from the formula and its cells.
+
+A cell type in which the formula cannot be fitted is no error: its genes become rows with the reason.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
+    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument(
+        "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
+    )
+    parser.add_argument("--out", required=True, type=Path, help="design (npz)")
+    parser.add_argument("--explain", required=True, type=Path, help="what it is made of (json)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read the cells' covariates, build the design, write it."""
+    from nestde.config import sections
+    from nestde.de import cell_type_of, design_of, save_design
+    from nestde.files import write_json
+    from nestde.matrix import read_obs
+
+    config = sections(args.settings)
+    design = design_of(config.model, read_obs(args.matrix))
+    save_design(design, args.out)
+    if isinstance(design, str):
+        content = {"testable": False, "reason": design}
+    else:
+        content = {
+            "testable": True,
+            "reason": "",
+            "cells": design.n,
+            "groups": {factor.name: len(factor.levels) for factor in design.random},
+            "coefficients": list(design.coef_names),
+            "levels": {name: list(levels) for name, levels in design.levels.items()},
+        }
+    write_json({"cell_type": cell_type_of(args.cell_type, config), **content}, args.explain)

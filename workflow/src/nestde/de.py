@@ -1,0 +1,188 @@
+"""Differential expression of one cell type: from a design and gene-major counts to rows of results."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nestde import config
+from nestde.design import Design, build, load
+from nestde.errors import NestdeError
+from nestde.files import atomic, of_slug
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+    from nestde.fit import Fits, GeneFits
+
+Floats = NDArray[np.float64]
+
+
+def cell_type_of(slug: str, settings: config.Config) -> str:
+    """Name of the cell type with this slug."""
+    return of_slug(slug, settings.cell_types)
+
+
+def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
+    """Build the design of a cell type's cells, or say why its genes cannot be tested."""
+    if obs.empty:
+        return "no sample has enough cells of this type"
+    try:
+        design = build(model.formula, obs, test=model.test, levels=model.levels)
+    except NestdeError as error:
+        return " ".join(" ".join(fault.split()) for fault in error.faults)
+    return _too_few_samples(design, obs) or design
+
+
+def _too_few_samples(design: Design, obs: pd.DataFrame) -> str:
+    """Name the tested levels with a single sample, where the level belongs to the sample; '' if there are none."""
+    for term in design.tests:
+        if term not in design.levels or "sample_id" not in obs or term not in obs:
+            continue
+        pairs = obs[["sample_id", term]].drop_duplicates()
+        if pairs["sample_id"].is_unique:
+            number = pairs[term].astype(str).value_counts()
+            single = [level for level in design.levels[term] if number[level] < 2]
+            if single:
+                return f"{term} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
+    return ""
+
+
+def save_design(design: Design | str, path: Path) -> None:
+    """Write a design, or the reason why there is none."""
+    if isinstance(design, Design):
+        design.save(path)
+        return
+    with atomic(path) as temporary, temporary.open("wb") as handle:
+        np.savez(handle, refused=np.frombuffer(json.dumps(design).encode(), np.uint8))
+
+
+def load_design(path: Path) -> Design | str:
+    """Read what `save_design` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        if "refused" in stored:
+            return str(json.loads(stored["refused"].tobytes()))
+    return load(path)
+
+
+def slice_of_chunk(chunk: str, genes: int) -> tuple[int, int]:
+    """First gene and end of chunk ``i-of-n``: n slices that differ by one gene at most.
+
+    >>> [slice_of_chunk(f"{i}-of-3", 8) for i in (1, 2, 3)]
+    [(0, 2), (2, 5), (5, 8)]
+    """
+    i, n = (int(part) for part in chunk.split("-of-"))
+    return (i - 1) * genes // n, i * genes // n
+
+
+def fit_table(
+    design: Design | str,
+    counts: "scipy.sparse.csc_matrix",
+    size_factor: Floats,
+    genes: Sequence[str],
+    terms: Sequence[str],
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Fit a slice of genes and lay the results out in rows: gene by gene, term by term, level against level.
+
+    Parameters
+    ----------
+    design
+        Of n cells, or why there is none.
+    counts
+        (n, G) raw counts.
+    size_factor
+        (n,).
+    genes
+        (G,) names.
+    terms
+        Tested terms, of `design.tests`.
+    threads
+        Threads to fit with; None takes all. Results do not depend on it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See README, *Read the result*; ``logpvalue_…`` are natural logs.
+    """
+    if isinstance(design, str):
+        rows = [(gene, term, "not_testable", design) for gene in genes for term in terms]
+        return pd.DataFrame(rows, columns=["gene", "term", "status", "reason"])
+    from nestde.fit import fit_genes
+
+    fits = fit_genes(design, counts, size_factor, threads=threads)
+    parts = [
+        _rows(fits, term, level, against, weights).assign(gene=genes)
+        for term in terms
+        for level, against, weights in contrasts(design, term)
+    ]
+    order = np.arange(len(parts) * len(genes)).reshape(len(parts), -1).T.ravel()
+    return pd.concat(parts, ignore_index=True).iloc[order].reset_index(drop=True)
+
+
+def contrasts(design: Design, term: str) -> Iterator[tuple[str, str, Floats]]:
+    """Level, the level it is compared with, and the weights (p,) of the coefficients: every pair of a factor.
+
+    A term that is not a factor has a contrast for each of its columns, named by the coefficient, against ''.
+    """
+    columns = design.tests[term]
+    unit = np.eye(design.x.shape[1])
+    levels = design.levels.get(term, ())
+    if len(levels) != len(columns) + 1:
+        for column in columns:
+            yield design.coef_names[column], "", unit[column]
+        return
+    weights = [np.zeros(design.x.shape[1]), *(unit[column] for column in columns)]
+    for low, high in itertools.combinations(range(len(levels)), 2):
+        yield levels[high], levels[low], weights[high] - weights[low]
+
+
+def _rows(fits: "GeneFits", term: str, level: str, against: str, weights: Floats) -> pd.DataFrame:
+    """One row per gene for one contrast of one term."""
+    full, test = fits.full, fits.tests[term]
+    columns: dict[str, object] = {
+        "gene": "",
+        "term": term,
+        "level": level,
+        "against": against,
+        "status": test.status,
+        "reason": test.reason,
+        "coef": (full.coef * weights).sum(axis=1),
+        "se": np.sqrt(np.maximum((full.vcov * np.outer(weights, weights)).sum(axis=(1, 2)), 0)),
+        "pvalue_lrt": np.exp(test.log_p),
+        "logpvalue_lrt": test.log_p,
+        "lrt_stat": test.stat,
+        "lrt_df": test.df,
+        "loglik_full": full.loglik,
+        "loglik_reduced": test.loglik_reduced,
+    }
+    for i, name in enumerate(full.design.coef_names):
+        columns |= {f"coef_{name}": full.coef[:, i], f"se_{name}": full.se[:, i]}
+    columns |= variance_components(full)
+    columns["iterations"] = full.record.evaluations + test.reduced.record.evaluations
+    return pd.DataFrame(columns)
+
+
+def variance_components(fits: "Fits") -> dict[str, Floats]:
+    """Residual SD, SDs and correlations of random effects and, for intercepts alone, the intraclass correlation.
+
+    ICC is the share of a factor's intercept variance in the sum of all variances.
+    """
+    found: dict[str, Floats] = {"sigma": fits.sigma}
+    for factor, sd, corr in zip(fits.design.random, fits.sd(), fits.corr(), strict=True):
+        for i, effect in enumerate(factor.effects):
+            found[f"sd_{factor.name}_{effect}"] = sd[:, i]
+        for i, j in itertools.combinations(range(len(factor.effects)), 2):
+            if factor.blocks[i] == factor.blocks[j]:
+                found[f"corr_{factor.name}_{factor.effects[i]}_{factor.effects[j]}"] = corr[:, i, j]
+    if all(factor.effects == ("(Intercept)",) for factor in fits.design.random):
+        variances = [sd[:, 0] ** 2 for sd in fits.sd()]
+        total = sum(variances, fits.sigma**2)
+        for factor, variance in zip(fits.design.random, variances, strict=True):
+            found["icc" if len(variances) == 1 else f"icc_{factor.name}"] = variance / total
+    return found

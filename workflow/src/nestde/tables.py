@@ -1,0 +1,160 @@
+"""From chunks of fitted genes to the result tables: every gene in a row, false discovery rates, totals."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nestde.errors import NestdeError, a_few
+
+STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
+TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "df_method")
+FIRST = [
+    "gene",
+    "cell_type",
+    "term",
+    "level",
+    "against",
+    "status",
+    "reason",
+    "n_cells",
+    "n_samples",
+]
+HEADLINE = ["log2fc", "coef", "se", "pvalue", "neg_log10_pvalue", "padj", "padj_global"]
+
+
+def combine(
+    cell_type: str, genes: pd.DataFrame, fits: Sequence[pd.DataFrame], terms: Sequence[str], headline: str
+) -> pd.DataFrame:
+    """Put the chunks of one cell type beside the ledger of its genes.
+
+    Parameters
+    ----------
+    cell_type
+        Its name.
+    genes
+        The ledger: ``gene, status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene
+        that came in; an empty status means that the gene was to be fitted.
+    fits
+        Chunk tables, one row per gene, term and level.
+    terms
+        Tested terms: a gene that was not fitted has one row for each.
+    headline
+        Which of ``pvalue_<headline>`` becomes ``pvalue``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows in the ledger's order of genes, without the false discovery rates.
+
+    Raises
+    ------
+    NestdeError
+        If a gene that was to be fitted is in no chunk, or one that was not is.
+    """
+    fitted = pd.concat(fits, ignore_index=True)
+    wanted = genes.loc[genes["status"] == "", "gene"]
+    missing, surplus = sorted(set(wanted) - set(fitted["gene"])), sorted(set(fitted["gene"]) - set(wanted))
+    if missing or surplus:
+        raise NestdeError(
+            f"{cell_type}: the chunks do not belong to this matrix: {len(missing)} genes without a fit ({a_few(missing)}), "
+            f"{len(surplus)} fits without a gene ({a_few(surplus)}). Remove results/fit and run again."
+        )
+    untested = genes.loc[genes["status"] != "", ["gene", "status", "reason"]]
+    rows = pd.concat([fitted, *(untested.assign(term=term) for term in terms)], ignore_index=True)
+    table = rows.merge(
+        genes.drop(columns=["status", "reason"]), on="gene", how="left", validate="many_to_one"
+    )
+    table.insert(0, "cell_type", cell_type)
+    table["log2fc"] = _log2fc(table)
+    table["pvalue"] = table.get(f"pvalue_{headline}", np.nan)
+    table["neg_log10_pvalue"] = table.get(f"logpvalue_{headline}", np.nan) / -np.log(10)
+    for column in {"lrt_df", "iterations"} & set(table):
+        table[column] = table[column].astype("Int64")
+    valid = table["status"].isin(["ok", "singular"])
+    table.loc[~valid, ["pvalue", "neg_log10_pvalue"]] = np.nan
+    order = pd.Series(range(len(genes)), index=genes["gene"])
+    return table.iloc[np.argsort(table["gene"].map(order).to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def _log2fc(table: pd.DataFrame) -> NDArray[np.float64]:
+    """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where the term has none."""
+    ratio = np.full(len(table), np.nan)
+    if "level" not in table:
+        return ratio
+    for (level, against), rows in table.groupby(["level", "against"], dropna=True).indices.items():
+        if f"mean_{level}" in table and f"mean_{against}" in table:
+            means = table[[f"mean_{level}", f"mean_{against}"]].to_numpy(float)[rows]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio[rows] = np.log2(means[:, 0] / means[:, 1])
+    return ratio
+
+
+def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Add Benjamini–Hochberg false discovery rates, and sort by p-value.
+
+    ``padj`` is over the genes of one cell type and term, ``padj_global`` over all cell types and terms. A
+    term with several levels has one p-value per gene and counts once.
+    """
+    whole = pd.concat(tables.values(), keys=tables.keys(), names=["table"]).reset_index("table")
+    tests = whole.drop_duplicates(["table", "gene", "term"])[["table", "gene", "term", "pvalue"]]
+    tests = tests.assign(
+        padj=tests.groupby(["table", "term"])["pvalue"].transform(benjamini_hochberg),
+        padj_global=benjamini_hochberg(tests["pvalue"]),
+    )
+    adjusted = {}
+    for name, table in tables.items():
+        own = tests.loc[tests["table"] == name, ["gene", "term", "padj", "padj_global"]]
+        table = table.merge(own, on=["gene", "term"], how="left", validate="many_to_one")
+        first = [column for column in FIRST if column in table]
+        described = [column for column in table if str(column).startswith(("mean_", "detected_"))]
+        head = [column for column in HEADLINE if column in table]
+        rest = [
+            column
+            for column in table
+            if column not in {*first, *described, *head} and not str(column).startswith("logpvalue_")
+        ]
+        table = table[[*first, *described, *head, *rest]]
+        order = np.lexsort((np.arange(len(table)), -table["neg_log10_pvalue"].fillna(-1).to_numpy(float)))
+        adjusted[name] = table.iloc[order].reset_index(drop=True)
+    return adjusted
+
+
+def benjamini_hochberg(pvalues: "pd.Series[float]") -> NDArray[np.float64]:
+    """False discovery rates of the p-values that are there; NaN for the others."""
+    from statsmodels.stats.multitest import fdrcorrection
+
+    p = pvalues.to_numpy(float)
+    known = np.isfinite(p)
+    rates = np.full(len(p), np.nan)
+    if known.any():
+        rates[known] = fdrcorrection(p[known])[1]
+    return rates
+
+
+def totals(tables: Mapping[str, pd.DataFrame], fdr: float) -> pd.DataFrame:
+    """Count genes per cell type and term: those that came in, by status, and significant ones up and down.
+
+    ``up`` and ``down`` are by the sign of the effect, and empty for a term with several levels.
+    """
+    rows = []
+    for table in tables.values():
+        for term, every in table.groupby("term", sort=False):
+            genes = every.drop_duplicates("gene")
+            found = genes[genes["padj"] <= fdr]
+            single = len(every) == len(genes)
+            rows.append(
+                {
+                    "cell_type": genes["cell_type"].iloc[0],
+                    "term": term,
+                    "genes": len(genes),
+                    "tested": int(genes["pvalue"].notna().sum()),
+                    **{status: int((genes["status"] == status).sum()) for status in STATUSES},
+                    "significant": len(found),
+                    "up": int((found["coef"] > 0).sum()) if single else None,
+                    "down": int((found["coef"] < 0).sum()) if single else None,
+                    "significant_global": int((genes["padj_global"] <= fdr).sum()),
+                }
+            )
+    return pd.DataFrame(rows)
