@@ -63,5 +63,5 @@ def test_a_few():
 def test_what_a_killed_writer_left_is_removed_when_the_file_is_written_again(tmp_path):
     for name in (".a.abcdefgh.tsv", ".a.b.abcdefgh.tsv", ".a.abcdefgh.json"):
         (tmp_path / name).touch()
-    write_text("x", tmp_path / "a.tsv")
+    write_tsv(pd.DataFrame({"gene": ["a"]}), tmp_path / "a.tsv")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".a.abcdefgh.json", ".a.b.abcdefgh.tsv", "a.tsv"]
