@@ -100,7 +100,8 @@ class Counts:
         try:
             self.root = h5py.File(self.path, "r")
             self.x = self.root["X"]
-            self.shape = tuple(int(size) for size in self.x.attrs["shape"])
+            n, m = self.x.attrs["shape"]
+            self.shape = int(n), int(m)
         except (OSError, KeyError) as error:
             raise NestdeError(
                 f"{self.path}: cannot be read ({error}). Remove it; the workflow remakes it."

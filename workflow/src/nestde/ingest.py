@@ -50,7 +50,9 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     rows = np.flatnonzero(kept)
     order = rows[np.argsort(codes[rows], kind="stable")]
     number = {"came": codes[codes >= 0], "kept": codes[rows]}
-    uns = {name: np.bincount(of, minlength=len(samples)).astype(np.int64) for name, of in number.items()}
+    uns: dict[str, Any] = {
+        name: np.bincount(of, minlength=len(samples)).astype(np.int64) for name, of in number.items()
+    }
     empty = [sample for sample, n in zip(samples, uns["kept"], strict=True) if not n]
     if empty:
         raise NestdeError(
@@ -145,17 +147,15 @@ def cells_of(source: Source, samples: Sequence[str], config: Input) -> "pd.DataF
 def tidy(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return a column as numbers, booleans or a categorical of text: what can be written and modelled."""
     import pandas as pd
-    from pandas.api import types
 
     if isinstance(column.dtype, pd.CategoricalDtype):
         labels = [label(value) for value in column.cat.categories]
         if len(set(labels)) == len(labels):
             return column.cat.rename_categories(labels).cat.remove_unused_categories()
-    elif types.is_bool_dtype(column.dtype) and not column.hasnans:
+    elif pd.api.types.is_bool_dtype(column.dtype) and not column.hasnans:
         return column.astype(bool)
-    elif types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype):
-        if not types.is_complex_dtype(column.dtype):
-            return column if isinstance(column.dtype, np.dtype) else column.astype(float)
+    elif pd.api.types.is_any_real_numeric_dtype(column.dtype):
+        return column if isinstance(column.dtype, np.dtype) else column.astype(float)
     labels = column.astype(object).map(label, na_action="ignore")
     return pd.Series(pd.Categorical(labels), index=column.index)
 

@@ -230,7 +230,9 @@ def ledger_of(
     table = np.array(list(removed.values()))
     n_rules = table.sum(axis=0)
     earlier = np.cumsum(table, axis=0) - table
-    lines = [{"rule": f"keep:{name}", "any": n, "only": n, "first": n} for name, n in keep.items()]
+    lines: list[dict[str, Any]] = [
+        {"rule": f"keep:{name}", "any": n, "only": n, "first": n} for name, n in keep.items()
+    ]
     lines += [
         {
             "rule": rule,
@@ -242,7 +244,7 @@ def ledger_of(
     ]
     stays = n_rules == 0
     n_kept = int(stays.sum())
-    if came != n_kept + sum(int(line["first"]) for line in lines):
+    if came != n_kept + sum(line["first"] for line in lines):
         raise NestdeError(f"{sample}: the ledger does not add up: {came:,} cells came, {n_kept:,} are kept.")
     few = n_kept < config.min_cells_per_sample
     types = obs["cell_type"].cat.categories

@@ -95,7 +95,7 @@ def read_frame(root: Any, key: str) -> "pd.DataFrame":
         return read_elem(stored)
     # anndata < 0.7: one table, categories apart in uns
     table = stored[:]
-    uns = root["uns"] if "uns" in root else {}
+    uns = root.get("uns", {})
     index, *columns = table.dtype.names
     frame = pd.DataFrame(index=[text(name) for name in table[index]])
     for name in columns:

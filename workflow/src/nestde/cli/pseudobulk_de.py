@@ -1,0 +1,43 @@
+"""Test pseudobulk profiles with PyDESeq2."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "--settings", required=True, help="sections model, pseudobulk, inference, as JSON or a YAML file"
+    )
+    parser.add_argument("--counts", type=Path, required=True, help="what `nestde pseudobulk` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="TSV: every gene, tested term and level")
+    parser.add_argument(
+        "--explore", type=Path, help="JSON: the formula, samples' principal components and distances"
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Test; say with which formula and how many genes."""
+    from nestde.config import sections
+    from nestde.files import write_json, write_tsv
+    from nestde.pseudobulk import read
+    from nestde.pseudobulk_de import explore, test
+
+    config = sections(args.settings)
+    found = read(args.counts)
+    table, formula, reason = test(found, config.model, config.pseudobulk.formula, config.inference.fdr)
+    write_tsv(table, args.out)
+    if args.explore:
+        left_out = found.obs.loc[found.obs["left_out"] != "", "left_out"]
+        about = {
+            "cell_type": str(found.uns["cell_type"]),
+            "formula": formula.text,
+            "derived": formula.derived,
+            "dropped": list(formula.dropped),
+            "reason": reason,
+            "left_out": {str(sample): str(why) for sample, why in left_out.items()},
+        }
+        write_json(about | explore(found), args.explore)
+    print(
+        f"{found.uns['cell_type']}: {formula.text}; {(table['status'] == 'ok').sum():,} tests. {reason}".rstrip()
+    )
