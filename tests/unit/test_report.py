@@ -14,15 +14,16 @@ import pytest
 
 from nestde import config, report
 from nestde.cli import summary as cli
-from nestde.files import slug, write_tsv
+from nestde.files import slug, write_json, write_tsv
 from nestde.formula import parse
-from nestde.report import figures, genes, study
+from nestde.report import concordance, figures, genes, study
 from nestde.report.artefacts import Results
 from nestde.report.sections import Columns, bars, plain_table, table
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = '"><img src=x onerror=alert(2)>'
 HOSTILE = [SCRIPT, BREAKOUT, "</title><b>", "'; alert(3); '", "&lt;i&gt;", "{{ 7*7 }}", "a,b.c", "gene.bam"]
+SAMPLES = ["S1", "S2", "S3", SCRIPT, BREAKOUT, "S6"]
 CELL_TYPES = ["Neuron", f"T cell {BREAKOUT}"]
 
 
@@ -92,7 +93,36 @@ def results(tmp_path):
             }
         )
         write_tsv(refit, folder / "crosscheck" / f"{slug(cell_type)}.tsv")
+        random = np.random.default_rng(2)
+        bulk = de_table(cell_type)[["gene", "term", "level", "against", "log2fc", "pvalue", "padj"]]
+        bulk["log2fc"] = random.normal(size=len(bulk))
+        bulk["padj"] = random.permutation(bulk["padj"])
+        write_tsv(bulk, folder / "pseudobulk" / f"{slug(cell_type)}.de.tsv")
+        values = {f"cpm_{name}": random.exponential(100, len(bulk)) for name in SAMPLES}
+        write_tsv(bulk[["gene"]].assign(**values), folder / "pseudobulk" / f"{slug(cell_type)}.tsv")
+    diagnosis = ["Control", "AD"] * 3
+    sheet = pd.DataFrame({"sample_id": SAMPLES, "slug": list(map(slug, SAMPLES)), "diagnosis": diagnosis})
+    write_tsv(sheet, folder / "cohort" / "samples.tsv")
+    for number, name in enumerate(SAMPLES):
+        write_json(ledger(name, 20 * number), folder / "qc" / f"{slug(name)}.json")
     return folder
+
+
+def ledger(sample, kept):
+    """As `nestde qc` writes it."""
+    quartiles = {name: [1.0, 2.0, 3.0, 4.0, 5.0] for name in ("total_counts", "n_genes", "pct_counts_mt")}
+    rules = {"min_counts": 3, "mad_pct_mt": 2, f"keep:{SCRIPT}": 1}
+    return {
+        "sample_id": sample,
+        "enabled": True,
+        "cells_in": kept + 6,
+        "removed": [{"rule": rule, "any": n + 1, "only": n, "first": n} for rule, n in rules.items()],
+        "cells_kept": kept,
+        "left_out": "" if kept > 9 else "too few",
+        "doublets": {"run": False, "why": "100 cells; it needs 500"},
+        "metrics": {"before": quartiles, "after": quartiles if kept else {}},
+        "cell_types": {CELL_TYPES[0]: {"in": kept, "kept": kept - 2}},
+    }
 
 
 @pytest.fixture
@@ -216,6 +246,53 @@ def test_the_page_that_multiqc_makes(content, tmp_path):
         if tag in ("script", "link", "img", "iframe", "source")
     ]
     assert not [url for url in fetched if url and not url.startswith(("data:", "#"))]
+
+
+def test_quality_adds_up(content):
+    section = json.loads((content / "nestde_qc_cells_mqc.json").read_text())
+    assert [sum(row.values()) for row in section["data"].values()] == [6, 26, 46, 66, 86, 106]
+    assert list(section["categories"]) == ["kept", "min_counts", "mad_pct_mt", f"keep:{SCRIPT}"]
+    rules = "".join(tags(json.loads((content / "nestde_qc_rules_mqc.json").read_text())["data"]).text)
+    assert "fewer than 500 counts2118" + "18" in rules.replace(" ", "").replace(
+        "fewerthan500counts", "fewer than 500 counts"
+    )
+    assert "336 cells came in; 36 were removed" in rules
+    assert "Scrublet did not run on 6 samples (100 cells; it needs 500)" in rules
+
+
+def test_samples_are_counted_by_level_and_the_few_are_named(content):
+    text = json.loads((content / "nestde_samples_mqc.json").read_text())["data"]
+    rows = [
+        [cell for cell in row.split("|") if cell]
+        for row in re.sub("<[^>]*>", "|", text).split("||||||||||||")
+    ]
+    flat = [cell for row in rows for cell in row]
+    at = flat.index("Neuron")
+    assert flat[at : at + 6] == ["Neuron", "Control", "2", "116", "38 – 58 – 78", "S1"]
+
+
+def test_concordance_counts_each_gene_once(results):
+    read = Results(results, settings())
+    test = read.tests()[0]
+    frame = concordance.join(test, read.of_cell_types("pseudobulk", ".de.tsv")["Neuron"], 0.05)
+    assert len(frame) == 60
+    numbers = concordance.numbers(frame)
+    ours, theirs = frame["padj"] <= 0.05, frame["padj_pb"] <= 0.05
+    assert numbers["both"] == (ours & theirs).sum()
+    assert numbers["both"] + numbers["mixed_only"] == ours.sum()
+    assert numbers["both"] + numbers["pseudobulk_only"] == theirs.sum()
+
+
+def test_genes_of_disagreement_show_their_samples(content):
+    section = json.loads((content / "nestde_disagreements_mqc.json").read_text())
+    assert section["data"].count("<svg") >= 2
+    assert "mixed model only" in section["data"]
+
+
+def test_strips_draw_each_sample():
+    drawn = figures.strips([("<a>", [1.0, 2.0, np.nan], "#000"), ("b", [], "#111")])
+    assert drawn.count("h0") == 2 and "&lt;a&gt;" in drawn
+    assert figures.strips([("a", [], "#000")]) == ""
 
 
 def test_rows_keep_their_order_and_repeated_names_their_rows():

@@ -9,7 +9,7 @@ from typing import Any
 from nestde.config import Config
 from nestde.files import write_json, write_text
 from nestde.provenance import versions
-from nestde.report import brief, genes, quality, study, trust
+from nestde.report import brief, concordance, genes, quality, study, trust
 from nestde.report.artefacts import Results
 from nestde.report.sections import Section
 
@@ -40,7 +40,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     results = Results(Path(folder), config)
     found = [
         section
-        for part in (brief, study, genes, trust, quality)
+        for part in (brief, study, genes, trust, concordance, quality)
         for section in part.sections(results)
         if section.content["data"]
     ]

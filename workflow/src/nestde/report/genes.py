@@ -215,7 +215,7 @@ def _columns(test: Test) -> Columns:
         "log2fc", "log2 ratio", "log2 ratio of mean normalised counts (a description)", format="{:+.2f}"
     )
     columns.add("neg_log10_pvalue", "−log10 p", "Evidence: 3 is p = 0.001", format="{:.1f}", scale="Greens")
-    columns.add("padj", "FDR", "False discovery rate, Benjamini-Hochberg", format="{:.1e}")
+    columns.add("padj", "FDR", "False discovery rate, Benjamini-Hochberg", format="{:.2g}")
     for name in test.detected:
         level = name.removeprefix("detected_")
         columns.add(name, f"% in {level}", f"Percent of cells of {level} with this gene", format="{:.0f}")

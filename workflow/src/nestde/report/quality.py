@@ -1,11 +1,145 @@
 """Quality control: per sample, how many cells came in, how many each rule removed, how many stayed."""
 
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from nestde.config import QC
+from nestde.errors import a_few
 from nestde.report.artefacts import Results
-from nestde.report.sections import Section
+from nestde.report.sections import KEPT, Columns, Section, bars, count, html, note, plain_table, table
 
 CHAPTER = "quality"
+
+COLOURS = {
+    "empty": "#5c6470",
+    "min_counts": "#8c2d04",
+    "max_counts": "#fdae6b",
+    "min_genes": "#d94801",
+    "max_genes": "#fdd0a2",
+    "max_pct_mt": "#6a51a3",
+    "mad_counts": "#e6c229",
+    "mad_genes": "#b8a04a",
+    "mad_pct_mt": "#9e9ac8",
+    "doublet": "#1f78b4",
+}
+NOT_WANTED = "#c9ced6"
+
+HELP = """
+A cell may break several rules. It is counted under the first it breaks, in the order shown, so that the parts add up to
+all cells that came in. *MAD* rules are the sample's own: a cell is removed when it lies further from the median of its
+sample than that many median absolute deviations (counts and genes on a log scale).
+"""
 
 
 def sections(results: Results) -> list[Section]:
     """All sections of the chapter, in order."""
-    return []
+    ledgers = results.ledgers
+    if not ledgers:
+        return []
+    rules = list(dict.fromkeys(line["rule"] for ledger in ledgers for line in ledger["removed"]))
+    words = {rule: in_words(rule, results.config.qc) for rule in rules}
+    return [_bars(ledgers, words), _samples(ledgers), _rules(ledgers, words, results.config.qc)]
+
+
+def in_words(rule: str, qc: QC) -> str:
+    """Say what a rule of the ledger removes."""
+    fixed = {
+        "min_counts": "fewer than {:,g} counts",
+        "max_counts": "more than {:,g} counts",
+        "min_genes": "fewer than {:,g} genes",
+        "max_genes": "more than {:,g} genes",
+        "max_pct_mt": "more than {:g} % mitochondrial",
+        "mad_counts": "counts off by {:g} MAD",
+        "mad_genes": "genes off by {:g} MAD",
+        "mad_pct_mt": "mitochondrial above {:g} MAD",
+    }
+    if rule in fixed:
+        return fixed[rule].format(getattr(qc, rule))
+    if rule.startswith("keep:"):
+        return f"{rule.removeprefix('keep:')} not wanted"
+    return {"empty": "no counts", "doublet": "doublet (Scrublet)"}.get(rule, rule)
+
+
+def _bars(ledgers: list[dict[str, Any]], words: Mapping[str, str]) -> Section:
+    parts = {"kept": ("kept", KEPT)}
+    parts |= {rule: (said, COLOURS.get(rule, NOT_WANTED)) for rule, said in words.items()}
+    rows = {
+        ledger["sample_id"]: {"kept": ledger["cells_kept"]}
+        | {line["rule"]: line["first"] for line in ledger["removed"]}
+        for ledger in ledgers
+    }
+    return Section(
+        "nestde_qc_cells",
+        CHAPTER,
+        "Cells kept and removed",
+        bars("nestde_qc_cells_plot", "Cells kept and removed, by sample", "Cells", parts, rows),
+        description="Every cell that came in, by the first rule that it broke.",
+        helptext=HELP,
+    )
+
+
+def _samples(ledgers: list[dict[str, Any]]) -> Section:
+    columns = (
+        Columns()
+        .add("in", "Cells in", "Cells that came in", format="{:,d}")
+        .add("kept", "Kept", "Cells that stayed", format="{:,d}")
+        .add(
+            "share", "% kept", "Percent of cells that stayed", format="{:.1f}", scale="RdYlGn", min=0, max=100
+        )
+    )
+    shown = {"total_counts": "Counts", "n_genes": "Genes", "pct_counts_mt": "% mitochondrial"}
+    for metric, title in shown.items():
+        form = "{:.1f}" if metric.startswith("pct") else "{:,.0f}"
+        columns.add(f"{metric}_before", f"{title}, before", f"Median of all cells: {title}", format=form)
+        columns.add(f"{metric}_after", f"{title}, after", f"Median of the kept cells: {title}", format=form)
+    columns.add("doublets", "Doublets", "Doublets that Scrublet called")
+    columns.add("left_out", "Left out of every test", "Why this sample enters no test")
+    rows = []
+    for ledger in ledgers:
+        cells: dict[str, Any] = {
+            "in": ledger["cells_in"],
+            "kept": ledger["cells_kept"],
+            "share": 100 * ledger["cells_kept"] / max(ledger["cells_in"], 1),
+            "left_out": ledger["left_out"] or None,
+        }
+        for when in ("before", "after"):
+            quartiles = ledger["metrics"][when]
+            cells |= {f"{metric}_{when}": quartiles[metric][2] for metric in shown if metric in quartiles}
+        doublets = ledger["doublets"]
+        cells["doublets"] = f"{doublets['called']:,}" if doublets["run"] else "not run"
+        rows.append((ledger["sample_id"], cells))
+    return Section(
+        "nestde_qc_samples",
+        CHAPTER,
+        "Samples before and after",
+        table("nestde_qc_samples_table", "Samples before and after", "Sample", columns, rows),
+        description="Medians over the cells of each sample.",
+    )
+
+
+def _rules(ledgers: list[dict[str, Any]], words: Mapping[str, str], qc: QC) -> Section:
+    totals = {rule: {"any": 0, "only": 0, "first": 0} for rule in words}
+    for ledger in ledgers:
+        for line in ledger["removed"]:
+            for kind, sums in totals[line["rule"]].items():
+                totals[line["rule"]][kind] = sums + line[kind]
+    came = sum(ledger["cells_in"] for ledger in ledgers)
+    kept = sum(ledger["cells_kept"] for ledger in ledgers)
+    rows = [[words[rule], *(f"{number:,}" for number in sums.values())] for rule, sums in totals.items()]
+    header = ["Rule", "Cells that break it", "… and no other rule", "… and none before it"]
+    total = (
+        f"<p>{came:,} cells came in; {came - kept:,} were removed (the sum of the last column);"
+        f" <b>{kept:,}</b> were kept.</p>"
+    )
+    idle = [ledger["doublets"]["why"] for ledger in ledgers if not ledger["doublets"]["run"]]
+    if idle and qc.enabled:
+        total += f"<p>Scrublet did not run on {count(len(idle), 'sample')} ({escape(a_few(dict.fromkeys(idle), 3))}).</p>"
+    off = "" if qc.enabled else note(escape("Quality control is switched off: only empty cells are removed."))
+    return Section(
+        "nestde_qc_rules",
+        CHAPTER,
+        "Rules",
+        html(off + plain_table(header, rows, right=[1, 2, 3]) + total),
+        description="Over all samples.",
+    )

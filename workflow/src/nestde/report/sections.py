@@ -118,13 +118,18 @@ def bars(
     }
 
 
+class Raw(str):
+    """HTML of ours, not to be escaped."""
+
+
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
-    """A small HTML table of text; every cell is escaped. Columns in `right` are set right (numbers)."""
+    """A small HTML table; every cell is escaped but `Raw` ones. Columns in `right` are set right (numbers)."""
     aligned, right_set = set(right), ' class="text-end"'
 
     def cells(tag: str, values: Sequence[object]) -> str:
         return "".join(
-            f"<{tag}{right_set if i in aligned else ''}>{escape(str(value))}</{tag}>"
+            f"<{tag}{right_set if i in aligned else ''}>"
+            f"{value if isinstance(value, Raw) else escape(str(value))}</{tag}>"
             for i, value in enumerate(values)
         )
 

@@ -2,10 +2,12 @@
 
 import re
 from html import escape
+from statistics import median
 
+from nestde.errors import a_few
 from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
-from nestde.report.sections import Section, html
+from nestde.report.sections import Section, count, html, plain_table
 
 CHAPTER = "study"
 
@@ -27,7 +29,8 @@ P_VALUES = {
 
 def sections(results: Results) -> list[Section]:
     """All sections of the chapter, in order."""
-    return [_model(results)]
+    found = [_samples(results)] if results.ledgers else []
+    return [*found, _model(results)]
 
 
 def equation(formula: Formula, coefficients: list[str]) -> str:
@@ -71,6 +74,42 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
         f"For each gene, the expression in a cell is explained by {fixed}{between}. {test}"
         " Cells of one sample resemble one another, so the evidence for a difference between samples grows"
         " with the number of samples, not of cells."
+    )
+
+
+def _samples(results: Results) -> Section:
+    """Count samples and cells by cell type and, where the sheet has it, level of the first tested factor."""
+    config = results.config
+    factor = next((term for term in config.model.test if term in results.samples), None)
+    levels = (
+        dict(zip(results.samples["sample_id"], results.samples[factor].astype(str), strict=True))
+        if factor
+        else {}
+    )
+    order = config.model.levels.get(factor, sorted(set(levels.values()))) if factor else [""]
+    rows = []
+    for cell_type in config.cell_types:
+        for level in order:
+            cells, few = [], []
+            for ledger in results.ledgers:
+                sample = ledger["sample_id"]
+                if factor and levels.get(sample) != level:
+                    continue
+                kept = ledger["cell_types"].get(cell_type, {"kept": 0})["kept"]
+                if kept < config.model.min_cells or ledger["left_out"]:
+                    few.append(sample)
+                else:
+                    cells.append(kept)
+            spread = f"{min(cells):,} – {median(cells):,.0f} – {max(cells):,}" if cells else "–"
+            rows.append([cell_type, level, len(cells), f"{sum(cells):,}", spread, a_few(few) or "none"])
+    header = ["Cell type", factor or "", "Samples", "Cells", "Cells per sample (least – median – most)"]
+    header.append(f"Left out: fewer than {count(config.model.min_cells, 'cell')}")
+    return Section(
+        "nestde_samples",
+        CHAPTER,
+        "Samples and cells",
+        html(plain_table(header, rows, right=[2, 3])),
+        description="After quality control. The number of samples, not of cells, decides what can be found.",
     )
 
 
