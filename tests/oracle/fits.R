@@ -88,7 +88,7 @@ row_of <- function(L, model, satterthwaite, kenward) {
   L <- matrix(L, ncol = length(fixef(model)))
   one <- nrow(L) == 1
   out <- list(L = L)
-  s <- contest(satterthwaite, L, joint = TRUE, ddf = "Satterthwaite")
+  s <- contest(satterthwaite$model, L %*% satterthwaite$back, joint = TRUE, ddf = "Satterthwaite")
   out$satterthwaite <- list(F = s[["F value"]], df = s[["DenDF"]], p = s[["Pr(>F)"]])
   if (one) out$estimate <- list(value = sum(L * fixef(model)), se = sqrt(c(L %*% as.matrix(vcov(model)) %*% t(L))))
   if (kenward) {
@@ -99,9 +99,21 @@ row_of <- function(L, model, satterthwaite, kenward) {
   out
 }
 
-inference <- function(model, kenward, contrasts) {
+# lmerTest differentiates numerically; far from zero its raw covariate costs it the df's digits. A correlated slope's
+# model is the same on the centred covariate, so there it is asked about that: coef = back %*% centred coef.
+satterthwaite_of <- function(model, r, frame, centre) {
+  back <- diag(length(fixef(model)))
+  if (!is.null(centre)) {
+    m <- mean(frame[[centre]])
+    back[1, names(fixef(model)) == centre] <- -m
+    frame[[centre]] <- frame[[centre]] - m
+    model <- fit_with(r, frame, TRUE, "bobyqa")
+  }
+  list(model = quiet(as_lmerModLmerTest(model, tol = 1e-6)), back = back)
+}
+
+inference <- function(model, satterthwaite, kenward, contrasts) {
   p <- length(fixef(model))
-  satterthwaite <- quiet(as_lmerModLmerTest(model, tol = 1e-6))
   assign <- attr(model.matrix(model), "assign")
   labels <- attr(terms(model), "term.labels")
   unit <- diag(p)
@@ -189,7 +201,7 @@ one_response <- function(case, frame, r, centre = NULL) {
   ml <- best(r, frame, FALSE, centre)
   reml <- best(r, frame, TRUE, centre)
   out <- list(ml = record(ml), reml = record(reml))
-  out$reml$tests <- inference(reml$fit, case$kenward, case$contrasts)
+  out$reml$tests <- inference(reml$fit, satterthwaite_of(reml$fit, r, frame, centre), case$kenward, case$contrasts)
   if (!is.null(case$random)) {
     out$ml$nlme <- with_nlme(case$fixed, case$random, frame, "ML")
     out$reml$nlme <- with_nlme(case$fixed, case$random, frame, "REML")

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nestde.design import RandomFactor
+from nestde.design import Design, RandomFactor
+from nestde.fit.basis import Basis
+from nestde.fit.crossproducts import Leaves
 
 Floats = NDArray[np.float64]
 
@@ -26,17 +28,17 @@ class Strata:
     n
         Number of rows.
     zz
-        (C, m, m) Z'Z of each stratum.
+        (C, m, m) Z̃'Z̃ of each stratum.
     zx
-        (C, m, p) Z'Q of each stratum, X = Q `scale`.
+        (C, m, p) Z̃'Q of each stratum.
     xx
         (p, p) Q'Q.
-    scale
-        (p, p) maps coefficients of X to those of Q, whose columns are orthonormal.
-    patterns
-        (R, m, m) derivative of the random effects' covariance by each variance and covariance.
-    theta
-        (R, T, T) the components as quadratic forms: component r = ½ θ' `theta[r]` θ, because the
+    r
+        (p, p) X = Q `r`; Q has orthonormal columns.
+    entries
+        (E, 3) component, row, column: where the random effects' covariance holds that variance or covariance.
+    forms
+        (R, T, T) the components as quadratic forms: component r = ½ θ' `forms[r]` θ, because the
         relative covariance is ΛΛ'.
     slots
         For each factor the (groups, k) places of its effects in the C · m slots.
@@ -46,9 +48,9 @@ class Strata:
     zz: Floats
     zx: Floats
     xx: Floats
-    scale: Floats
-    patterns: Floats
-    theta: Floats
+    r: Floats
+    entries: NDArray[np.int64]
+    forms: Floats
     slots: tuple[NDArray[np.int64], ...]
 
     def place(self, values: Sequence[Floats]) -> Floats:
@@ -60,53 +62,39 @@ class Strata:
         return out.reshape(-1, count, m)
 
 
-def build(x: Floats, random: Sequence[RandomFactor]) -> Strata:
-    """Cut a design into strata and sum its cross-products; one pass over the rows.
-
-    Parameters
-    ----------
-    x
-        (n, p) fixed-effects matrix of full rank.
-    random
-        Random factors; θ runs over them in this order, each as the lower triangle of Λ, column by column,
-        within the factor's correlated blocks.
-    """
-    n, p = x.shape
-    stratum = _connected(random)
+def build(design: Design, basis: Basis, leaf: Leaves) -> Strata:
+    """Cut a design into strata and sum the leaves' cross-products over each."""
+    stratum = _connected(design.random)
     count = 1 + max(int(part.max()) for part in stratum)
     slots, m = [], 0
-    for factor, of_level in zip(random, stratum, strict=True):
-        k = factor.z.shape[1]
-        order = np.argsort(of_level, kind="stable")
-        first = np.searchsorted(of_level[order], np.arange(count))
-        local = np.empty(len(of_level), np.int64)
-        local[order] = np.arange(len(of_level)) - first[of_level[order]]
+    for factor, of_group in zip(design.random, stratum, strict=True):
+        k = len(factor.effects)
+        order = np.argsort(of_group, kind="stable")
+        first = np.searchsorted(of_group[order], np.arange(count))
+        local = np.empty(len(of_group), np.int64)
+        local[order] = np.arange(len(of_group)) - first[of_group[order]]
         slots.append(m + local[:, None] * k + np.arange(k))
         m += k * (1 + int(local.max()))
-    slots = [part + of_level[:, None] * m for part, of_level in zip(slots, stratum, strict=True)]
+    entries, forms = _components(design.random, slots)
+    slots = [place + of_group[:, None] * m for place, of_group in zip(slots, stratum, strict=True)]
 
-    q, scale = _orthonormal(x)
-    zx = np.zeros((count * m, p))
+    # (leaves, columns of Z̃) where each leaf's effects stand
+    places = np.hstack([place[group] for place, group in zip(slots, leaf.groups, strict=True)])
+    effects, p = places.shape[1], basis.q.shape[1]
     zz = np.zeros(count * m * m)
-    for factor, place in zip(random, slots, strict=True):
-        rows = place[factor.codes]
-        for a in range(rows.shape[1]):
-            for j in range(p):
-                zx[:, j] += np.bincount(rows[:, a], factor.z[:, a] * q[:, j], count * m)
-            for other, elsewhere in zip(random, slots, strict=True):
-                columns = elsewhere[other.codes]
-                for b in range(columns.shape[1]):
-                    cell = rows[:, a] * m + columns[:, b] % m
-                    zz += np.bincount(cell, factor.z[:, a] * other.z[:, b], len(zz))
-    patterns, theta = _components(random, [place % m for place in slots], m)
+    zx = np.zeros((count * m, p))
+    for i in range(effects):
+        np.add.at(zx, places[:, i], leaf.cross[:, i, effects:])
+        for j in range(effects):
+            zz += np.bincount(places[:, i] * m + places[:, j] % m, leaf.cross[:, i, j], len(zz))
     return Strata(
-        n=n,
+        n=design.n,
         zz=zz.reshape(count, m, m),
         zx=zx.reshape(count, m, p),
-        xx=q.T @ q,
-        scale=scale,
-        patterns=patterns,
-        theta=theta,
+        xx=basis.q.T @ basis.q,
+        r=basis.r,
+        entries=entries,
+        forms=forms,
         slots=tuple(slots),
     )
 
@@ -123,16 +111,10 @@ def _connected(random: Sequence[RandomFactor]) -> list[NDArray[np.int64]]:
     return [labels[offsets[i] : offsets[i + 1]] for i in range(len(random))]
 
 
-def _orthonormal(x: Floats) -> tuple[Floats, Floats]:
-    """X = Q R by QR; Householder's is stable, whatever the columns' units."""
-    q, r = np.linalg.qr(x)
-    return q, r
-
-
 def _components(
-    random: Sequence[RandomFactor], places: Sequence[NDArray[np.int64]], m: int
-) -> tuple[Floats, Floats]:
-    """Patterns of the variance components and their quadratic forms in θ."""
+    random: Sequence[RandomFactor], places: Sequence[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], Floats]:
+    """Entries of the variance components in a stratum, and their quadratic forms in θ."""
     free = [
         (f, row, column)
         for f, factor in enumerate(random)
@@ -140,15 +122,15 @@ def _components(
         for row in range(column, len(factor.blocks))
         if factor.blocks[row] == factor.blocks[column]
     ]
-    patterns = np.zeros((len(free), m, m))
-    theta = np.zeros((len(free), len(free), len(free)))
+    entries = []
+    forms = np.zeros((len(free), len(free), len(free)))
     for r, (f, row, column) in enumerate(free):
-        slots = np.unique(places[f], axis=0)
-        patterns[r, slots[:, row], slots[:, column]] = 1.0
-        patterns[r, slots[:, column], slots[:, row]] = 1.0
+        for slots in np.unique(places[f], axis=0):
+            pairs = {(slots[row], slots[column]), (slots[column], slots[row])}
+            entries += [(r, int(a), int(b)) for a, b in sorted(pairs)]
         # component (row, column) of ΛΛ' is the sum over c of Λ[row, c] Λ[column, c]
-        for i, (factor_i, row_i, column_i) in enumerate(free):
-            for j, (factor_j, row_j, column_j) in enumerate(free):
-                if factor_i == factor_j == f and column_i == column_j:
-                    theta[r, i, j] = (row_i == row) * (row_j == column) + (row_j == row) * (row_i == column)
-    return patterns, theta
+        for i, (f_i, row_i, column_i) in enumerate(free):
+            for j, (f_j, row_j, column_j) in enumerate(free):
+                if f_i == f_j == f and column_i == column_j:
+                    forms[r, i, j] = (row_i == row) * (row_j == column) + (row_j == row) * (row_i == column)
+    return np.array(entries, np.int64), forms

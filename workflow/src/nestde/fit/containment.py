@@ -1,0 +1,67 @@
+"""Containment (between–within) degrees of freedom, which know the design and not the estimates.
+
+The rule of nlme (Pinheiro & Bates 2000, Mixed-Effects Models in S and S-PLUS, section 2.4.2): a coefficient belongs
+to the coarsest grouping factor within whose groups its column does not vary, and has as many df as that factor
+has groups, less those of coarser factors (or the intercept) and less the coefficients that belong there.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.design import Design, RandomFactor
+
+Floats = NDArray[np.float64]
+
+# Of a column's range, variation within a group below this share is rounding.
+_ROUNDING = 1e-10
+
+
+def containment(design: Design) -> Floats:
+    """Containment df of each coefficient, (p,); an intercept gets the largest of any level, as in nlme.
+
+    Crossed factors, which nlme does not fit, count for each other as blocks do: at the level of the rows
+    each takes its groups less one. Nothing is left (NaN) where the rule gives less than one.
+    """
+    x = design.x
+    spread = np.ptp(x, axis=0)
+    constant = spread <= _ROUNDING * np.abs(x).max(axis=0)
+    factors = sorted(design.random, key=lambda factor: len(factor.levels))
+    within = np.array([_within(x, factor) <= _ROUNDING * spread for factor in factors])
+    # coarsest factor within whose groups the column is constant; the rows if there is none
+    level = np.where(within.any(axis=0), within.argmax(axis=0), len(factors)) if len(factors) else spread * 0
+    df = np.array(
+        [
+            groups - _taken(factors[:i], factor, bool(constant.any())) - np.sum((level == i) & ~constant)
+            for i, (groups, factor) in enumerate([*((len(f.levels), f) for f in factors), (design.n, None)])
+        ],
+        float,
+    )
+    out = np.where(constant, df.max(), df[level.astype(int)])
+    return np.where(out >= 1, out, np.nan)
+
+
+def containment_of(rows: Floats, each: Floats) -> float:
+    """Containment df of a contrast (rows, p): the fewest of the coefficients that take part."""
+    return float(each[np.any(rows != 0, axis=0)].min())
+
+
+def _within(x: Floats, factor: RandomFactor) -> Floats:
+    """Largest range of each column of x within a group."""
+    order = np.argsort(factor.codes, kind="stable")
+    first = np.searchsorted(factor.codes[order], np.arange(len(factor.levels)))
+    ordered = x[order]
+    spread = np.maximum.reduceat(ordered, first) - np.minimum.reduceat(ordered, first)
+    return np.asarray(spread.max(axis=0))
+
+
+def _taken(coarser: list[RandomFactor], factor: RandomFactor | None, intercept: bool) -> int:
+    """Degrees of freedom of a level's groups that coarser factors, or the intercept alone, have taken."""
+    above = [other for other in coarser if factor is None or _nested(factor, other)]
+    finest = [f for i, f in enumerate(above) if not any(_nested(finer, f) for finer in above[i + 1 :])]
+    return int(intercept) + sum(len(f.levels) - int(intercept) for f in finest)
+
+
+def _nested(fine: RandomFactor, coarse: RandomFactor) -> bool:
+    """Whether each group of `fine` lies in one group of `coarse`."""
+    pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
+    return len(pairs) == len(fine.levels)

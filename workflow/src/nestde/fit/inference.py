@@ -1,0 +1,364 @@
+"""t and F tests of REML fits: Satterthwaite's and Kenward–Roger's degrees of freedom, capped where they mislead.
+
+Satterthwaite: Kuznetsova, Brockhoff, Christensen (2017, J Stat Softw 82(13)), in (θ, σ) as lmerTest does.
+Kenward–Roger: Kenward & Roger (1997, Biometrics 53); Halekoh & Højsgaard (2014, J Stat Softw 59(9)).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from nestde.fit.containment import containment, containment_of
+from nestde.fit.genes import prepare
+from nestde.fit.moments import moments, product, sandwich, solve
+from nestde.fit.state import Fits
+from nestde.fit.strata import Strata, build
+from nestde.fit.tails import log_f_sf
+
+Floats = NDArray[np.float64]
+
+# Eigenvalues of the Hessian below this share of the largest carry no information (lmerTest drops them too).
+_FLAT = 1e-10
+
+
+@dataclass(frozen=True)
+class Tests:
+    """F tests of one contrast for G responses; with one row, F = t².
+
+    Attributes
+    ----------
+    f
+        (G,) F statistic, scaled as the method asks.
+    df
+        Numerator degrees of freedom: rows of the contrast.
+    df_residual
+        (G,) denominator degrees of freedom.
+    log_p
+        (G,) natural log of the p-value, finite where the p-value itself would be 0.
+    se
+        (G, rows) standard error of each row's estimate, adjusted for Kenward–Roger.
+    method
+        (G,) what `df_residual` is by: the method asked for, or `containment` where that was the cap.
+    """
+
+    f: Floats
+    df: int
+    df_residual: Floats
+    log_p: Floats
+    se: Floats
+    method: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class FTests:
+    """Tests of one contrast by each method."""
+
+    satterthwaite: Tests
+    kenward_roger: Tests
+    containment: Tests
+
+
+def f_tests(fits: Fits, contrasts: Sequence[Floats]) -> list[FTests]:
+    """Test contrasts of the coefficients of REML fits: rows · β = 0.
+
+    Parameters
+    ----------
+    fits
+        By REML, with all columns of the design.
+    contrasts
+        Each (rows, p) for the columns of X, of full row rank; see `nestde.fit.contrasts`.
+
+    Returns
+    -------
+    list of FTests
+        One for each contrast; NaN for responses without estimates. In a singular fit Satterthwaite's df jumps
+        towards the number of rows, as if the variance estimated as zero were known to be. There it is capped by
+        containment, which does not look at the estimates, and `method` says so.
+
+    Raises
+    ------
+    ValueError
+        The fits are not by REML or leave out columns.
+    """
+    if not fits.reml or len(fits.columns) != fits.design.x.shape[1]:
+        raise ValueError("t and F tests want REML fits of all columns of the design")
+    model = prepare(fits.design)
+    strata = build(model.design, model.basis, model.leaf)
+    zy = [part @ np.linalg.inv(turn) for part, turn in zip(fits.zy, model.basis.turn, strict=True)]
+    b = _combine(fits.coef - fits.shift, model.basis.r)
+    found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef)
+    each = containment(fits.design)
+    out = []
+    for rows, (satterthwaite, kenward_roger) in zip(contrasts, found, strict=True):
+        cap = containment_of(rows, each)
+        capped = (fits.status == "singular") & (satterthwaite.df_residual > cap)
+        f, df, se = satterthwaite.f, satterthwaite.df_residual, satterthwaite.se
+        out.append(
+            FTests(
+                _tests(
+                    f,
+                    len(rows),
+                    np.where(capped, cap, df),
+                    se,
+                    np.where(capped, "containment", "satterthwaite"),
+                ),
+                kenward_roger,
+                _tests(f, len(rows), np.where(np.isnan(df), np.nan, cap), se, "containment"),
+            )
+        )
+    return out
+
+
+def raw_tests(
+    strata: Strata,
+    contrasts: Sequence[Floats],
+    theta: Floats,
+    sigma: Floats,
+    b: Floats,
+    zy: Sequence[Floats],
+    coef: Floats,
+) -> list[tuple[Tests, Tests]]:
+    """Satterthwaite's and Kenward–Roger's tests, as the formulas give them, at any REML estimates.
+
+    Parameters
+    ----------
+    strata
+        Of the design, see `strata.build`.
+    contrasts
+        Each (rows, p) for the columns of X, of full row rank.
+    theta, sigma
+        (G, T) on the fitted basis; (G,), NaN for responses without estimates.
+    b, zy
+        (G, p) coefficients of Q and, for each factor, (G, groups, k) Z̃'y; both for y less any combination of X's
+        columns.
+    coef
+        (G, p) coefficients of X.
+    """
+    # X = QR, so lβ = lR⁻¹ b
+    rows = np.ascontiguousarray(np.linalg.solve(strata.r.T, np.vstack(contrasts).T).T)
+    start = np.cumsum([0, *(len(contrast) for contrast in contrasts)])
+    estimates = _combine(coef, np.vstack(contrasts))
+    results = np.full((len(theta), len(contrasts), 4), np.nan)
+    spread = np.full((len(theta), len(rows), 2), np.nan)
+    _every_response(
+        *(strata.n, strata.zz, strata.zx, strata.xx, strata.entries, strata.forms),
+        *(rows, start, theta, sigma, b, strata.place(zy), estimates),
+        *(results, spread),
+    )
+    se = np.sqrt(spread)
+    out = []
+    for i, contrast in enumerate(contrasts):
+        f, df, of_rows = results[:, i, 0::2], results[:, i, 1::2], slice(start[i], start[i + 1])
+        satterthwaite, kenward_roger = (
+            _tests(f[:, m], len(contrast), df[:, m], se[:, of_rows, m], method)
+            for m, method in enumerate(("satterthwaite", "kenward_roger"))
+        )
+        out.append((satterthwaite, kenward_roger))
+    return out
+
+
+def _combine(values: Floats, rows: Floats) -> Floats:
+    """(G, p) and (rows, p) -> (G, rows), each response by itself: BLAS would round by what is beside it."""
+    return np.stack([np.sum(values * row, axis=1) for row in rows], axis=1)
+
+
+def _tests(f: Floats, df: int, df_residual: Floats, se: Floats, method: str | NDArray[np.str_]) -> Tests:
+    return Tests(f, df, df_residual, log_f_sf(f, df, df_residual), se, np.broadcast_to(method, f.shape))
+
+
+@njit(cache=True, nogil=True)
+def _every_response(
+    n: int,
+    zz: Floats,
+    zx: Floats,
+    xx: Floats,
+    entries: NDArray[np.int64],
+    forms: Floats,
+    rows: Floats,
+    start: NDArray[np.int64],
+    theta: Floats,
+    sigma: Floats,
+    b: Floats,
+    zy: Floats,
+    estimates: Floats,
+    results: Floats,
+    spread: Floats,
+) -> None:
+    """Fill `results` (G, contrasts, 4: F, df, F, df) and `spread` (G, rows, 2: variances of the rows)."""
+    for g in range(len(theta)):
+        if not sigma[g] > 0.0:
+            continue
+        variance = sigma[g] ** 2
+        phi, inner, outer, expected, gradient, hessian, slope = moments(
+            n, zz, zx, xx, entries, forms, theta[g], variance, b[g], zy[g]
+        )
+        curvature = _flat_inverse(_hessian(gradient, hessian, slope, forms))
+        weights = _unit_free_inverse(expected)
+        adjusted = _adjusted(phi, inner, outer, weights)
+        for i in range(len(start) - 1):
+            count = start[i + 1] - start[i]
+            contrast = rows[start[i] : start[i + 1]].copy()
+            estimate = estimates[g, start[i] : start[i + 1]].copy().reshape(count, 1)
+            plain, wide = sandwich(contrast, phi), sandwich(contrast, adjusted)
+            for j in range(count):
+                spread[g, start[i] + j, 0] = plain[j, j] * variance
+                spread[g, start[i] + j, 1] = wide[j, j] * variance
+            results[g, i, 0] = _wald(plain, estimate) / (count * variance)
+            results[g, i, 1] = _satterthwaite_df(contrast, phi, inner, slope, curvature)
+            scale, results[g, i, 3] = _kenward_roger_df(contrast, phi, inner, weights)
+            results[g, i, 2] = scale * _wald(wide, estimate) / (count * variance)
+
+
+@njit(cache=True, nogil=True)
+def _wald(covariance: Floats, estimate: Floats) -> float:
+    """e'C⁻¹e of a column e."""
+    solved = estimate.copy()
+    solve(covariance.copy(), solved)
+    total = 0.0
+    for i in range(len(estimate)):
+        total += estimate[i, 0] * solved[i, 0]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _hessian(gradient: Floats, hessian: Floats, slope: Floats, forms: Floats) -> Floats:
+    """Hessian of the REML deviance in (θ, σ/σ̂), by the chain rule; exact at zeros of θ too."""
+    components, thetas = slope.shape
+    out = np.zeros((thetas + 1, thetas + 1))
+    for t in range(thetas):
+        for u in range(thetas):
+            for r in range(components):
+                out[t, u] += gradient[1 + r] * forms[r, t, u]
+                for s in range(components):
+                    out[t, u] += slope[r, t] * hessian[1 + r, 1 + s] * slope[s, u]
+        for r in range(components):
+            out[t, thetas] += 2.0 * slope[r, t] * (hessian[1 + r, 0] + gradient[1 + r])
+        out[thetas, t] = out[t, thetas]
+    out[thetas, thetas] = 4.0 * hessian[0, 0] + 2.0 * gradient[0]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _flat_inverse(matrix: Floats) -> Floats:
+    """Inverse of a symmetric matrix over its directions of positive curvature only."""
+    values, vectors = np.linalg.eigh(matrix)
+    out = np.zeros_like(matrix)
+    for k in range(len(values)):
+        if values[k] > _FLAT * values[-1]:
+            for i in range(len(values)):
+                for j in range(len(values)):
+                    out[i, j] += vectors[i, k] * vectors[j, k] / values[k]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _unit_free_inverse(matrix: Floats) -> Floats:
+    """The same after scaling to a unit diagonal, so that the components' units do not matter."""
+    size = np.ones(len(matrix))
+    for i in range(len(matrix)):
+        if matrix[i, i] > 0.0:
+            size[i] = math.sqrt(matrix[i, i])
+    scaled = matrix.copy()
+    for i in range(len(matrix)):
+        for j in range(len(matrix)):
+            scaled[i, j] /= size[i] * size[j]
+    out = _flat_inverse(scaled)
+    for i in range(len(matrix)):
+        for j in range(len(matrix)):
+            out[i, j] /= size[i] * size[j]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _satterthwaite_df(
+    contrast: Floats, phi: Floats, inner: Floats, slope: Floats, curvature: Floats
+) -> float:
+    """Denominator df: of each eigenvector of the contrast's covariance, then of all together.
+
+    One row: 2v² / g'Ag, v its variance, g the gradient of v, A twice the inverse Hessian of the deviance,
+    both in (θ, σ). Several: df = 2E / (E − rows), E = Σ ν / (ν − 2), or 2 if some ν is not above 2.
+    """
+    rows = len(contrast)
+    components, thetas = slope.shape
+    values, vectors = np.linalg.eigh(sandwich(contrast, phi))
+    turned = product(product(vectors.T.copy(), contrast), phi)
+    gradient = np.zeros((rows, thetas + 1))
+    for r in range(components):
+        along = sandwich(turned, inner[1 + r])
+        for k in range(rows):
+            for t in range(thetas):
+                gradient[k, t] += slope[r, t] * along[k, k]
+    low, high, mean, total = np.inf, 0.0, 0.0, 0.0
+    for k in range(rows):
+        gradient[k, thetas] = 2.0 * values[k]
+        below = 0.0
+        for t in range(thetas + 1):
+            for u in range(thetas + 1):
+                below += gradient[k, t] * curvature[t, u] * gradient[k, u]
+        df = values[k] * values[k] / below
+        low, high, mean = min(low, df), max(high, df), mean + df / rows
+        if df > 2.0:
+            total += df / (df - 2.0)
+    if high - low < 1e-8:
+        return mean
+    if low <= 2.0:
+        return 2.0
+    return 2.0 * total / (total - rows)
+
+
+@njit(cache=True, nogil=True)
+def _adjusted(phi: Floats, inner: Floats, outer: Floats, weights: Floats) -> Floats:
+    """Kenward & Roger's covariance of the coefficients, in units of σ² (their section 2; R_ij = 0)."""
+    directions, p = len(inner), len(phi)
+    bias = np.zeros_like(phi)
+    for r in range(directions):
+        left = product(inner[r], phi)
+        for s in range(directions):
+            both = product(left, inner[s])
+            for i in range(p):
+                for j in range(p):
+                    bias[i, j] += weights[r, s] * (outer[r, s, i, j] - both[i, j])
+    out = sandwich(phi, bias)
+    for i in range(p):
+        for j in range(p):
+            out[i, j] = phi[i, j] + 2.0 * out[i, j]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _kenward_roger_df(contrast: Floats, phi: Floats, inner: Floats, weights: Floats) -> tuple[float, float]:
+    """Scale λ of F and denominator df m by matching moments (Kenward & Roger, section 3.2)."""
+    directions, rows = len(inner), len(contrast)
+    covariance, turned = sandwich(contrast, phi), product(contrast, phi)
+    # Θ Φ P Φ acts on the contrast's rows only: in their coordinates it is (LΦL')⁻¹ LΦPΦL'
+    parts = np.empty((directions, rows, rows))
+    traces = np.zeros(directions)
+    for r in range(directions):
+        parts[r] = sandwich(turned, inner[r])
+        solve(covariance.copy(), parts[r])
+        for i in range(rows):
+            traces[r] += parts[r, i, i]
+    a1, a2 = 0.0, 0.0
+    for r in range(directions):
+        for s in range(directions):
+            a1 += weights[r, s] * traces[r] * traces[s]
+            for i in range(rows):
+                for j in range(rows):
+                    a2 += weights[r, s] * parts[r, i, j] * parts[s, j, i]
+    if rows == 1:
+        return 1.0, 2.0 / a2
+    b = (a1 + 6.0 * a2) / (2.0 * rows)
+    g = ((rows + 1.0) * a1 - (rows + 4.0) * a2) / ((rows + 2.0) * a2)
+    below = 3.0 * rows + 2.0 * (1.0 - g)
+    c1, c2, c3 = g / below, (rows - g) / below, (rows + 2.0 - g) / below
+    expectation = 1.0 / (1.0 - a2 / rows)
+    variance = 2.0 / rows * (1.0 + c1 * b) / ((1.0 - c2 * b) ** 2 * (1.0 - c3 * b))
+    ratio = variance / (2.0 * expectation**2)
+    df = 4.0 + (rows + 2.0) / (rows * ratio - 1.0)
+    if abs(df - 2.0) < 1e-2:  # as pbkrtest does
+        return 1.0, df
+    return df / (expectation * (df - 2.0)), df
