@@ -103,9 +103,12 @@ def bars(
     """A MultiQC bar graph, one bar per row; `categories` are key -> (name, colour), drawn in that order."""
     return {
         "plot_type": "bargraph",
-        "data": {escape(name): dict(values) for name, values in rows.items()},
+        "data": {
+            escape(name): {escape(key): value for key, value in values.items()}
+            for name, values in rows.items()
+        },
         "categories": {
-            key: {"name": escape(name), "color": colour} for key, (name, colour) in categories.items()
+            escape(key): {"name": escape(name), "color": colour} for key, (name, colour) in categories.items()
         },
         "pconfig": {
             "id": id,
