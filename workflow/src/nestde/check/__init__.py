@@ -1,0 +1,58 @@
+"""The design check: what cannot be answered is said before anything is queued.
+
+It reads configuration, sample sheet and the columns of the cells, never a count.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nestde.config import Config
+from nestde.errors import Faults, NestdeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the check found.
+
+    Attributes
+    ----------
+    faults
+        Why the study is refused; empty if it is not.
+    content
+        All that is said of an accepted study, ready for JSON; of a refused one, the faults only.
+    samples
+        The sheet as resolved: sample_id, slug, source, counts, covariates; None if refused.
+    """
+
+    faults: tuple[str, ...]
+    content: dict[str, Any]
+    samples: "pd.DataFrame | None"
+
+    def raise_if_refused(self) -> None:
+        """Raise `NestdeError` with all faults; do nothing if there are none."""
+        if self.faults:
+            raise NestdeError(self.faults)
+
+
+def check_study(config: Config) -> Check:
+    """Check a study: all that would make it fail, or mislead, once its counts are read.
+
+    Parameters
+    ----------
+    config
+        Sections samples, cell_types, input, qc, model and pseudobulk.
+    """
+    from nestde.check.faults import check
+    from nestde.check.study import read_study
+
+    faults = Faults()
+    study = read_study(config, faults)
+    reports = check(study, faults) if study is not None else []
+    if study is None or faults.sentences:
+        return Check(tuple(faults.sentences), {"faults": faults.sentences}, None)
+    from nestde.check.content import content, resolved_samples
+
+    return Check((), content(study, reports), resolved_samples(study))

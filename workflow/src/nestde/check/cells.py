@@ -1,0 +1,259 @@
+"""The cells of one input file set against the sheet: which sample is each of, is it one, are they all there."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.check.obs import Cells, read_cells
+from nestde.check.words import both, count, nearest
+from nestde.config import Config
+from nestde.errors import Faults, NestdeError, a_few
+from nestde.formula import Formula, parse, variables_of
+from nestde.ingest import join_metadata, keep_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cells of one file that are of samples of the sheet and that `input.keep` keeps.
+
+    Attributes
+    ----------
+    sample
+        (n,) row of the sheet.
+    cell_type
+        (n,) categorical.
+    frame
+        (n rows) the columns asked for that are there.
+    known
+        Names of all columns that there are.
+    """
+
+    sample: NDArray[np.int64]
+    cell_type: "pd.Series[Any]"
+    frame: "pd.DataFrame"
+    known: tuple[str, ...]
+
+
+def covariates(config: Config, formula: Formula | None) -> list[str]:
+    """Columns that the model and the pseudobulk formula read; a formula that cannot be read gives none."""
+    names = list(formula.variables) if formula else []
+    if config.pseudobulk.enabled and config.pseudobulk.formula:
+        with contextlib.suppress(NestdeError):  # told in check_terms
+            names += parse(config.pseudobulk.formula).variables
+    for term in config.model.test:
+        try:
+            names += variables_of(term)
+        except Exception:  # formulaic raises what it likes; the term is told of where tests are checked
+            continue
+    return list(dict.fromkeys([*names, *config.model.levels]))
+
+
+def read_part(
+    file: str,
+    rows: NDArray[np.int64],
+    sheet: "pd.DataFrame",
+    wanted: list[str],
+    config: Config,
+    faults: Faults,
+) -> Part | None:
+    """Read one file; note what does not fit the sheet. None if its cells cannot be told by sample and type.
+
+    Parameters
+    ----------
+    rows
+        Rows of the sheet whose data this file holds.
+    wanted
+        Covariates to read, if they are there.
+    """
+    import pandas as pd
+
+    entry = config.input
+    try:
+        cells = read_cells(file, {*wanted, entry.sample_key, entry.cell_type_key, *entry.keep})
+    except NestdeError as error:
+        for sentence in error.faults:
+            faults.add(sentence)
+        return None
+    if not len(cells.barcodes):
+        faults.add(f"{file}: holds no cell.")
+        return None
+    named = _named(cells, rows, sheet, config, faults)
+    if named is None:
+        return None
+    obs = cells.frame.copy()
+    obs["sample_id"] = pd.Categorical(named)
+    obs["barcode"] = cells.barcodes
+    _check_barcodes(file, obs, faults)
+    known = list(cells.columns)
+    mine = list(sheet["sample_id"].iloc[rows])
+    try:
+        if entry.cell_metadata is not None:
+            before = set(obs)
+            obs = join_metadata(obs, Path(entry.cell_metadata), mine)
+            known += [name for name in obs if name not in before]
+        kept, _ = keep_cells(Path(file), obs, entry.keep)
+    except NestdeError as error:
+        for sentence in error.faults:
+            faults.add(sentence)
+        return None
+    if entry.cell_type_key not in obs:
+        hint = nearest(entry.cell_type_key, known, "It has")
+        faults.add(f"{file}: obs has no column {entry.cell_type_key} (input.cell_type_key). {hint}")
+        return None
+    _check_samples(file, obs["sample_id"][kept].cat.remove_unused_categories(), rows, sheet, config, faults)
+    place = {name: row for row, name in zip(rows, mine, strict=True)}
+    of_category = np.array([place.get(name, -1) for name in obs["sample_id"].cat.categories] + [-1])
+    sample = of_category[obs["sample_id"].cat.codes]
+    inside = np.flatnonzero(kept & (sample >= 0))
+    obs = obs.drop(columns=["barcode", "sample_id"]).take(inside)
+    own = [name for name in obs if name in wanted]
+    return Part(sample[inside], obs[entry.cell_type_key], obs[own], tuple(dict.fromkeys(known)))
+
+
+def _named(
+    cells: Cells, rows: NDArray[np.int64], sheet: "pd.DataFrame", config: Config, faults: Faults
+) -> "pd.Series[Any] | None":
+    """The sample that each cell says it is of: text. None if the column is not there or names no samples."""
+    import pandas as pd
+
+    key, file = config.input.sample_key, cells.path
+    mine = list(sheet["sample_id"].iloc[rows])
+    if key not in cells.frame:
+        if len(rows) == 1:
+            return pd.Series(pd.Categorical([mine[0]] * len(cells.barcodes)))
+        faults.add(
+            f"{file}: obs has no column {key} (input.sample_key), so its cells cannot be told by sample. "
+            f"{nearest(key, cells.columns, 'It has')}"
+        )
+        return None
+    named = cells.frame[key]
+    if not isinstance(named.dtype, pd.CategoricalDtype):
+        codes, values = pd.factorize(named)
+        named = pd.Series(pd.Categorical.from_codes(codes, [_text(value) for value in values]))
+    labels = list(named.cat.categories)
+    there = set(labels)
+    if there & set(sheet["sample_id"]):
+        return named
+    say = f"{file}: {key}, as input.sample_key,"
+    right = _column_with(cells.path, cells.columns, set(mine), key)
+    hint = f"The samples of {config.samples} are in its column {right}: set input.sample_key to it." if right else (
+        "Name the column that holds the samples in input.sample_key."
+    )  # fmt: skip
+    if len(labels) == len(named) and len(named) > 1:
+        faults.add(
+            f"{say} has another value in each of the {len(named):,} cells ({a_few(labels, 3)}): it names cells, not "
+            f"samples. {hint}"
+        )
+        return None
+    for name in sheet.columns.drop(["sample_id", "counts"], errors="ignore"):
+        if there <= {_text(value) for value in sheet[name].dropna()}:
+            faults.add(f"{say} holds values of {name} ({a_few(labels)}), not samples. {hint}")
+            return None
+    if there & set(config.cell_types):
+        faults.add(f"{say} holds cell types ({a_few(labels)}), not samples. {hint}")
+        return None
+    if right:
+        faults.add(f"{say} holds none of the samples of {config.samples} but {a_few(labels)}. {hint}")
+        return None
+    turned = _column_of(mine, cells, config)
+    if turned:
+        faults.add(
+            f"{config.samples}: sample_id holds values of {turned} ({a_few(mine)}), not samples; those of the data "
+            f"are {a_few(labels)} (column {key} of {file}). Write a row for each."
+        )
+        return None
+    faults.add(
+        f"{config.samples}: none of its {count(len(mine), 'sample')} is in {file}: {a_few(mine)}. Column {key} there "
+        f"(input.sample_key) has {a_few(labels)}. The names must be the same."
+    )
+    return None
+
+
+def _column_with(path: Path, columns: tuple[str, ...], samples: set[str], key: str) -> str:
+    """The column of obs that holds the samples of the sheet, '' if there is none."""
+    import pandas as pd
+
+    frame = read_cells(path, set(columns) - {key}).frame
+    for name in frame:
+        labels = frame[name].cat.categories if isinstance(frame[name].dtype, pd.CategoricalDtype) else []
+        if samples <= set(labels):
+            return str(name)
+    return ""
+
+
+def _column_of(values: list[str], cells: Cells, config: Config) -> str:
+    """What the values are, if they are not samples: a column of the data, '' if none holds them."""
+    if set(values) <= set(config.cell_types):
+        return config.input.cell_type_key
+    return _column_with(cells.path, cells.columns, set(values), config.input.sample_key)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _check_samples(
+    file: str,
+    named: "pd.Series[Any]",
+    rows: NDArray[np.int64],
+    sheet: "pd.DataFrame",
+    config: Config,
+    faults: Faults,
+) -> None:
+    """Every sample of the sheet in the data, and the reverse; every cell of a sample."""
+    mine = list(sheet["sample_id"].iloc[rows])
+    everywhere = set(sheet["sample_id"])
+    numbers = named.value_counts(sort=False)
+    there = {str(name): int(number) for name, number in numbers.items() if number}
+    absent = [name for name in mine if name not in there]
+    strange = [name for name in there if name not in everywhere]
+    if absent:
+        near = nearest(absent[0], strange, "") if strange else ""
+        near = f" {near.removesuffix('?')} for {absent[0]}?" if near.startswith("Did") else ""
+        faults.add(
+            f"{config.samples}: {count(len(absent), 'sample')} not in {file}: {a_few(absent)}.{near} "
+            "Correct the name, or drop the row."
+        )
+    if strange:
+        cells = [f"{name} ({count(there[name], 'cell')})" for name in strange]
+        faults.add(
+            f"{file}: {count(len(strange), 'sample')} not in {config.samples}: {a_few(cells)}. Add a row for each, or "
+            f"leave their cells out by input.keep ({config.input.sample_key})."
+        )
+    elsewhere = [name for name in there if name in everywhere and name not in mine]
+    if elsewhere:
+        faults.add(
+            f"{file}: holds cells of {both(elsewhere[:5])}, which {config.samples} says {'is' if len(elsewhere) == 1 else 'are'} "
+            "in another file. Leave them out of the one, or correct the column counts."
+        )
+    without = int(named.isna().sum())
+    if without:
+        faults.add(
+            f"{file}: {count(without, 'cell')} of {len(named):,} have no {config.input.sample_key} (input.sample_key). "
+            "Name their sample, or take them out of the file."
+        )
+
+
+def _check_barcodes(file: str, obs: "pd.DataFrame", faults: Faults) -> None:
+    """Barcodes may repeat between samples, not within one."""
+    import pandas as pd
+
+    codes, _ = pd.factorize(obs["barcode"])
+    key = codes.astype(np.int64) * (len(obs["sample_id"].cat.categories) + 1) + obs["sample_id"].cat.codes
+    again = pd.Series(key).duplicated().to_numpy() & obs["sample_id"].notna().to_numpy()
+    if again.any():
+        twice = obs[again].drop_duplicates(["barcode", "sample_id"])
+        names = [f"{row.barcode} ({row.sample_id})" for row in twice.itertuples()]
+        faults.add(
+            f"{file}: {count(len(names), 'barcode')} more than once in one sample: {a_few(names)}. If they are the same "
+            "cells twice, drop one copy; if they are of several runs, add the run to the barcode."
+        )

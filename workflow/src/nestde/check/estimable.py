@@ -1,0 +1,302 @@
+"""What can be estimated from some cells: the design as it will be fitted, and what its tests rest on."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.check.replicates import (
+    Replicates,
+    contrast_variance,
+    lrt_size,
+    mean_weights,
+    size_without_groups,
+    smallest_effect,
+)
+from nestde.check.separation import separation_faults
+from nestde.check.study import Study
+from nestde.check.terms import labels_of, tested_variables
+from nestde.check.words import both, count
+from nestde.design import Design, RandomFactor, build
+from nestde.errors import NestdeError
+from nestde.formula import variables_of
+
+# Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
+FIRST_CELLS = 20
+# Intraclass correlations that effects are stated for; the headline is 0.1, common for expressed genes.
+ICC = 0.1
+ICCS = (0.05, 0.1, 0.3)
+
+
+def design_of(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArray[np.int64]]:
+    """Build the design from a few cells of each sample if these suffice, else from all; and return which.
+
+    Raises
+    ------
+    NestdeError
+        The formula cannot be fitted to these cells.
+    """
+    model = study.config.model
+    few = few_cells(study, rows)
+    for chosen in (few, rows):
+        try:
+            return build(study.formula, study.frame(chosen), test=model.test, levels=_levels(study)), chosen
+        except NestdeError:
+            if chosen is rows:
+                raise
+    raise AssertionError("unreachable")
+
+
+def few_cells(study: Study, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first cells of each sample, and one of each level of each factor."""
+    sample = study.sample[rows]
+    starts = np.flatnonzero(np.diff(sample, prepend=-1))
+    place = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
+    wanted = [np.flatnonzero(place < FIRST_CELLS)]
+    for variable in study.variables.values():
+        if variable.factor and not variable.between:
+            wanted.append(np.unique(labels_of(variable.values).codes[rows], return_index=True)[1])
+    return rows[np.unique(np.concatenate(wanted))]
+
+
+def _levels(study: Study) -> dict[str, list[str]]:
+    """The configured levels of the columns that the formula reads."""
+    return {
+        name: order for name, order in study.config.model.levels.items() if name in study.formula.variables
+    }
+
+
+def tests_of(
+    study: Study, design: Design, few: NDArray[np.int64], rows: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """For each tested term, what it rests on and what that costs.
+
+    Parameters
+    ----------
+    design, few
+        As `design_of` gives them.
+    rows
+        All cells.
+    """
+    return [_test(study, design, few, rows, term) for term in study.config.model.test]
+
+
+def _test(
+    study: Study, design: Design, few: NDArray[np.int64], rows: NDArray[np.int64], term: str
+) -> dict[str, Any]:
+    columns = list(design.tests[term])
+    unit = _unit(study, design, term)
+    if unit is None:
+        return _test_of_cells(study, design, rows, term, columns)
+    first = np.unique(unit.codes, return_index=True)[1]
+    inside = [
+        column for name, places in design.terms.items() if _constant(study, name, unit) for column in places
+    ]
+    slopes = term in unit.effects or any(design.coef_names[column] in unit.effects for column in columns)
+    coarser = np.zeros((len(first), 0))
+    if slopes:
+        between = np.ones((len(first), 1))
+        places = [0] * len(columns)
+    else:
+        for factor in design.random:
+            if len(factor.levels) < len(unit.levels) and _nested(unit, factor):
+                coarser = np.hstack([coarser, np.eye(len(factor.levels))[factor.codes[first]]])
+        between = np.hstack([coarser, design.x[first][:, inside]])
+        places = [coarser.shape[1] + inside.index(column) for column in columns]
+    rank = int(np.linalg.matrix_rank(coarser)) if coarser.shape[1] else 0
+    replicates = Replicates(
+        unit.name,
+        len(unit.levels),
+        len(unit.levels) - rank,
+        len(unit.levels) - int(np.linalg.matrix_rank(between)),
+        len(columns),
+    )
+    cells = _cells_per_group(study, design, unit, few, rows)
+    effects: dict[str, dict[str, float]] = {}
+    for column, place in zip(columns, places, strict=True):
+        if replicates.df > 0:
+            effects[design.coef_names[column]] = {
+                f"{icc:g}": round(
+                    smallest_effect(
+                        contrast_variance(between, place, mean_weights(cells, icc)), replicates.df
+                    ),
+                    4,
+                )
+                for icc in ICCS
+            }
+    return {
+        "term": term,
+        **asdict(replicates),
+        "lrt_size": _rounded(lrt_size(replicates.dimension, replicates.df, replicates.columns)),
+        "smallest_effect": effects,
+        "cells_per_group": [int(cells.min()), float(np.median(cells)), int(cells.max())],
+    }
+
+
+def _test_of_cells(
+    study: Study, design: Design, rows: NDArray[np.int64], term: str, columns: list[int]
+) -> dict[str, Any]:
+    """A term that varies within every group is tested against the scatter of cells, whether or not it should be."""
+    groups = sum(len(factor.levels) for factor in design.random)
+    df = len(rows) - design.x.shape[1] - max(groups - 1, 0)
+    between = all(
+        name in study.variables and study.variables[name].between for name in variables_of(f"0 + {term}")
+    )
+    per_sample = np.bincount(study.sample[rows])
+    size = size_without_groups(float(np.median(per_sample[per_sample > 0])), ICC) if between else lrt_size(
+        len(rows), df, len(columns)
+    )  # fmt: skip
+    return {
+        "term": term,
+        **asdict(Replicates("", len(rows), len(rows), df, len(columns))),
+        "lrt_size": _rounded(size),
+        "smallest_effect": {},
+        "cells_per_group": [1, 1.0, 1],
+        "ignores_samples": between,
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 5)
+
+
+def _unit(study: Study, design: Design, term: str) -> RandomFactor | None:
+    """The factor whose groups are the replicates of a term.
+
+    It is the coarsest within whose groups the term is constant, or whose random slope it has.
+    """
+    slope = [
+        factor
+        for factor in design.random
+        if term in factor.effects
+        or any(design.coef_names[column] in factor.effects for column in design.tests[term])
+    ]
+    constant = [factor for factor in design.random if _constant(study, term, factor)]
+    return min(slope or constant, key=lambda factor: len(factor.levels), default=None)
+
+
+def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
+    """Whether all that a fixed term reads is constant within the groups of a factor."""
+    if term == "1":
+        return True
+    return all(
+        name in factor.name.split(":") or _one_value(study, name, factor)
+        for name in variables_of(f"0 + {term}")
+    )
+
+
+def _one_value(study: Study, name: str, factor: RandomFactor) -> bool:
+    from nestde.check.terms import grouping_of, varies_within
+
+    groups = grouping_of(study, factor.name.split(":"))
+    return not varies_within(study, study.variables[name], groups)
+
+
+def _nested(fine: RandomFactor, coarse: RandomFactor) -> bool:
+    """Whether each group of the one lies in one group of the other."""
+    pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
+    return len(pairs) == len(fine.levels)
+
+
+def _cells_per_group(
+    study: Study, design: Design, unit: RandomFactor, few: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cells of each group of a factor."""
+    from nestde.check.terms import grouping_of
+
+    groups = grouping_of(study, unit.name.split(":"))
+    place = np.full(int(groups.max()) + 1, -1)
+    place[groups[few]] = unit.codes
+    inside = place[groups[rows]]
+    return np.bincount(inside[inside >= 0], minlength=len(unit.levels)).astype(float)
+
+
+def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
+    """Say what can be estimated in one cell type; where nothing can, why not."""
+    settings = study.config
+    rows = study.cells_of(cell_type)
+    cells = np.bincount(study.sample[rows], minlength=len(study.samples))
+    whole = np.bincount(study.sample, minlength=len(study.samples))
+    kept = (cells >= settings.model.min_cells) & (whole >= settings.qc.min_cells_per_sample)
+    rows = rows[kept[study.sample[rows]]]
+    report: dict[str, Any] = {
+        "cell_type": cell_type,
+        "estimable": False,
+        "reason": "",
+        "samples": int(kept.sum()),
+        "cells": len(rows),
+        "left_out": {study.samples[row]: int(cells[row]) for row in np.flatnonzero(~kept)},
+        "samples_per_level": {},
+        "cells_per_level": {},
+        "cells_per_sample": {study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
+        "lrt_size": None,
+        "smallest_effect": None,
+        "tests": [],
+    }
+    if not kept.any():
+        report["reason"] = f"No sample has {count(settings.model.min_cells, 'cell')} of {cell_type} or more."
+        return report
+    for name in tested_variables(study):
+        variable = study.variables[name]
+        if not variable.factor and name not in settings.model.levels:
+            continue
+        labels = labels_of(variable.values)
+        of_cell = labels.codes[study.sample[rows] if variable.between else rows]
+        order = [*settings.model.levels.get(name, []), *labels.categories]
+        levels = [level for level in dict.fromkeys(order) if level in set(labels.categories)]
+        for level in levels:
+            inside = of_cell == labels.categories.get_loc(level)
+            key = f"{name} {level}"
+            report["samples_per_level"][key] = len(np.unique(study.sample[rows][inside]))
+            report["cells_per_level"][key] = int(inside.sum())
+    reason = _missing_levels(study, report)
+    if not reason:
+        try:
+            design, few = design_of(study, rows)
+        except NestdeError as error:
+            found = separation_faults(study, study.formula, rows)
+            reason = " ".join(sentence.removeprefix("model.formula: ") for sentence in found or error.faults)
+        else:
+            report["tests"] = tests_of(study, design, few, rows)
+            reason = " ".join(filter(None, map(no_replicates, report["tests"])))
+    report["reason"] = reason
+    report["estimable"] = not reason
+    if report["estimable"]:
+        report["lrt_size"] = report["tests"][0]["lrt_size"]
+        report["smallest_effect"] = max(
+            (by_icc[f"{ICC:g}"] for by_icc in report["tests"][0]["smallest_effect"].values()), default=None
+        )
+    return report
+
+
+def no_replicates(test: dict[str, Any]) -> str:
+    """Say that no degree of freedom is left for a test, if so."""
+    if test["df"] > 0:
+        return ""
+    unit = "samples" if test["unit"] == "sample_id" else f"groups of {test['unit']}"
+    return (
+        f"{test['term']} is tested between {unit}: the {test['groups']} that there are, are all taken up by the formula's "
+        f"coefficients, so nothing is left to tell how much {unit} differ anyway. Drop covariates, or add {unit}."
+    )
+
+
+def _missing_levels(study: Study, report: dict[str, Any]) -> str:
+    """Say that a tested factor is left with one level in a cell type."""
+    for name in tested_variables(study):
+        levels = {
+            key: number for key, number in report["samples_per_level"].items() if key.startswith(f"{name} ")
+        }
+        there = [key for key, number in levels.items() if number]
+        if levels and len(there) < 2:
+            absent = [key.removeprefix(f"{name} ") for key in levels if key not in there]
+            only = (
+                f"only {there[0].removeprefix(f'{name} ')} samples ({levels[there[0]]}) have"
+                if there
+                else "no sample has"
+            )
+            return (
+                f"{name} cannot be tested: {only} {count(study.config.model.min_cells, 'cell')} of it or more; "
+                f"{both(absent)} {'has' if len(absent) == 1 else 'have'} none."
+            )
+    return ""

@@ -1,0 +1,87 @@
+"""All that a study is refused for, gathered: cell types, terms, aliasing, replication."""
+
+from typing import Any
+
+import numpy as np
+
+from nestde.check.estimable import cell_type_report, design_of, no_replicates, tests_of
+from nestde.check.separation import separation_faults
+from nestde.check.study import Study
+from nestde.check.terms import check_terms, fixed_terms
+from nestde.check.words import count, nearest
+from nestde.errors import Faults, NestdeError
+from nestde.formula import Formula, parse, variables_of
+
+
+def check(study: Study, faults: Faults) -> list[dict[str, Any]]:
+    """Note the faults of a study that could be read; return what can be estimated in each cell type."""
+    _check_cell_types(study, faults)
+    check_terms(study, faults)
+    rows = study.cells_of(*study.config.cell_types)
+    if not len(rows):
+        return []
+    if faults.sentences:
+        # what else is wrong is said now and not after the next try, as far as it can be seen
+        formula = _readable(study)
+        whole = np.ones(len(rows), bool)
+        for name in formula.variables:
+            variable = study.variables[name]
+            missing = variable.values.isna().to_numpy(bool)
+            whole &= ~missing[study.sample[rows] if variable.between else rows]
+        if whole.any():
+            try:
+                for sentence in separation_faults(study, formula, rows[whole]):
+                    faults.add(sentence)
+            except NestdeError:
+                pass  # whatever it is, it follows from what was noted
+        return []
+    try:
+        design, few = design_of(study, rows)
+    except NestdeError as error:
+        for sentence in separation_faults(study, study.formula, rows) or error.faults:
+            faults.add(sentence if sentence.startswith("model.") else f"model.{sentence}")
+        return []
+    for test in tests_of(study, design, few, rows):
+        sentence = no_replicates(test)
+        if sentence:
+            faults.add(f"model.formula: {sentence}")
+    if faults.sentences:
+        return []
+    reports = [cell_type_report(study, cell_type) for cell_type in study.config.cell_types]
+    if not any(report["estimable"] for report in reports):
+        reasons = " ".join(f"{report['cell_type']}: {report['reason']}" for report in reports)
+        faults.add(f"model.test: nothing can be tested in any cell type. {reasons}")
+    return reports
+
+
+def _check_cell_types(study: Study, faults: Faults) -> None:
+    """Every configured cell type has a cell."""
+    there = study.cell_type.remove_unused_categories()
+    numbers = dict(zip(there.categories, np.bincount(there.codes[there.codes >= 0]), strict=False))
+    named = [f"{name} ({count(int(number), 'cell')})" for name, number in numbers.items()]
+    key = study.config.input.cell_type_key
+    for name in study.config.cell_types:
+        if name not in numbers:
+            near = nearest(name, numbers, "")
+            hint = f"{near} " if near.startswith("Did") else ""
+            faults.add(
+                f"cell_types: no cell of {study.data} is named {name} in the column {key} (input.cell_type_key). {hint}"
+                f"There are {', '.join(named[:8]) or 'none'}{' …' if len(named) > 8 else ''}."
+            )
+
+
+def _readable(study: Study) -> Formula:
+    """The formula without the terms whose columns are not there or would be refused for themselves."""
+    terms = []
+    for term in fixed_terms(study.formula):
+        names = variables_of(f"0 + {term}") if term != "1" else ()
+        if all(name in study.variables and _varied(study, name) for name in names):
+            terms.append(term)
+    return parse(f"~ {' + '.join(terms) if '1' in terms else ' + '.join(['0', *terms])}")
+
+
+def _varied(study: Study, name: str) -> bool:
+    variable = study.variables[name]
+    levels = study.config.model.levels.get(name)
+    values = variable.values.dropna()
+    return values.nunique() > 1 and (levels is None or set(map(str, values.unique())) == set(levels))

@@ -1,0 +1,243 @@
+"""The study as the check sees it: the sheet, and per cell its sample, its cell type and the model's covariates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.check.cells import Part, covariates, read_part
+from nestde.check.words import nearest
+from nestde.config import Config
+from nestde.errors import Faults, NestdeError, a_few
+from nestde.formula import Formula, parse
+from nestde.ingest import tidy
+from nestde.samples import read_samples, source_paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A covariate as the model will read it: the sheet's, where sheet and data both have it.
+
+    Attributes
+    ----------
+    origin
+        Path of the sheet or of the data.
+    factor
+        Whether it is a factor (text, true and false), not a number.
+    between
+        Whether it is constant within each sample.
+    values
+        One per sample if `between`, else one per cell.
+    in_data
+        (n,) the data's own values, None if they have none.
+    """
+
+    name: str
+    origin: str
+    factor: bool
+    between: bool
+    values: "pd.Series[Any]"
+    in_data: "pd.Series[Any] | None"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is known before any count is read.
+
+    Attributes
+    ----------
+    config, formula
+        What is asked.
+    sheet
+        One row per sample, sorted.
+    paths
+        Sample -> file.
+    sample
+        (n,) row of the sheet of each cell; the cells are sorted by it.
+    cell_type
+        (n,) categorical.
+    variables
+        Those covariates of formulas and tests that are there.
+    known
+        Names that a formula could use.
+    """
+
+    config: Config
+    formula: Formula
+    sheet: "pd.DataFrame"
+    paths: dict[str, str]
+    sample: NDArray[np.int64]
+    cell_type: "pd.Categorical"
+    variables: dict[str, Variable]
+    known: tuple[str, ...]
+
+    @property
+    def samples(self) -> list[str]:
+        """Names of the samples, in the order of the sheet."""
+        return list(self.sheet["sample_id"])
+
+    @property
+    def data(self) -> str:
+        """The data in a word: the file, if it is one."""
+        return _data(self.paths)
+
+    def cells_of(self, *cell_types: str) -> NDArray[np.int64]:
+        """Rows of the cells of some cell types, sorted by sample."""
+        return np.flatnonzero(
+            np.isin(self.cell_type.codes, self.cell_type.categories.get_indexer(cell_types))
+        )
+
+    def frame(self, rows: NDArray[np.int64]) -> "pd.DataFrame":
+        """Return the covariates of some cells, ``sample_id`` among them, as the model will read them."""
+        import pandas as pd
+
+        sample = self.sample[rows]
+        columns: dict[str, Any] = {"sample_id": pd.Categorical.from_codes(sample, self.samples)}
+        for name, variable in self.variables.items():
+            if name != "sample_id":
+                columns[name] = variable.values.array.take(sample if variable.between else rows)
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
+
+
+def read_study(config: Config, faults: Faults) -> Study | None:
+    """Read sheet and cells; whatever is wrong with them is noted. None if too little is left to go on with."""
+    formula, sheet, paths = None, None, {}
+    try:
+        formula = parse(config.model.formula)
+    except NestdeError as error:
+        for sentence in error.faults:
+            faults.add(f"model.{sentence}")
+    try:
+        sheet = read_samples(config.samples)
+        paths = source_paths(config, sheet)
+    except NestdeError as error:
+        for sentence in error.faults:
+            faults.add(sentence)
+    files = list(dict.fromkeys(paths.values())) or [config.input.counts or ""]
+    there = [file for file in files if file and _is_there(file, paths, config, faults)]
+    if sheet is None or not paths:
+        return None
+    wanted = covariates(config, formula)
+    parts: list[Part] = []
+    for file in there:
+        rows = np.flatnonzero([path == file for path in paths.values()])
+        part = read_part(file, rows, sheet, wanted, config, faults)
+        if part is not None:
+            parts.append(part)
+    # with cells of some files only, every other sentence would be about what is missing with the rest
+    if formula is None or len(parts) < len(files):
+        return None
+    return _assemble(config, formula, sheet, paths, parts, wanted)
+
+
+def _is_there(file: str, paths: dict[str, str], config: Config, faults: Faults) -> bool:
+    """Whether an input exists; if not, that is noted, with the names that are near in its folder."""
+    path = Path(file)
+    if path.exists():
+        return True
+    where = "input.counts"
+    if config.input.counts is None:
+        of = a_few([sample for sample, named in paths.items() if named == file])
+        where = f"{config.samples}: counts of {of}"
+    if path.parent.is_dir():
+        hint = nearest(path.name, (entry.name for entry in path.parent.iterdir()), f"{path.parent} holds")
+    else:
+        hint = f"There is no folder {path.parent} either; paths are relative to the working directory."
+    faults.add(f"{where}: there is no file {file}. {hint}")
+    return False
+
+
+def _assemble(
+    config: Config,
+    formula: Formula,
+    sheet: "pd.DataFrame",
+    paths: dict[str, str],
+    parts: Sequence[Part],
+    wanted: Sequence[str],
+) -> Study:
+    """Put the files' cells together, sorted by sample, and take each covariate from sheet or data."""
+    import pandas as pd
+
+    sample = np.concatenate([part.sample for part in parts])
+    order = np.argsort(sample, kind="stable")
+    sample = sample[order]
+    lengths = [len(part.sample) for part in parts]
+    cell_type = pd.Categorical(_joined([part.cell_type for part in parts], lengths)).take(order)
+    in_data = {
+        name: pd.Series(_joined([part.frame.get(name) for part in parts], lengths).take(order))
+        for name in wanted
+        if any(name in part.frame for part in parts)
+    }
+    variables = {}
+    for name in wanted:
+        mine = in_data.get(name)
+        if name in sheet:
+            values = tidy(sheet[name])
+            origin, between = config.samples, True
+        elif mine is not None:
+            origin = _data(paths)
+            between, values = per_sample(mine, sample, len(sheet))
+        else:
+            continue
+        factor = pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype)
+        variables[name] = Variable(name, origin, factor, between, values, mine)
+    known = dict.fromkeys(sheet.columns.drop("counts", errors="ignore"))
+    known |= dict.fromkeys(name for part in parts for name in part.known)
+    return Study(config, formula, sheet, paths, sample, cell_type, variables, tuple(known))
+
+
+def per_sample(
+    values: "pd.Series[Any]", sample: NDArray[np.int64], samples: int
+) -> tuple[bool, "pd.Series[Any]"]:
+    """Whether a column is constant within samples; if so one value per sample, else the column.
+
+    Parameters
+    ----------
+    values, sample
+        (n,) sorted by sample.
+    samples
+        Number of samples; one without cells has no value.
+    """
+    import pandas as pd
+
+    codes, _ = pd.factorize(values, use_na_sentinel=False)
+    starts = np.flatnonzero(np.diff(sample, prepend=-1))
+    if (np.minimum.reduceat(codes, starts) < np.maximum.reduceat(codes, starts)).any():
+        return False, values
+    place = np.full(samples, -1)
+    place[sample[starts]] = starts
+    taken = values.array.take(place, allow_fill=True) if (place < 0).any() else values.array.take(place)
+    return True, pd.Series(taken)
+
+
+def _joined(columns: Sequence["pd.Series[Any] | None"], lengths: Sequence[int]) -> Any:
+    """One array of the files' columns; where a file has none, the values are missing."""
+    import pandas as pd
+
+    there = [column for column in columns if column is not None]
+    if all(pd.api.types.is_numeric_dtype(column.dtype) for column in there):
+        filled = [
+            np.full(length, np.nan) if column is None else column.to_numpy()
+            for column, length in zip(columns, lengths, strict=True)
+        ]
+        return pd.Series(np.concatenate(filled)).array
+    labels = [
+        pd.Categorical([None] * length, categories=[])
+        if column is None
+        else column.array if isinstance(column.dtype, pd.CategoricalDtype) else pd.Categorical(column.astype(str))
+        for column, length in zip(columns, lengths, strict=True)
+    ]  # fmt: skip
+    return pd.api.types.union_categoricals(
+        [part.rename_categories(list(map(str, part.categories))) for part in labels]
+    )
+
+
+def _data(paths: dict[str, str]) -> str:
+    files = sorted(set(paths.values()))
+    return files[0] if len(files) == 1 else "the data"

@@ -1,0 +1,43 @@
+"""Small words: lists, plurals, nearest names."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from nestde.errors import a_few
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """``1 sample``, ``1,200 cells``."""
+    return f"{number:,} {singular if number == 1 else plural or several(singular)}"
+
+
+def several(name: str) -> str:
+    """The plural of an English word or of a column named by one: diagnoses, batches, donors."""
+    if name.endswith("is"):
+        return f"{name[:-2]}es"
+    if name.endswith(("s", "x", "ch", "sh")):
+        return f"{name}es"
+    if name.endswith("y") and name[-2:-1] not in ("a", "e", "o", "u", ""):
+        return f"{name[:-1]}ies"
+    return f"{name}s"
+
+
+def both(parts: Sequence[object]) -> str:
+    """``A``, ``A and B``, ``A, B and C``."""
+    words = [str(part) for part in parts]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def nearest(name: str, known: Iterable[object], otherwise: str) -> str:
+    """Ask whether a name near to `name` was meant; where there is none, say what there is."""
+    names = sorted({str(item) for item in known})
+    folded = {item.casefold(): item for item in reversed(names)}
+    near = difflib.get_close_matches(name.casefold(), folded, n=2, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(folded[item] for item in near)}?"
+    return f"{otherwise} {a_few(names, 8)}." if names else f"{otherwise} none."
+
+
+def number(value: float) -> str:
+    """A number as people write it: 70, 7.25, 1,200,000."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"

@@ -1,0 +1,41 @@
+"""Check configuration, samples and cells before anything is queued: what is refused, warned of, explained.
+
+Reads the sample sheet and the columns of the cells, never a count. Exits with 2, all faults named, where the
+study cannot be answered.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--config", default="config/config.yaml", help="configuration (default: config/config.yaml)"
+    )
+    source.add_argument("--settings", help="the same as JSON text, as the workflow gives it")
+    parser.add_argument("--out", type=Path, help="what was found (json)")
+    parser.add_argument("--samples-out", type=Path, help="the sample sheet as resolved (tsv)")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON, the faults too")
+    parser.add_argument("--explain", action="store_true", help="print the long form")
+
+
+def main(args: argparse.Namespace) -> int | None:
+    """Check; print; write only if nothing is refused."""
+    import json
+
+    from nestde.check import check_study
+    from nestde.config import load, sections
+    from nestde.files import write_json, write_tsv
+
+    check = check_study(sections(args.settings) if args.settings else load(args.config))
+    if args.json:
+        print(json.dumps(check.content, indent=1, ensure_ascii=False))
+        return 2 if check.faults else None
+    check.raise_if_refused()
+    if args.samples_out and check.samples is not None:
+        write_tsv(check.samples, args.samples_out)
+    if args.out:
+        write_json(check.content, args.out)
+    return None
