@@ -9,7 +9,7 @@ from conftest import real_data
 from nestde.files import read_tsv
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real data")]
-INTERFERON = "ISG15 ISG20 RSAD2 LY6E IFITM3 IFIT1 IFIT2 IFIT3 IRF7 CXCL10 OAS1 IFI6 MX1 STAT1".split()
+INTERFERON = ["ISG15", "ISG20", "RSAD2", "LY6E", "IFITM3", "IFIT1", "IFIT2", "IFIT3", "IRF7", "CXCL10", "OAS1", "IFI6", "MX1", "STAT1"]
 
 
 def edger(name):

@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.config import sections
     from nestde.counts import Counts
     from nestde.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
-    from nestde.de import load_design
+    from nestde.celltype import load_design
     from nestde.files import read_tsv, write_tsv
     from nestde.tables import TEXT
 

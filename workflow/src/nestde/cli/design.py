@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
     from nestde.config import sections
-    from nestde.de import cell_type_of, design_of, save_design
+    from nestde.celltype import cell_type_of, design_of, save_design
     from nestde.files import write_json
     from nestde.matrix import read_obs
 

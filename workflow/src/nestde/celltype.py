@@ -84,7 +84,7 @@ def fit_table(
     design: Design | str,
     counts: "scipy.sparse.csc_matrix",
     size_factor: Floats,
-    genes: Sequence[str],
+    genes: Sequence[str] | NDArray[np.object_],
     terms: Sequence[str],
     threads: int | None = None,
 ) -> pd.DataFrame:
