@@ -21,10 +21,10 @@ def main(args: argparse.Namespace) -> None:
     import numpy as np
     import pandas as pd
 
+    from nestde.celltype import load_design
     from nestde.config import sections
     from nestde.counts import Counts
     from nestde.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
-    from nestde.celltype import load_design
     from nestde.files import read_tsv, write_tsv
     from nestde.tables import TEXT
 

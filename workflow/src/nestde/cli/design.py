@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
-    from nestde.config import sections
     from nestde.celltype import cell_type_of, design_of, save_design
+    from nestde.config import sections
     from nestde.files import write_json
     from nestde.matrix import read_obs
 

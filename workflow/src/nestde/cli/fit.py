@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the slice, fit, write."""
-    from nestde.config import sections
     from nestde.celltype import fit_table, load_design, slice_of_chunk
+    from nestde.config import sections
     from nestde.files import write_tsv
     from nestde.matrix import read_obs, read_slice, shape
 
