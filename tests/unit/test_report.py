@@ -325,9 +325,9 @@ def test_scatter_draws_each_visible_point_and_caps_the_rest():
     axes = (figures.x_axis("x", -1, 1), figures.y_axis("y", 0, 10))
     drawn = figures.scatter(
         "t", [0, 0.5, 99, np.nan], [1, 2, 3, 4], [0, 1, 1, 1], list("abcd"),
-        (figures.Class("no", "#888"), figures.Class("yes", "#f00")), axes, labelled=[1],
+        (figures.Class("no", "#888", faint=True), figures.Class("yes", "#f00")), axes, labelled=[1],
     )  # fmt: skip
-    assert drawn.count("<title>") == 3
+    assert drawn.count("<title>") == 2
     assert drawn.count("m-4 4h8l-4-8z") == 1
     assert "yes (2)" in drawn and "no (1)" in drawn
     assert ">b</text>" in drawn
@@ -339,7 +339,7 @@ def test_a_scatter_of_a_genome_stays_small():
     axes = (figures.x_axis("x", -4, 4), figures.y_axis("y", 0, 6))
     drawn = figures.scatter(
         "t", random.normal(size=n), random.exponential(size=n), [0] * n, ["g"] * n,
-        (figures.Class("no", "#888"), figures.Class("yes", "#f00")), axes,
+        (figures.Class("no", "#888", faint=True), figures.Class("yes", "#f00")), axes,
     )  # fmt: skip
     assert drawn.count("M") <= figures.MOST_POINTS + 30
     assert "no (36,000)" in drawn

@@ -9,7 +9,7 @@ from typing import Any
 from nestde.config import Config
 from nestde.files import write_json, write_text
 from nestde.provenance import versions
-from nestde.report import brief, concordance, genes, quality, study, trust
+from nestde.report import brief, concordance, genes, likeness, quality, study, trust
 from nestde.report.artefacts import Results
 from nestde.report.sections import Section
 
@@ -18,7 +18,7 @@ CHAPTERS = {
     study.CHAPTER: ("The study", "Who was compared with whom, and by which model."),
     genes.CHAPTER: ("Differential expression", "What differs, in each cell type."),
     trust.CHAPTER: ("How far to trust it", "The same data, looked at by other means."),
-    quality.CHAPTER: ("Quality control of cells", "Which cells were kept, and why the others were not."),
+    quality.CHAPTER: ("Quality control", "Which cells were kept, and how samples look beside each other."),
 }
 
 
@@ -40,7 +40,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     results = Results(Path(folder), config)
     found = [
         section
-        for part in (brief, study, genes, trust, concordance, quality)
+        for part in (brief, study, genes, trust, concordance, quality, likeness)
         for section in part.sections(results)
         if section.content["data"]
     ]

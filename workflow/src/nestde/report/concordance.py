@@ -14,7 +14,7 @@ from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, pla
 CHAPTER = "trust"
 LISTED = 12
 CLASSES = (
-    Class("neither", REST),
+    Class("neither", REST, faint=True),
     Class("both", KEPT),
     Class("mixed model only", UP),
     Class("pseudobulk only", DOWN),

@@ -42,10 +42,11 @@ class Axis:
 
 @dataclass(frozen=True)
 class Class:
-    """A kind of point: what the legend calls it and its colour."""
+    """A kind of point: what the legend calls it, its colour, and whether it is only the background."""
 
     label: str
     colour: str
+    faint: bool = False
 
 
 def x_axis(label: str, low: float, high: float) -> Axis:
@@ -106,14 +107,14 @@ def scatter(
             at = f"{px[i]:.1f} {py[i]:.1f}"
             # a zero-length line with round caps is the shortest way to write a dot
             path = f"M{at}m-4 4h8l-4-8z" if beyond[i] else f"M{at}h0"
-            tip = f"<title>{escape(names[i])}</title>" if kind or i in labelled or len(members) < 100 else ""
+            tip = "" if group.faint and i not in labelled else f"<title>{escape(names[i])}</title>"
             shapes.append((path, tip))
         plain = "".join(path for path, tip in shapes if not tip)
         with_tip = "".join(f'<path d="{path}">{tip}</path>' for path, tip in shapes if tip)
-        faint = 0.45 if not kind and len(classes) > 1 else 0.8
+        width, opacity = (4, 0.45) if group.faint else (6, 0.8)
         marks.append(
-            f'<g stroke="{group.colour}" fill="{group.colour}" stroke-width="{4 if not kind else 6}"'
-            f' stroke-linecap="round" opacity="{faint}">{with_tip}'
+            f'<g stroke="{group.colour}" fill="{group.colour}" stroke-width="{width}"'
+            f' stroke-linecap="round" opacity="{opacity}">{with_tip}'
             + (f'<path d="{plain}"/>' if plain else "")
             + "</g>"
         )
@@ -139,6 +140,49 @@ def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: in
     )
     flat = line((horizontal, vertical), y=len(known) / bins, text=expected)
     return _panel(title, (horizontal, vertical), f'<g fill="#4b78a8" opacity="0.85">{bars}</g>{flat}', "")
+
+
+def heatmap(title: str, values: ArrayLike, names: Sequence[str], low: str, high: str) -> str:
+    """Draw a square matrix, dark where it is small; `low` and `high` say what that means.
+
+    The diagonal is left out of the scale and of the drawing.
+    """
+    matrix = np.asarray(values, dtype=float)
+    n = len(matrix)
+    others = matrix[~np.eye(n, dtype=bool)]
+    least, most = (float(others.min()), float(others.max())) if others.size else (0.0, 1.0)
+    side = (HEIGHT - TOP - 60) / max(n, 1)
+    cells = []
+    for i in range(n):
+        for j in range(n):
+            if i != j:
+                near = 1 - (matrix[i, j] - least) / (most - least or 1.0)
+                tip = f"{names[i]} and {names[j]}: {matrix[i, j]:.1f}"
+                cells.append(
+                    f'<rect x="{90 + j * side:.1f}" y="{TOP + i * side:.1f}" width="{side:.2f}"'
+                    f' height="{side:.2f}" fill-opacity="{0.04 + 0.96 * near:.2f}">'
+                    f"<title>{escape(tip)}</title></rect>"
+                )
+    step = math.ceil(n / 40)
+    size = min(10.0, side * step)
+    for i in range(0, n, step):
+        label = escape(names[i] if len(names[i]) <= 13 else names[i][:12] + "…")
+        middle = (i + 0.5) * side + size / 3
+        cells.append(
+            f'<text x="86" y="{TOP + middle:.1f}" text-anchor="end" fill="currentColor">{label}</text>'
+        )
+        foot = TOP + n * side + 4
+        cells.append(
+            f'<text transform="translate({90 + middle:.1f} {foot:.1f}) rotate(-90)" text-anchor="end"'
+            f' fill="currentColor">{label}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
+        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto" fill="currentColor">'
+        f'<text x="90" y="13" font-size="13" font-weight="600">{escape(title)}</text>'
+        f'<text x="90" y="27" font-size="11">dark: {escape(low)}; light: {escape(high)}</text>'
+        f'<g fill="#4b4ba8" font-size="{size:.1f}">{"".join(cells)}</g></svg>'
+    )
 
 
 def strips(groups: Sequence[tuple[str, Sequence[float], str]]) -> str:

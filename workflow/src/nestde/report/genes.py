@@ -139,7 +139,7 @@ def _volcano(test: Test, fdr: float) -> str:
         height,
         kinds.tolist(),
         frame["gene"].tolist(),
-        (Class("not significant", REST), Class("up", UP), Class("down", DOWN)),
+        (Class("not significant", REST, faint=True), Class("up", UP), Class("down", DOWN)),
         axes,
         labelled=[int(i) for i in order[:14] if significant[i]],
         guides=guides,
