@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import scipy.sparse
 
     from nestde.fit import Fits, GeneFits
+    from nestde.fit.inference import FTests
 
 Floats = NDArray[np.float64]
 
@@ -86,6 +87,7 @@ def fit_table(
     size_factor: Floats,
     genes: Sequence[str] | NDArray[np.object_],
     terms: Sequence[str],
+    headline: str = "lrt",
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Fit a slice of genes and lay the results out in rows: gene by gene, term by term, level against level.
@@ -102,6 +104,8 @@ def fit_table(
         (G,) names.
     terms
         Tested terms, of `design.tests`.
+    headline
+        The p-value that matters most: coefficients are from the fit that it is computed on, ML for ``lrt``, else REML.
     threads
         Threads to fit with; None takes all. Results do not depend on it.
 
@@ -114,58 +118,77 @@ def fit_table(
         rows = [(gene, term, "not_testable", design) for gene in genes for term in terms]
         return pd.DataFrame(rows, columns=["gene", "term", "status", "reason"])
     from nestde.fit import fit_genes
+    from nestde.fit.contrasts import contrasts, joint
+    from nestde.fit.inference import f_tests
 
-    fits = fit_genes(design, counts, size_factor, threads=threads)
-    parts = [
-        _rows(fits, term, level, against, weights).assign(gene=genes)
-        for term in terms
-        for level, against, weights in contrasts(design, term)
-    ]
+    ml = fit_genes(design, counts, size_factor, threads=threads)
+    reml = fit_genes(design, counts, size_factor, reml=True, threads=threads).full
+    shown = ml.full if headline == "lrt" else reml
+    every = [contrast for term in terms for contrast in (joint(design, term), *contrasts(design, term))]
+    tests = dict(
+        zip([id(contrast) for contrast in every], f_tests(reml, [c.rows for c in every]), strict=True)
+    )
+    parts = []
+    for contrast in every:
+        if contrast.level == "":
+            of_term = _term_columns(ml, contrast.term, tests[id(contrast)])
+            continue
+        parts.append(
+            pd.DataFrame(
+                {
+                    "gene": genes,
+                    "level": contrast.level,
+                    "against": contrast.against,
+                    **_effect(shown, contrast.rows[0]),
+                    "df_level": tests[id(contrast)].satterthwaite.df_residual,
+                    "pvalue_level": np.exp(tests[id(contrast)].satterthwaite.log_p),
+                    **of_term,
+                    **_model_columns(shown),
+                }
+            )
+        )
     order = np.arange(len(parts) * len(genes)).reshape(len(parts), -1).T.ravel()
     return pd.concat(parts, ignore_index=True).iloc[order].reset_index(drop=True)
 
 
-def contrasts(design: Design, term: str) -> Iterator[tuple[str, str, Floats]]:
-    """Level, the level it is compared with, and the weights (p,) of the coefficients: every pair of a factor.
-
-    A term that is not a factor has a contrast for each of its columns, named by the coefficient, against ''.
-    """
-    columns = design.tests[term]
-    unit = np.eye(design.x.shape[1])
-    levels = design.levels.get(term, ())
-    if len(levels) != len(columns) + 1:
-        for column in columns:
-            yield design.coef_names[column], "", unit[column]
-        return
-    weights = [np.zeros(design.x.shape[1]), *(unit[column] for column in columns)]
-    for low, high in itertools.combinations(range(len(levels)), 2):
-        yield levels[high], levels[low], weights[high] - weights[low]
+def _effect(fits: "Fits", weights: Floats) -> dict[str, Floats]:
+    """Estimate of one contrast and its standard error; each gene by itself, so that chunks do not matter."""
+    variance = (fits.vcov * np.outer(weights, weights)).sum(axis=(1, 2))
+    return {"coef": (fits.coef * weights).sum(axis=1), "se": np.sqrt(np.maximum(variance, 0))}
 
 
-def _rows(fits: "GeneFits", term: str, level: str, against: str, weights: Floats) -> pd.DataFrame:
-    """One row per gene for one contrast of one term."""
-    full, test = fits.full, fits.tests[term]
+def _term_columns(ml: "GeneFits", term: str, tests: "FTests") -> dict[str, object]:
+    """Status and every p-value of a term, all its levels at once."""
+    test = ml.tests[term]
     columns: dict[str, object] = {
-        "gene": "",
         "term": term,
-        "level": level,
-        "against": against,
         "status": test.status,
         "reason": test.reason,
-        "coef": (full.coef * weights).sum(axis=1),
-        "se": np.sqrt(np.maximum((full.vcov * np.outer(weights, weights)).sum(axis=(1, 2)), 0)),
-        "pvalue_lrt": np.exp(test.log_p),
-        "logpvalue_lrt": test.log_p,
         "lrt_stat": test.stat,
         "lrt_df": test.df,
-        "loglik_full": full.loglik,
+        "pvalue_lrt": np.exp(test.log_p),
+        "logpvalue_lrt": test.log_p,
+        "loglik_full": ml.full.loglik,
         "loglik_reduced": test.loglik_reduced,
     }
-    for i, name in enumerate(full.design.coef_names):
-        columns |= {f"coef_{name}": full.coef[:, i], f"se_{name}": full.se[:, i]}
-    columns |= variance_components(full)
-    columns["iterations"] = full.record.evaluations + test.reduced.record.evaluations
-    return pd.DataFrame(columns)
+    for name in ("satterthwaite", "kenward_roger", "containment"):
+        found = getattr(tests, name)
+        columns |= {
+            f"df_{name}": found.df_residual,
+            f"pvalue_{name}": np.exp(found.log_p),
+            f"logpvalue_{name}": found.log_p,
+        }
+    columns["df_method"] = tests.satterthwaite.method
+    columns["iterations"] = ml.full.record.evaluations + test.reduced.record.evaluations
+    return columns
+
+
+def _model_columns(fits: "Fits") -> dict[str, object]:
+    """All coefficients, and the variance components."""
+    columns: dict[str, object] = {"estimates": "REML" if fits.reml else "ML"}
+    for i, name in enumerate(fits.design.coef_names):
+        columns |= {f"coef_{name}": fits.coef[:, i], f"se_{name}": fits.se[:, i]}
+    return columns | variance_components(fits)
 
 
 def variance_components(fits: "Fits") -> dict[str, Floats]:

@@ -41,15 +41,15 @@ def crosscheck(
     response: Callable[[str], NDArray[np.float64]],
     tolerance: float,
 ) -> pd.DataFrame:
-    """Refit genes by statsmodels' MixedLM (ML) and compare.
+    """Refit genes by statsmodels' MixedLM and compare.
 
     Parameters
     ----------
     design
         The design, for which `why_not` is ''.
     table
-        Result rows of the genes to refit, one per gene: ``gene``, ``loglik_full``, ``loglik_reduced`` and
-        ``coef_<name>`` for each coefficient.
+        Result rows of the genes to refit, one per gene: ``gene``, ``loglik_full``, ``loglik_reduced`` (ML), ``estimates``
+        and ``coef_<name>`` for each coefficient.
     term
         The tested term, without which the reduced model is fitted.
     response
@@ -63,11 +63,14 @@ def crosscheck(
         `COLUMNS`; ``verdict`` is ``agrees``, ``statsmodels stopped short`` where its log-likelihood is the
         lower one by more than the tolerance, ``statsmodels failed`` where it gives no fit, else ``differs``.
     """
-    kept = [column for column in range(design.x.shape[1]) if column not in design.tests[term]]
+    every = list(range(design.x.shape[1]))
+    kept = [column for column in every if column not in design.tests[term]]
     rows = []
     for _, row in table.iterrows():
         y = response(row["gene"])
-        full, coef = _refit(design, y, list(range(design.x.shape[1])))
+        full, coef = _refit(design, y, every)
+        if row["estimates"] == "REML":
+            coef = _refit(design, y, every, reml=True)[1]
         reduced, _ = _refit(design, y, kept)
         ours = np.array([row["loglik_full"], row["loglik_reduced"]])
         theirs = np.array([full, reduced])
@@ -99,7 +102,7 @@ def _verdict(gap: NDArray[np.float64], apart: float, tolerance: float) -> str:
 
 
 def _refit(design: Design, y: NDArray[np.float64], columns: list[int]) -> tuple[float, NDArray[np.float64]]:
-    """Fit by ML with two optimisers and keep the better; what statsmodels warns of is seen in the log-likelihood.
+    """Fit with two optimisers and keep the better; what statsmodels warns of is seen in the log-likelihood.
 
     Its default, lbfgs, can end at a variance of exactly zero, where it reports a log-likelihood of +inf.
     """
@@ -112,7 +115,7 @@ def _refit(design: Design, y: NDArray[np.float64], columns: list[int]) -> tuple[
             warnings.simplefilter("ignore")
             try:
                 model = MixedLM(y, design.x[:, columns], groups=factor.codes, exog_re=factor.z)
-                fit = model.fit(reml=False, method=method)
+                fit = model.fit(reml=reml, method=method)
             except (np.linalg.LinAlgError, ValueError):
                 continue
         if best < fit.llf < np.inf:

@@ -89,7 +89,7 @@ def de(
         tested = np.flatnonzero(ledger["status"] == "")
         design = design_of(model, obs)
         refused += [f"{cell_type}: {design}"] if isinstance(design, str) else []
-        fits = fit_table(design, mine[:, tested], size_factor, names[tested], terms, threads)
+        fits = fit_table(design, mine[:, tested], size_factor, names[tested], terms, p_value, threads)
         tables[cell_type] = combine(cell_type, ledger, [fits], terms, p_value)
     if len(refused) == len(tables):
         raise NestdeError(refused)

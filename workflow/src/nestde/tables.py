@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nestde.errors import NestdeError, a_few
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
-TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "df_method")
+TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "df_method", "estimates")
 FIRST = [
     "gene",
     "cell_type",

@@ -31,5 +31,7 @@ def main(args: argparse.Namespace) -> None:
     counts, genes = read_slice(args.matrix, start, stop)
     size_factor = read_obs(args.matrix)["size_factor"].to_numpy(float)
     design = load_design(args.design)
-    table = fit_table(design, counts, size_factor, genes, config.model.test, threads=args.threads)
+    table = fit_table(
+        design, counts, size_factor, genes, config.model.test, config.inference.p_value, args.threads
+    )
     write_tsv(table, args.out)
