@@ -101,6 +101,16 @@ def results(tmp_path):
         write_tsv(bulk, folder / "pseudobulk" / f"{slug(cell_type)}.de.tsv")
         values = {f"cpm_{name}": random.exponential(100, len(bulk)) for name in SAMPLES}
         write_tsv(bulk[["gene"]].assign(**values), folder / "pseudobulk" / f"{slug(cell_type)}.tsv")
+        about = {
+            "samples": SAMPLES,
+            "pca": {"variance": [0.5, 0.2], "scores": random.normal(size=(6, 2)).tolist()},
+            "distances": (np.ones((6, 6)) - np.eye(6)).tolist(),
+            "covariates": [
+                {"covariate": SCRIPT, "component": 1, "r2": 0.9, "pvalue": 1e-4},
+                {"covariate": "sex", "component": 2, "r2": None, "pvalue": None},
+            ],
+        }
+        write_json(about, folder / "pseudobulk" / f"{slug(cell_type)}.json")
     diagnosis = ["Control", "AD"] * 3
     sheet = pd.DataFrame({"sample_id": SAMPLES, "slug": list(map(slug, SAMPLES)), "diagnosis": diagnosis})
     write_tsv(sheet, folder / "cohort" / "samples.tsv")
@@ -269,7 +279,7 @@ def test_quality_adds_up(content):
     ]
     rules = "".join(tags(text).text)
     assert "336 cells came in; 36 were removed" in rules
-    assert "Scrublet did not run on 6 samples (100 cells; it needs 500)" in rules
+    assert "Scrublet did not run on 6 samples, the first with 100 cells; it needs 500." in rules
 
 
 def test_samples_are_counted_by_level_and_the_few_are_named(content):
@@ -294,6 +304,15 @@ def test_genes_of_disagreement_show_their_samples(content):
     section = json.loads((content / "nestde_disagreements_mqc.json").read_text())
     assert section["data"].count("<svg") >= 2
     assert "mixed model only" in section["data"]
+
+
+def test_samples_are_laid_beside_each_other(content):
+    section = json.loads((content / "nestde_likeness_mqc.json").read_text())
+    assert section["data"].count("<svg") == 4
+    assert section["data"].count("<rect") == 2 * 6 * 5
+    covariates = json.loads((content / "nestde_covariates_mqc.json").read_text())["data"]
+    assert rows(covariates)[1] == ["Neuron", SCRIPT, "90 %", "–", "–", "–", "–"]
+    assert covariates.count("<b>90 %</b>") == 2
 
 
 def test_strips_draw_each_sample():

@@ -12,7 +12,8 @@ from nestde.report.sections import Raw, Section, html, plain_table
 
 CHAPTER = "quality"
 COLOURS = ("#2166ac", "#c2410c", "#3b8f6b", "#7b3294", "#b8860b", "#5c6470")
-LABELLED = 30
+LABELLED = 30  # samples, at most, whose names find room beside their points
+DRAWN = 80  # samples, at most, whose distances are drawn: a square for each pair
 
 HELP = """
 Each point is a sample: the sum of its cells, as log2(1 + counts per million) of the 500 most variable genes. Samples of
@@ -39,6 +40,7 @@ def sections(results: Results) -> list[Section]:
         figure
         for name, about in seen.items()
         for figure in (_components(name, about, levels, order), _distances(name, about, levels, order))
+        if figure
     ]
     return [
         Section(
@@ -83,6 +85,8 @@ def _components(name: str, about: dict[str, Any], levels: dict[str, str], order:
 
 def _distances(name: str, about: dict[str, Any], levels: dict[str, str], order: list[str]) -> str:
     samples = about["samples"]
+    if len(samples) > DRAWN:
+        return ""
     places = sorted(
         range(len(samples)), key=lambda i: (order.index(levels[samples[i]]) if order else 0, samples[i])
     )

@@ -5,7 +5,6 @@ from html import escape
 from typing import Any
 
 from nestde.config import QC
-from nestde.errors import a_few
 from nestde.report.artefacts import Results
 from nestde.report.sections import KEPT, Columns, Section, bars, count, html, note, plain_table, table
 
@@ -88,11 +87,11 @@ def _samples(ledgers: list[dict[str, Any]]) -> Section:
             "share", "% kept", "Percent of cells that stayed", format="{:.1f}", scale="RdYlGn", min=0, max=100
         )
     )
-    shown = {"total_counts": "Counts", "n_genes": "Genes", "pct_counts_mt": "% mitochondrial"}
+    shown = {"total_counts": "Counts", "n_genes": "Genes", "pct_counts_mt": "% mt"}
     for metric, title in shown.items():
         form = "{:.1f}" if metric.startswith("pct") else "{:,.0f}"
-        columns.add(f"{metric}_before", f"{title}, before", f"Median of all cells: {title}", format=form)
-        columns.add(f"{metric}_after", f"{title}, after", f"Median of the kept cells: {title}", format=form)
+        columns.add(f"{metric}_before", f"{title} before", f"Median of all cells: {title}", format=form)
+        columns.add(f"{metric}_after", f"{title} after", f"Median of the kept cells: {title}", format=form)
     columns.add("doublets", "Doublets", "Doublets that Scrublet called")
     columns.add("left_out", "Left out of every test", "Why this sample enters no test")
     rows = []
@@ -134,7 +133,8 @@ def _rules(ledgers: list[dict[str, Any]], words: Mapping[str, str], qc: QC) -> S
     )
     idle = [ledger["doublets"]["why"] for ledger in ledgers if not ledger["doublets"]["run"]]
     if idle and qc.enabled:
-        total += f"<p>Scrublet did not run on {count(len(idle), 'sample')} ({escape(a_few(dict.fromkeys(idle), 3))}).</p>"
+        who = count(len(idle), "sample")
+        total += f"<p>Scrublet did not run on {who}, the first with {escape(idle[0])}.</p>"
     off = "" if qc.enabled else note(escape("Quality control is switched off: only empty cells are removed."))
     return Section(
         "nestde_qc_rules",
