@@ -50,9 +50,9 @@ def check_study(config: Config) -> Check:
 
     faults = Faults()
     study = read_study(config, faults)
-    reports = check(study, faults) if study is not None else []
-    if study is None or faults.sentences:
+    answer = check(study, faults) if study is not None else None
+    if study is None or answer is None or faults.sentences:
         return Check(tuple(faults.sentences), {"faults": faults.sentences}, None)
     from nestde.check.content import content, resolved_samples
 
-    return Check((), content(study, reports), resolved_samples(study))
+    return Check((), content(study, answer), resolved_samples(study))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.cells.source import label
 from nestde.check.obs import Cells, read_cells
 from nestde.check.words import both, count, nearest
 from nestde.config import Config
@@ -136,7 +137,7 @@ def _named(
     named = cells.frame[key]
     if not isinstance(named.dtype, pd.CategoricalDtype):
         codes, values = pd.factorize(named)
-        named = pd.Series(pd.Categorical.from_codes(codes, [_text(value) for value in values]))
+        named = pd.Series(pd.Categorical.from_codes(codes, [label(value) for value in values]))
     labels = list(named.cat.categories)
     there = set(labels)
     if there & set(sheet["sample_id"]):
@@ -153,7 +154,7 @@ def _named(
         )
         return None
     for name in sheet.columns.drop(["sample_id", "counts"], errors="ignore"):
-        if there <= {_text(value) for value in sheet[name].dropna()}:
+        if there <= {label(value) for value in sheet[name].dropna()}:
             faults.add(f"{say} holds values of {name} ({a_few(labels)}), not samples. {hint}")
             return None
     if there & set(config.cell_types):
@@ -193,12 +194,6 @@ def _column_of(values: list[str], cells: Cells, config: Config) -> str:
     if set(values) <= set(config.cell_types):
         return config.input.cell_type_key
     return _column_with(cells.path, cells.columns, set(values), config.input.sample_key)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _check_samples(

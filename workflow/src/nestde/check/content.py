@@ -2,6 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nestde.check import explain
+from nestde.check.cautions import warnings_of
+from nestde.check.faults import Answer
 from nestde.check.study import Study
 from nestde.files import slug
 
@@ -9,25 +14,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def content(study: Study, reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return all that is explained and warned of."""
+def content(study: Study, answer: Answer) -> dict[str, Any]:
+    """Return all that is warned of and explained."""
     return {
         "faults": [],
-        "warnings": [],
-        "variables": [],
-        "nesting": {},
-        "model": {"equation": "", "sentence": ""},
-        "degrees_of_freedom": [],
-        "cell_types": reports,
-        "explanations": [],
+        "study": {
+            "samples": len(np.unique(study.sample)),
+            "cells": len(study.sample),
+            "cell_types": list(study.config.cell_types),
+        },
+        "warnings": warnings_of(study, answer),
+        "variables": explain.variables(study),
+        "nesting": explain.nesting(study),
+        "model": explain.model(study, answer),
+        "degrees_of_freedom": explain.degrees_of_freedom(study, answer),
+        "cell_types": answer.cell_types,
+        "explanations": explain.explanations(study, answer),
     }
 
 
 def resolved_samples(study: Study) -> "pd.DataFrame":
     """Return the sheet with each sample's slug, the slug of its file, and its path; sorted by sample_id."""
-    sheet = study.sheet.copy()
+    sheet = study.sheet.drop(columns="counts", errors="ignore")
     paths = [study.paths[sample] for sample in sheet["sample_id"]]
-    sheet = sheet.drop(columns="counts", errors="ignore")
     sheet.insert(1, "slug", [slug(sample) for sample in sheet["sample_id"]])
     sheet.insert(2, "source", [slug(path) for path in paths])
     sheet.insert(3, "counts", paths)

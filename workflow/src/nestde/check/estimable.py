@@ -16,7 +16,7 @@ from nestde.check.replicates import (
 )
 from nestde.check.separation import separation_faults
 from nestde.check.study import Study
-from nestde.check.terms import labels_of, tested_variables
+from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables, varies_within
 from nestde.check.words import both, count
 from nestde.design import Design, RandomFactor, build
 from nestde.errors import NestdeError
@@ -187,8 +187,6 @@ def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
 
 
 def _one_value(study: Study, name: str, factor: RandomFactor) -> bool:
-    from nestde.check.terms import grouping_of, varies_within
-
     groups = grouping_of(study, factor.name.split(":"))
     return not varies_within(study, study.variables[name], groups)
 
@@ -203,8 +201,6 @@ def _cells_per_group(
     study: Study, design: Design, unit: RandomFactor, few: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Cells of each group of a factor."""
-    from nestde.check.terms import grouping_of
-
     groups = grouping_of(study, unit.name.split(":"))
     place = np.full(int(groups.max()) + 1, -1)
     place[groups[few]] = unit.codes
@@ -227,8 +223,7 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
         "samples": int(kept.sum()),
         "cells": len(rows),
         "left_out": {study.samples[row]: int(cells[row]) for row in np.flatnonzero(~kept)},
-        "samples_per_level": {},
-        "cells_per_level": {},
+        "levels": levels_of(study, rows),
         "cells_per_sample": {study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
         "lrt_size": None,
         "smallest_effect": None,
@@ -237,20 +232,7 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
     if not kept.any():
         report["reason"] = f"No sample has {count(settings.model.min_cells, 'cell')} of {cell_type} or more."
         return report
-    for name in tested_variables(study):
-        variable = study.variables[name]
-        if not variable.factor and name not in settings.model.levels:
-            continue
-        labels = labels_of(variable.values)
-        of_cell = labels.codes[study.sample[rows] if variable.between else rows]
-        order = [*settings.model.levels.get(name, []), *labels.categories]
-        levels = [level for level in dict.fromkeys(order) if level in set(labels.categories)]
-        for level in levels:
-            inside = of_cell == labels.categories.get_loc(level)
-            key = f"{name} {level}"
-            report["samples_per_level"][key] = len(np.unique(study.sample[rows][inside]))
-            report["cells_per_level"][key] = int(inside.sum())
-    reason = _missing_levels(study, report)
+    reason = _missing_levels(study, report["levels"])
     if not reason:
         try:
             design, few = design_of(study, rows)
@@ -281,22 +263,39 @@ def no_replicates(test: dict[str, Any]) -> str:
     )
 
 
-def _missing_levels(study: Study, report: dict[str, Any]) -> str:
-    """Say that a tested factor is left with one level in a cell type."""
+def levels_of(study: Study, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Samples and cells of each level of each tested factor, reference first."""
+    found = []
     for name in tested_variables(study):
-        levels = {
-            key: number for key, number in report["samples_per_level"].items() if key.startswith(f"{name} ")
-        }
-        there = [key for key, number in levels.items() if number]
-        if levels and len(there) < 2:
-            absent = [key.removeprefix(f"{name} ") for key in levels if key not in there]
-            only = (
-                f"only {there[0].removeprefix(f'{name} ')} samples ({levels[there[0]]}) have"
-                if there
-                else "no sample has"
+        variable = study.variables[name]
+        if not variable.factor and name not in study.config.model.levels:
+            continue
+        labels = labels_of(variable.values)
+        of_cell = labels.codes[study.sample[rows] if variable.between else rows]
+        for level in ordered_levels(study, name, labels):
+            inside = of_cell == labels.categories.get_loc(level)
+            found.append(
+                {
+                    "variable": name,
+                    "level": level,
+                    "samples": len(np.unique(study.sample[rows][inside])),
+                    "cells": int(inside.sum()),
+                }
             )
-            return (
-                f"{name} cannot be tested: {only} {count(study.config.model.min_cells, 'cell')} of it or more; "
-                f"{both(absent)} {'has' if len(absent) == 1 else 'have'} none."
-            )
+    return found
+
+
+def _missing_levels(study: Study, levels: list[dict[str, Any]]) -> str:
+    """Say that a tested factor is left with one level in a cell type, or with one sample in a level."""
+    enough = f"{count(study.config.model.min_cells, 'cell')} of this type or more"
+    for name in tested_variables(study):
+        numbers = {entry["level"]: entry["samples"] for entry in levels if entry["variable"] == name}
+        there = [level for level, number in numbers.items() if number]
+        if numbers and len(there) < 2:
+            absent = [level for level in numbers if level not in there]
+            only = f"only {there[0]} samples ({numbers[there[0]]}) have" if there else "no sample has"
+            return f"{name} cannot be tested: {only} {enough}; {both(absent)} {'has' if len(absent) == 1 else 'have'} none."
+        single = [level for level in there if numbers[level] == 1]
+        if single and study.variables[name].between:
+            return f"{name} cannot be tested: {both(single)} has 1 sample with {enough}; 2 are the least."
     return ""

@@ -1,5 +1,6 @@
 """All that a study is refused for, gathered: cell types, terms, aliasing, replication."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,27 @@ from nestde.check.separation import separation_faults
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
 from nestde.check.words import count, nearest
+from nestde.design import Design
 from nestde.errors import Faults, NestdeError
 from nestde.formula import Formula, parse, variables_of
 
 
-def check(study: Study, faults: Faults) -> list[dict[str, Any]]:
-    """Note the faults of a study that could be read; return what can be estimated in each cell type."""
+@dataclass(frozen=True)
+class Answer:
+    """What can be estimated: in the whole study, and in each cell type (see `estimable`)."""
+
+    design: Design
+    tests: list[dict[str, Any]]
+    cell_types: list[dict[str, Any]]
+
+
+def check(study: Study, faults: Faults) -> Answer | None:
+    """Note the faults of a study that could be read; if there are none, return what can be estimated."""
     _check_cell_types(study, faults)
     check_terms(study, faults)
     rows = study.cells_of(*study.config.cell_types)
     if not len(rows):
-        return []
+        return None
     if faults.sentences:
         # what else is wrong is said now and not after the next try, as far as it can be seen
         formula = _readable(study)
@@ -34,24 +45,25 @@ def check(study: Study, faults: Faults) -> list[dict[str, Any]]:
                     faults.add(sentence)
             except NestdeError:
                 pass  # whatever it is, it follows from what was noted
-        return []
+        return None
     try:
         design, few = design_of(study, rows)
     except NestdeError as error:
         for sentence in separation_faults(study, study.formula, rows) or error.faults:
             faults.add(sentence if sentence.startswith("model.") else f"model.{sentence}")
-        return []
-    for test in tests_of(study, design, few, rows):
+        return None
+    tests = tests_of(study, design, few, rows)
+    for test in tests:
         sentence = no_replicates(test)
         if sentence:
             faults.add(f"model.formula: {sentence}")
     if faults.sentences:
-        return []
+        return None
     reports = [cell_type_report(study, cell_type) for cell_type in study.config.cell_types]
     if not any(report["estimable"] for report in reports):
         reasons = " ".join(f"{report['cell_type']}: {report['reason']}" for report in reports)
         faults.add(f"model.test: nothing can be tested in any cell type. {reasons}")
-    return reports
+    return Answer(design, tests, reports)
 
 
 def _check_cell_types(study: Study, faults: Faults) -> None:

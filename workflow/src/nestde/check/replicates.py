@@ -123,3 +123,51 @@ def mean_weights(cells: Floats, icc: float) -> Floats:
     A mean of n cells has variance 1 + (1 - icc) / (icc n).
     """
     return 1.0 / (1.0 + (1.0 - icc) / (icc * np.asarray(cells, float)))
+
+
+def generalised_vif(x: Floats, terms: dict[str, list[int]]) -> dict[str, tuple[float, str, float]]:
+    """Generalised variance inflation of each term, and the other term it goes with most.
+
+    GVIF = det(R_term) det(R_rest) / det(R) with R the correlation matrix of the columns; its power 1/df is
+    comparable to a variance inflation factor whatever the number of columns (Fox & Monette 1992, J Am Stat Assoc 87).
+
+    Parameters
+    ----------
+    x
+        (n, p) fixed-effects matrix.
+    terms
+        Term -> its columns, without the intercept.
+
+    Returns
+    -------
+    dict
+        Term -> (GVIF^(1/df), nearest other term, its largest canonical correlation with that).
+    """
+    every = [column for columns in terms.values() for column in columns]
+    if len(terms) < 2:
+        return {}
+    place = {column: i for i, column in enumerate(every)}
+    r = np.corrcoef(x[:, every], rowvar=False)
+    found = {}
+    for term, columns in terms.items():
+        mine = [place[column] for column in columns]
+        rest = [i for i in range(len(every)) if i not in mine]
+        log = sum(
+            sign * np.linalg.slogdet(r[np.ix_(part, part)])[1]
+            for sign, part in ((1, mine), (1, rest), (-1, list(place.values())))
+        )
+        correlations = {
+            other: _canonical(r, mine, [place[column] for column in others])
+            for other, others in terms.items()
+            if other != term
+        }
+        worst = max(correlations, key=correlations.__getitem__)
+        found[term] = (math.exp(log / len(mine)), worst, correlations[worst])
+    return found
+
+
+def _canonical(r: Floats, a: list[int], b: list[int]) -> float:
+    """Largest canonical correlation of two sets of columns."""
+    half_a, half_b = (np.linalg.cholesky(r[np.ix_(part, part)]) for part in (a, b))
+    inner = np.linalg.solve(half_a, r[np.ix_(a, b)])
+    return float(np.linalg.svd(np.linalg.solve(half_b, inner.T), compute_uv=False)[0])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nestde.aliasing import aliased
 from nestde.check.study import Study
-from nestde.check.terms import labels_of, tested_variables
+from nestde.check.terms import labels_of, ordered_levels, tested_variables
 from nestde.check.words import both, number, several
 from nestde.columns import materialise, prepare
 from nestde.formula import Formula, variables_of
@@ -122,7 +122,7 @@ def _pair_sentence(
     levels, values = (a, b) if factor[a] else (b, a)
     labels = labels_of(table[levels]).remove_unused_categories()
     said = [f"{number(float(table[values].to_numpy()[labels == level][0]))} in every {level} {unit}"
-            for level in _ordered(study, levels, labels)]  # fmt: skip
+            for level in ordered_levels(study, levels, labels)]  # fmt: skip
     return f"{head} {values} is {both(said)}. {NO_MODEL} Drop {b}, or have it vary within each {levels if levels == a else a}."
 
 
@@ -136,14 +136,14 @@ def _factors_sentence(study: Study, a: str, b: str, table: "pd.DataFrame", unit:
     if inside and unit == "sample" and per_level < 2 and len(labels_b.categories) > len(labels_a.categories):
         return _nested_sentence(a, b, len(labels_b.categories))
     parts = []
-    order_b = _ordered(study, b, labels_b)
+    order_b = ordered_levels(study, b, labels_b)
     place = {level: i for i, level in enumerate(order_b)}
     groups.sort(key=lambda group: min(place[str(labels_b.categories[i])] for i in group[1]))
     for i, (levels_a, levels_b) in enumerate(groups[:4]):
         names_b = sorted((str(labels_b.categories[j]) for j in levels_b), key=place.__getitem__)
         names_a = [
             level
-            for level in _ordered(study, a, labels_a)
+            for level in ordered_levels(study, a, labels_a)
             if level in {labels_a.categories[j] for j in levels_a}
         ]
         inside_b = np.isin(labels_b.codes, levels_b)
@@ -188,13 +188,6 @@ def _components(
     ]
 
 
-def _ordered(study: Study, name: str, labels: "pd.Categorical") -> list[str]:
-    """Levels that occur, as configured or else sorted."""
-    there = [str(label) for label in labels.categories]
-    configured = study.config.model.levels.get(name, [])
-    return [*(level for level in configured if level in there), *sorted(set(there) - set(configured))]
-
-
 def _empty_cells(study: Study, term: str, table: "pd.DataFrame") -> list[str]:
     """Combinations of levels of an interaction of factors that do not occur: ``diagnosis AD and sex F``."""
     names = term.split(":")
@@ -202,7 +195,7 @@ def _empty_cells(study: Study, term: str, table: "pd.DataFrame") -> list[str]:
         return []
     labels = {name: labels_of(table[name]).remove_unused_categories() for name in names}
     there = set(zip(*(np.asarray(column.astype(object)) for column in labels.values()), strict=True))
-    wanted = itertools.product(*(_ordered(study, name, column) for name, column in labels.items()))
+    wanted = itertools.product(*(ordered_levels(study, name, column) for name, column in labels.items()))
     empty = [levels for levels in wanted if levels not in there]
     return [" ".join(itertools.chain(*zip(names, levels, strict=True))) for levels in empty[:3]]
 

@@ -14,10 +14,14 @@ from nestde.config import Config
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.formula import Formula, parse
 from nestde.ingest import tidy
+from nestde.qc import METRICS
 from nestde.samples import read_samples, source_paths
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# What quality control and the matrix measure of each cell: a formula may use it.
+MEASURED = (*METRICS, "doublet_score", "size_factor")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Variable:
     Attributes
     ----------
     origin
-        Path of the sheet or of the data.
+        Path of the sheet or of the data, or that quality control will measure it.
     factor
         Whether it is a factor (text, true and false), not a number.
     between
@@ -183,6 +187,10 @@ def _assemble(
         elif mine is not None:
             origin = _data(paths)
             between, values = per_sample(mine, sample, len(sheet))
+        elif name in MEASURED:
+            # not known before the counts are read; any numbers that differ between cells stand in for them
+            values = pd.Series(np.random.default_rng(0).standard_normal(len(sample)))
+            origin, between = "quality control", False
         else:
             continue
         factor = pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype)

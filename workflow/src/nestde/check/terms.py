@@ -68,6 +68,13 @@ def labels_of(values: "pd.Series[Any]") -> "pd.Categorical":
     return pd.Categorical(tidy(values.astype(object)))
 
 
+def ordered_levels(study: Study, name: str, labels: "pd.Categorical") -> list[str]:
+    """Levels of a factor that there are: as configured, else sorted."""
+    there = {str(label) for label in labels.categories}
+    configured = study.config.model.levels.get(name, [])
+    return [*(level for level in configured if level in there), *sorted(there - set(configured))]
+
+
 def check_columns(study: Study, faults: Faults) -> None:
     """Every column that the formula reads is there."""
     for name in study.formula.variables:

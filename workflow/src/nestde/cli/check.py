@@ -26,6 +26,7 @@ def main(args: argparse.Namespace) -> int | None:
     import json
 
     from nestde.check import check_study
+    from nestde.check.render import terminal
     from nestde.config import load, sections
     from nestde.files import write_json, write_tsv
 
@@ -38,4 +39,5 @@ def main(args: argparse.Namespace) -> int | None:
         write_tsv(check.samples, args.samples_out)
     if args.out:
         write_json(check.content, args.out)
+    print(terminal(check.content, explain=args.explain))
     return None

@@ -1,0 +1,297 @@
+"""What is explained: every variable, the nesting, the model, the degrees of freedom, and why the test is sound."""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from nestde.check.cautions import cost
+from nestde.check.faults import Answer
+from nestde.check.paired import donors_of
+from nestde.check.study import Study, Variable
+from nestde.check.terms import grouping_of, labels_of, ordered_levels, several_groups, tested_variables
+from nestde.check.words import both, count, number, several
+from nestde.errors import a_few
+from nestde.formula import RandomTerm, variables_of
+
+
+def variables(study: Study) -> list[dict[str, str]]:
+    """One row per covariate: what it is for, what kind it is, where it varies, its values."""
+    tested = tested_variables(study)
+    fixed = variables_of(study.formula.fixed)
+    groups = {name for term in study.formula.random for name in term.factors}
+    slopes = {name for term in study.formula.random for name in variables_of(term.effects)}
+    rows = []
+    for name, variable in study.variables.items():
+        roles = [
+            *(["tested"] if name in tested else ["adjusted for"] if name in fixed else []),
+            *(["groups cells"] if name in groups else []),
+            *(["random slope"] if name in slopes else []),
+        ]
+        if roles:
+            rows.append(
+                {
+                    "variable": name,
+                    "role": ", ".join(roles),
+                    "kind": "factor" if _is_factor(study, variable) else "number",
+                    "varies": "between samples" if variable.between else "between cells of a sample",
+                    "from": variable.origin,
+                    "values": _values(study, variable),
+                }
+            )
+    return rows
+
+
+def _is_factor(study: Study, variable: Variable) -> bool:
+    groups = {name for term in study.formula.random for name in term.factors}
+    only_groups = variable.name in groups and variable.name not in variables_of(study.formula.fixed)
+    return variable.factor or variable.name in study.config.model.levels or only_groups
+
+
+def _values(study: Study, variable: Variable) -> str:
+    there = variable.values
+    if variable.origin == "quality control":
+        return "measured later"
+    if variable.between:
+        there = there.iloc[np.unique(study.sample)]
+    unit = "sample" if variable.between else "cell"
+    if not _is_factor(study, variable):
+        low, middle, high = (
+            number(float(value)) for value in np.nanquantile(there.to_numpy(float), [0, 0.5, 1])
+        )
+        return f"{low} to {high}, median {middle}"
+    labels = labels_of(there).remove_unused_categories()
+    numbers = dict(
+        zip(labels.categories, np.bincount(labels.codes, minlength=len(labels.categories)), strict=True)
+    )
+    order = ordered_levels(study, variable.name, labels)
+    if len(order) > 6:
+        each = sorted(numbers.values())
+        size = f"{each[0]:,}" if each[0] == each[-1] else f"{each[0]:,} to {each[-1]:,}"
+        return f"{len(order)} levels of {size} {unit if each[-1] == 1 else f'{unit}s'}"
+    return ", ".join(f"{level} ({count(int(numbers[level]), unit)})" for level in order)
+
+
+def nesting(study: Study) -> dict[str, Any]:
+    """How cells lie in samples, samples in groups, groups in what is tested: a tree with counts, and its drawing."""
+    units = _units(study)
+    root = _node(study, "study", np.arange(len(study.sample)), units)
+    name = next(
+        (n for n in tested_variables(study) if study.variables[n].between and study.variables[n].factor), None
+    )
+    if name is not None:
+        labels = labels_of(study.variables[name].values)
+        of = labels.codes[study.sample]
+        for level in ordered_levels(study, name, labels):
+            rows = np.flatnonzero(of == labels.categories.get_loc(level))
+            if len(rows):
+                root["children"].append(_node(study, f"{name} {level}", rows, units))
+    return {**root, "text": _drawing(root, units)}
+
+
+def _units(study: Study) -> dict[str, NDArray[np.int64]]:
+    """Grouping factors that hold whole samples, coarsest first, the sample last: name -> group of each cell."""
+    units = {}
+    for term in study.formula.random:
+        if term.group != "sample_id" and all(study.variables[name].between for name in term.factors):
+            units[term.group] = grouping_of(study, term.factors)
+    for name in tested_variables(study):
+        for donors in donors_of(study, name):
+            of_sample = np.unique(study.sheet[donors.name].astype(str), return_inverse=True)[1]
+            units[donors.name] = of_sample[study.sample]
+    units = dict(sorted(units.items(), key=lambda item: len(np.unique(item[1]))))
+    return {**units, "sample_id": study.sample}
+
+
+def _node(
+    study: Study, label: str, rows: NDArray[np.int64], units: dict[str, NDArray[np.int64]]
+) -> dict[str, Any]:
+    cells = np.bincount(study.sample[rows])
+    cells = cells[cells > 0]
+    return {
+        "label": label,
+        "groups": [{"unit": name, "number": len(np.unique(group[rows]))} for name, group in units.items()],
+        "cells": len(rows),
+        "cells_per_sample": [int(cells.min()), float(np.median(cells)), int(cells.max())],
+        "children": [],
+    }
+
+
+def _drawing(root: dict[str, Any], units: dict[str, NDArray[np.int64]]) -> str:
+    """The tree in characters."""
+
+    def line(node: dict[str, Any]) -> str:
+        names = [_unit_count(entry["unit"], entry["number"]) for entry in node["groups"]]
+        low, middle, high = node["cells_per_sample"]
+        spread = f"{low:,}" if low == high else f"{low:,} to {high:,}, median {middle:,.0f},"
+        return f"{node['label']}: {' → '.join([*names, count(node['cells'], 'cell')])} ({spread} a sample)"
+
+    lines = [line(root)]
+    for i, child in enumerate(root["children"]):
+        lines.append(f"{'└─' if i == len(root['children']) - 1 else '├─'} {line(child)}")
+    for name in list(units)[:-1]:
+        total = next(entry["number"] for entry in root["groups"] if entry["unit"] == name)
+        inside = [
+            entry["number"] for node in root["children"] for entry in node["groups"] if entry["unit"] == name
+        ]
+        if inside and sum(inside) > total:
+            shared = sum(inside) - total
+            lines.append(f"   {name} is crossed: {shared} of {total} {several(name)} are in several of these")
+    return "\n".join(lines)
+
+
+def _unit_count(name: str, total: int) -> str:
+    return count(total, "sample" if name == "sample_id" else name)
+
+
+def model(study: Study, answer: Answer) -> dict[str, str]:
+    """The model as an equation in plain text, and in a sentence."""
+    terms = []
+    for i, name in enumerate(answer.design.coef_names):
+        terms.append("β0" if name == "(Intercept)" else f"β{i}·{name}")
+    variances = []
+    for term in study.formula.random:
+        effects = _effects(term)
+        terms += [f"u[{term.group}]" if e == "1" else f"u[{term.group}, {e}]·{e}" for e in effects]
+        spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
+        variances.append(f"u[{term.group}] ~ N(0, {spread}[{term.group}])")
+    text = f"ln(1 + counts per 10,000) = {' + '.join([*terms, 'ε'])},   {',  '.join([*variances, 'ε ~ N(0, σ²)'])}"
+    adjusted = [name for name in variables_of(study.formula.fixed) if name not in tested_variables(study)]
+    words = f"Is the expression of a gene related to {both(study.config.model.test)}"
+    words += f", at equal {both(adjusted)}" if adjusted else ""
+    groups = [
+        f"{term.group.replace(':', ' within ')} has its own {both(['level' if e == '1' else f'slope of {e}' for e in _effects(term)])}"
+        for term in study.formula.random
+    ]
+    words += f", where each {', and each '.join(groups)}?" if groups else "?"
+    return {
+        "formula": study.formula.text,
+        "tested": ", ".join(study.config.model.test),
+        "equation": text,
+        "sentence": words,
+    }
+
+
+def _effects(term: RandomTerm) -> list[str]:
+    """What stands left of a bar: ``x`` gives 1 and x."""
+    parts = [part.strip() for part in re.split(r"\+", term.effects)]
+    slopes = [part for part in parts if part not in ("0", "1", "-1")]
+    return slopes if {"0", "-1"} & set(parts) else ["1", *slopes]
+
+
+def degrees_of_freedom(study: Study, answer: Answer) -> list[dict[str, Any]]:
+    """For each test: between what it is made, how many there are, what is left of them."""
+    rows = []
+    for test in answer.tests:
+        if test["unit"]:
+            what = several_groups(test["unit"])
+            taken = test["groups"] - test["df"]
+            text = (
+                f"{test['term']} is tested between {test['groups']} {what}, not between {len(study.sample):,} cells: {taken} of "
+                f"them {'are' if taken > 1 else 'is'} taken up by coefficients and coarser groups; {test['df']} degrees of freedom are left."
+            )
+        else:
+            text = (
+                f"{test['term']} varies within all groups and is tested against the scatter of {len(study.sample):,} cells: "
+                f"{test['df']:,} degrees of freedom."
+            )
+        rows.append(
+            {
+                key: test[key]
+                for key in ("term", "unit", "groups", "dimension", "df", "lrt_size", "smallest_effect")
+            }
+            | {"text": text}
+        )
+    return rows
+
+
+def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
+    """The long form: answers to the doubts that come with such a study."""
+    found = []
+    for test in answer.tests:
+        name, unit = test["term"], test["unit"]
+        what = several_groups(unit)
+        if unit and _between(study, name):
+            found.append(
+                (
+                    f"Why {name} is not confounded with {unit}",
+                    f"Each {unit} has one {name}, so {unit} determines {name}. As a fixed effect {unit} would leave nothing to "
+                    f"{name}. As a random effect it does not: its effects are not free but drawn from one normal distribution "
+                    f"around the mean of their {name}, and their spread is estimated from the {what} of one {name}, which differ "
+                    f"although their {name} is the same. {name} is nested, not confounded: it is tested between {what}, against "
+                    f"how much {what} differ anyway.",
+                )
+            )
+        if unit and test["lrt_size"] is not None:
+            found.append(
+                (
+                    f"What {test['groups']} {what} can say",
+                    f"{cost(test)} The likelihood ratio takes the variance between {what} as if it were known; it is estimated, "
+                    f"with {test['df']} degrees of freedom. More cells do not help, more {what} do. Likelihoods are compared "
+                    "after maximum likelihood (ML), not REML, as REML likelihoods of different fixed effects are of different data.",
+                )
+            )
+            low, high = (np.sqrt(test["df"] / stats.chi2.isf(q, test["df"])) for q in (0.025, 0.975))
+            found.append(
+                (
+                    "How well the variances are known",
+                    f"With {test['df']} degrees of freedom the standard deviation between {what} is known to within a factor of "
+                    f"{low:.2f} to {high:.2f} (95 %) even if every {what.removesuffix('s')} had no end of cells. A single gene's "
+                    "estimate may lie far from the truth, or at zero; that is no fault of the fit. Over many genes it evens out.",
+                )
+            )
+    found += _pairing(study)
+    found += _nested_labels(study)
+    refused = [report for report in answer.cell_types if not report["estimable"]]
+    fine = [report["cell_type"] for report in answer.cell_types if report["estimable"]]
+    text = f"{both(study.config.model.test)} can be tested in {a_few(fine, 12)}."
+    for report in refused:
+        text += f" Not in {report['cell_type']}: {report['reason']} Its genes become rows with that reason."
+    found.append(("What can be tested in which cell type", text))
+    return [{"title": title, "text": text} for title, text in found]
+
+
+def _between(study: Study, term: str) -> bool:
+    names = variables_of(f"0 + {term}")
+    return all(study.variables[name].between for name in names)
+
+
+def _pairing(study: Study) -> list[tuple[str, str]]:
+    """Donors with samples of several levels, in the formula."""
+    found = []
+    for name in tested_variables(study):
+        for donors in donors_of(study, name):
+            if 2 * donors.crossed < donors.groups:
+                continue
+            if donors.name in study.formula.variables:
+                text = (
+                    f"{donors.crossed} of {donors.groups} {several(donors.name)} have samples of several {several(name)}: {name} "
+                    f"is compared within each {donors.name}, where what is particular to the {donors.name} cancels. The formula "
+                    f"uses this, as it has {donors.name}."
+                )
+                found.append(("A paired design", text))
+    return found
+
+
+def _nested_labels(study: Study) -> list[tuple[str, str]]:
+    """Grouping factors whose labels repeat within another's groups: crossed by their names, nested perhaps in truth."""
+    found = []
+    terms = {term.factors for term in study.formula.random}
+    for fine in terms:
+        for coarse in terms:
+            if len(fine) > 1 or len(coarse) > 1 or fine == coarse:
+                continue
+            a, b = grouping_of(study, fine), grouping_of(study, coarse)
+            pairs = len(np.unique(np.column_stack([a, b]), axis=0))
+            if pairs > max(a.max(), b.max()) + 1 and a.max() < b.max():
+                found.append(
+                    (
+                        f"{fine[0]} and {coarse[0]} are crossed",
+                        f"The same {fine[0]} occurs in several {several(coarse[0])}. If these are different ones that were numbered "
+                        f"alike, as images 1, 2, 3 of each animal, write (1 | {coarse[0]}/{fine[0]}): each {fine[0]} within its "
+                        f"{coarse[0]} is then a group of its own.",
+                    )
+                )
+    return found

@@ -1,0 +1,132 @@
+"""What the check found, as text for a terminal and as HTML for the report."""
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from html import escape
+from typing import Any, TextIO
+
+BOLD, YELLOW, GREEN, RED, DIM = "1", "33", "32", "31", "2"
+NARROWEST, WIDEST = 60, 110
+
+
+class Page:
+    """Lines for a terminal of some width, in colour if it has any."""
+
+    def __init__(self, width: int, colour: bool):
+        self.width, self.colour = width, colour
+        self.lines: list[str] = []
+
+    def paint(self, text: str, style: str) -> str:
+        """Text in a colour."""
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colour else text
+
+    def heading(self, text: str, style: str = BOLD) -> None:
+        """Start a part."""
+        self.lines += ["", self.paint(text, style)]
+
+    def paragraph(self, text: str, indent: str = "  ", first: str | None = None) -> None:
+        """Text wrapped to the width."""
+        self.lines += textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=indent if first is None else first,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    def table(self, rows: list[list[str]], last_wraps: bool = True) -> None:
+        """Columns side by side, the first row as their heads; the last column is wrapped where there is room for it."""
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        room = self.width - 2 - sum(widths[:-1]) - 2 * len(widths[:-1])
+        for i, row in enumerate(rows):
+            left = "".join(f"{cell:<{width}}  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
+            parts = textwrap.wrap(row[-1], max(room, 20)) if last_wraps else [row[-1]]
+            for j, part in enumerate(parts or [""]):
+                line = f"  {left if j == 0 else ' ' * len(left)}{part}".rstrip()
+                self.lines.append(self.paint(line, DIM) if i == 0 else line)
+
+
+def terminal(content: Mapping[str, Any], *, explain: bool, stream: TextIO | None = None) -> str:
+    """Text for people: the short form, or with `explain` the long one."""
+    stream = stream or sys.stdout
+    width = min(max(shutil.get_terminal_size((WIDEST, 24)).columns, NARROWEST), WIDEST)
+    page = Page(width, colour=stream.isatty())
+    study = content["study"]
+    page.lines.append(
+        page.paint("The study can be answered", GREEN)
+        + f": {study['samples']:,} samples, {study['cells']:,} cells, cell types {', '.join(study['cell_types'])}."
+    )
+    page.heading("Model")
+    page.paragraph(content["model"]["formula"])
+    page.paragraph(content["model"]["sentence"])
+    if explain:
+        page.paragraph(content["model"]["equation"])
+    page.heading("Nesting")
+    for line in content["nesting"]["text"].split("\n"):
+        page.paragraph(line, indent="       ", first="  ")
+    if explain:
+        page.heading("Variables")
+        keys = ("variable", "role", "kind", "varies", "values")
+        page.table([list(keys), *([row[key] for key in keys] for row in content["variables"])])
+    page.heading("Degrees of freedom")
+    for row in content["degrees_of_freedom"]:
+        page.paragraph(row["text"])
+    page.heading("Cell types")
+    page.table([list(CELL_TYPE_HEADS), *map(cell_type_row, content["cell_types"])])
+    for warning in content["warnings"]:
+        page.heading(f"Warning: {warning['title']}", YELLOW)
+        page.paragraph(warning["text"])
+    if explain:
+        for part in content["explanations"]:
+            page.heading(part["title"])
+            page.paragraph(part["text"])
+    elif content["explanations"]:
+        page.heading("nestde check --explain says why, and what each variable is.", DIM)
+    return "\n".join(page.lines)
+
+
+CELL_TYPE_HEADS = ("cell type", "cells", "samples", "true size of LRT", "smallest effect")
+
+
+def cell_type_row(report: Mapping[str, Any]) -> list[str]:
+    """One line of the table of cell types: as text."""
+    levels = ", ".join(f"{entry['level']} {entry['samples']}" for entry in report["levels"])
+    samples = f"{report['samples']}{f' ({levels})' if levels else ''}"
+    first = [report["cell_type"], f"{report['cells']:,}", samples]
+    if not report["estimable"]:
+        return [*first, "not testable", report["reason"]]
+    size = "" if report["lrt_size"] is None else f"{report['lrt_size']:.3f}"
+    effect = (
+        "" if report["smallest_effect"] is None else f"{report['smallest_effect']:.2f} SD between samples"
+    )
+    return [*first, size, effect]
+
+
+def html(content: Mapping[str, Any]) -> str:
+    """Return the section of the report: warnings, nesting, variables, cell types, explanations; all names escaped."""
+    parts = []
+    for warning in content.get("warnings", []):
+        parts.append(
+            f'<div class="alert alert-warning"><b>{escape(warning["title"])}.</b> {escape(warning["text"])}</div>'
+        )
+    parts.append(f"<pre>{escape(content['nesting']['text'])}</pre>")
+    parts += [f"<p>{escape(row['text'])}</p>" for row in content["degrees_of_freedom"]]
+    keys = ("variable", "role", "kind", "varies", "from", "values")
+    parts.append(_table(keys, [[row[key] for key in keys] for row in content["variables"]]))
+    parts.append(_table(CELL_TYPE_HEADS, [cell_type_row(report) for report in content["cell_types"]]))
+    for part in content["explanations"]:
+        parts.append(
+            f"<details><summary>{escape(part['title'])}</summary><p>{escape(part['text'])}</p></details>"
+        )
+    return "\n".join(parts)
+
+
+def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
+    def line(cells: Any, tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f'<table class="table table-condensed"><thead>{line(heads, "th")}</thead><tbody>{body}</tbody></table>'
