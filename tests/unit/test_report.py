@@ -72,6 +72,8 @@ def de_table(cell_type, tested=60):
             "coef_sequencing_saturation": 0.1,
             "coef_diagnosis[AD]": 0.1,
             "icc": 0.05,
+            "pvalue_lrt": p,
+            "pvalue_satterthwaite": np.minimum(1, 3 * p),
         }
     )
     untested = pd.DataFrame({"gene": ["LOW1", "LOW2"], "cell_type": cell_type, "term": "diagnosis"}).assign(
@@ -102,6 +104,10 @@ def results(tmp_path):
         values = {f"cpm_{name}": random.exponential(100, len(bulk)) for name in SAMPLES}
         write_tsv(bulk[["gene"]].assign(**values), folder / "pseudobulk" / f"{slug(cell_type)}.tsv")
         about = {
+            "cell_type": cell_type,
+            "formula": f"~ {SCRIPT}",
+            "derived": True,
+            "dropped": ["sequencing_saturation"],
             "samples": SAMPLES,
             "pca": {"variance": [0.5, 0.2], "scores": random.normal(size=(6, 2)).tolist()},
             "distances": (np.ones((6, 6)) - np.eye(6)).tolist(),
@@ -313,6 +319,13 @@ def test_samples_are_laid_beside_each_other(content):
     covariates = json.loads((content / "nestde_covariates_mqc.json").read_text())["data"]
     assert rows(covariates)[1] == ["Neuron", SCRIPT, "90 %", "–", "–", "–", "–"]
     assert covariates.count("<b>90 %</b>") == 2
+
+
+def test_other_p_values_stand_beside_the_headline(content):
+    text = json.loads((content / "nestde_p_values_mqc.json").read_text())["data"]
+    lrt, satterthwaite = rows(text)[1:3]
+    assert lrt[1] == "likelihood ratio test (the headline)" and satterthwaite[1] == "Satterthwaite"
+    assert int(lrt[4]) > int(satterthwaite[4]) > 0
 
 
 def test_strips_draw_each_sample():

@@ -102,6 +102,12 @@ class Results:
         """What the design of each cell type is made of, or the reason why there is none."""
         return {name: dict(self.json("design", f"{slug(name)}.json")) for name in self.config.cell_types}
 
+    @cached_property
+    def profiles(self) -> dict[str, dict[str, Any]]:
+        """What is said of each cell type's pseudobulk profiles: formula, components, distances."""
+        found = {name: self.json("pseudobulk", f"{slug(name)}.json") for name in self.config.cell_types}
+        return {name: dict(about) for name, about in found.items() if about}
+
     def of_cell_types(self, folder: str, suffix: str) -> dict[str, pd.DataFrame]:
         """One table per cell type, where there is one."""
         tables = {name: self.table(folder, f"{slug(name)}{suffix}") for name in self.config.cell_types}

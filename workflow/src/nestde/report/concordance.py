@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from nestde.report import figures
 from nestde.report.artefacts import Results, Test
 from nestde.report.figures import Class
-from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, plain_table
+from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, listing, plain_table
 
 CHAPTER = "trust"
 LISTED = 12
@@ -59,12 +59,25 @@ def sections(results: Results) -> list[Section]:
             "nestde_concordance",
             CHAPTER,
             "Mixed model and pseudobulk",
-            html(plain_table(header, rows, right=range(1, 7)) + figures.row(drawn)),
+            html(plain_table(header, rows, right=range(1, 7)) + _formulas(results) + figures.row(drawn)),
             description=f"Found: at a false discovery rate of at most {fdr:g}. Same direction: of the genes found by both.",
             helptext=HELP,
         ),
         _disagreements(results, joined),
     ]
+
+
+def _formulas(results: Results) -> str:
+    """Say which formula the samples were compared by, and what of the model's it could not hold."""
+    said: dict[str, list[str]] = {}
+    for about in results.profiles.values():
+        words = f"pseudobulk was compared by {about['formula']}"
+        if about.get("derived"):
+            words += ", the model's fixed effects that are constant within samples"
+        if about.get("dropped"):
+            words += f" (without {', '.join(about['dropped'])}, which varies between the cells of a sample)"
+        said.setdefault(words, []).append(about["cell_type"])
+    return listing(f"{', '.join(cell_types)}: {words}." for words, cell_types in said.items())
 
 
 def join(test: Test, pseudobulk: pd.DataFrame, fdr: float) -> pd.DataFrame:
@@ -75,6 +88,8 @@ def join(test: Test, pseudobulk: pd.DataFrame, fdr: float) -> pd.DataFrame:
         theirs[["gene", "log2fc", "pvalue", "padj"]], on="gene", suffixes=("", "_pb")
     )
     frame = frame.dropna(subset=["pvalue", "pvalue_pb"]).reset_index(drop=True)
+    # DESeq2 gives no rate to genes that its independent filtering leaves out: not found
+    frame["padj_pb"] = frame["padj_pb"].fillna(1.0)
     ours, other = frame["padj"] <= fdr, frame["padj_pb"] <= fdr
     frame["kind"] = 1 * (ours & other) + 2 * (ours & ~other) + 3 * (other & ~ours)
     return frame

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from nestde.files import slug
 from nestde.report import figures
 from nestde.report.artefacts import Results
 from nestde.report.figures import Class
@@ -25,8 +24,7 @@ covariate may belong into the formula. In the distances, a light row or column i
 
 def sections(results: Results) -> list[Section]:
     """Components and distances, where pseudobulk was run."""
-    found = {name: results.json("pseudobulk", f"{slug(name)}.json") for name in results.config.cell_types}
-    seen = {name: about for name, about in found.items() if about.get("pca", {}).get("scores")}
+    seen = {name: about for name, about in results.profiles.items() if about["pca"]["scores"]}
     if not seen:
         return []
     factor = next((term for term in results.config.model.test if term in results.samples), None)

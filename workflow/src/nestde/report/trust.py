@@ -4,13 +4,20 @@ from html import escape
 
 from nestde.report.artefacts import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
+from nestde.tables import benjamini_hochberg
 
 CHAPTER = "trust"
+WAYS = {
+    "lrt": "likelihood ratio test",
+    "satterthwaite": "Satterthwaite",
+    "kenward_roger": "Kenward–Roger",
+    "containment": "containment",
+}
 
 
 def sections(results: Results) -> list[Section]:
     """All sections of the chapter, in order."""
-    return [*_crosscheck(results)]
+    return [*_crosscheck(results), *_p_values(results)]
 
 
 def differing(results: Results) -> dict[str, list[str]]:
@@ -68,6 +75,38 @@ statsmodels' MixedLM maximises the same likelihood by another route. Log-likelih
 coefficients should agree. Where statsmodels' log-likelihood is the lower one, its optimiser stopped short of the
 maximum that nestde found, and nothing is wrong with ours. A gene in red is one where nestde's is the lower one, or
 where the likelihoods agree and the coefficients do not: please report it.
+""",
+        )
+    ]
+
+
+def _p_values(results: Results) -> list[Section]:
+    """Set the ways to a p-value beside each other, where the run has more than one."""
+    fdr = results.config.inference.fdr
+    headline = results.config.inference.p_value
+    rows = []
+    for test in results.tests():
+        ways = {way: test.frame.get(f"pvalue_{way}") for way in WAYS}
+        known = {way: p for way, p in ways.items() if p is not None and p.notna().any()}
+        if len(known) < 2:
+            continue
+        for way, p in known.items():
+            name = f"{WAYS[way]}{' (the headline)' if way == headline else ''}"
+            found = int((benjamini_hochberg(p) <= fdr).sum())
+            rows.append([test.label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found])
+    if not rows:
+        return []
+    header = ["Comparison", "P-value", "Genes", "p ≤ 0.05", f"FDR ≤ {fdr:g}"]
+    return [
+        Section(
+            "nestde_p_values",
+            CHAPTER,
+            "The same question, other p-values",
+            html(plain_table(header, rows, right=[2, 3, 4])),
+            description="How many genes each way of testing would find; all stand beside each other in the result table.",
+            helptext="""
+The likelihood ratio test takes the number of samples for large; with few samples its p-values are too small. The
+other ways reckon with the number of samples. Where they find far fewer genes, believe them.
 """,
         )
     ]
