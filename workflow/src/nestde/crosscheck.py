@@ -101,7 +101,9 @@ def _verdict(gap: NDArray[np.float64], apart: float, tolerance: float) -> str:
     return "differs"
 
 
-def _refit(design: Design, y: NDArray[np.float64], columns: list[int]) -> tuple[float, NDArray[np.float64]]:
+def _refit(
+    design: Design, y: NDArray[np.float64], columns: list[int], reml: bool = False
+) -> tuple[float, NDArray[np.float64]]:
     """Fit with two optimisers and keep the better; what statsmodels warns of is seen in the log-likelihood.
 
     Its default, lbfgs, can end at a variance of exactly zero, where it reports a log-likelihood of +inf.
