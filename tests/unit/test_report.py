@@ -28,6 +28,18 @@ SAMPLES = ["S1", "S2", "S3", SCRIPT, BREAKOUT, "S6"]
 CELL_TYPES = ["Neuron", f"T cell {BREAKOUT}"]
 
 
+CHECK = {
+    "warnings": [{"title": f"Few {SCRIPT}", "text": f"Only 3 of {BREAKOUT}"}],
+    "variables": [
+        {"variable": SCRIPT, "role": "tested", "kind": "factor", "varies": "between", "values": BREAKOUT}
+    ],
+    "nesting": {"text": f"study: {SCRIPT}\n└─ 3 samples"},
+    "model": {"sentence": f"Is expression related to {SCRIPT}?"},
+    "degrees_of_freedom": [{"text": f"{SCRIPT} is tested between 6 samples.", "lrt_size": 0.136}],
+    "explanations": [{"title": f"Why {SCRIPT}", "text": BREAKOUT}],
+}
+
+
 def settings(**changes):
     given = {
         "title": f"A study {SCRIPT}",
@@ -117,6 +129,7 @@ def results(tmp_path):
             ],
         }
         write_json(about, folder / "pseudobulk" / f"{slug(cell_type)}.json")
+    write_json(CHECK, folder / "cohort" / "check.json")
     diagnosis = ["Control", "AD"] * 3
     sheet = pd.DataFrame({"sample_id": SAMPLES, "slug": list(map(slug, SAMPLES)), "diagnosis": diagnosis})
     write_tsv(sheet, folder / "cohort" / "samples.tsv")
@@ -326,6 +339,20 @@ def test_other_p_values_stand_beside_the_headline(content):
     lrt, satterthwaite = rows(text)[1:3]
     assert lrt[1] == "likelihood ratio test (the headline)" and satterthwaite[1] == "Satterthwaite"
     assert int(lrt[4]) > int(satterthwaite[4]) > 0
+
+
+def test_the_design_check_is_carried_into_the_report(content):
+    shown = {}
+    for name in ("brief_text", "check", "variables", "explanations"):
+        data = json.loads((content / f"nestde_{name}_mqc.json").read_text())["data"]
+        shown[name] = "".join(tags(data).text)
+    assert f"Is expression related to {SCRIPT}?" in shown["brief_text"]
+    assert "The design check has 1 warning" in shown["brief_text"]
+    assert f"Few {SCRIPT}. Only 3 of {BREAKOUT}" in shown["check"]
+    assert "13.6 % have p < 0.05" in shown["check"]
+    assert "└─ 3 samples" in shown["variables"]
+    assert f"Why {SCRIPT}{BREAKOUT}" in shown["explanations"]
+    assert json.loads((content / "summary.json").read_text())["warnings"] == CHECK["warnings"]
 
 
 def test_strips_draw_each_sample():

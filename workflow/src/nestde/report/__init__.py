@@ -67,6 +67,7 @@ def summary(results: Results) -> dict[str, Any]:
             | genes.summary(test, fdr)
             for test in results.tests()
         ],
+        "warnings": results.check.get("warnings", []),
         "crosscheck_differs": trust.differing(results),
         "versions": versions(),
     }

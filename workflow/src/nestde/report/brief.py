@@ -18,7 +18,9 @@ def sections(results: Results) -> list[Section]:
     fdr = results.config.inference.fdr
     reasons = {name: str(design.get("reason", "")) for name, design in results.designs.items()}
     findings = "".join(f"<li>{_finding(test, fdr, reasons[test.cell_type])}</li>" for test in results.tests())
-    text = f"{QUIET}<ul>{findings}</ul>{_cautions(results)}"
+    question = results.check.get("model", {}).get("sentence", "")
+    asked = f"<p>{escape(question)}</p>" if question else ""
+    text = f"{QUIET}{asked}<ul>{findings}</ul>{_cautions(results)}"
     return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
 
 

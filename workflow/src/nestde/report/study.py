@@ -7,7 +7,7 @@ from statistics import median
 from nestde.errors import a_few
 from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
-from nestde.report.sections import Section, count, html, plain_table
+from nestde.report.sections import Section, count, html, listing, note, plain_table
 
 CHAPTER = "study"
 
@@ -30,7 +30,10 @@ P_VALUES = {
 def sections(results: Results) -> list[Section]:
     """All sections of the chapter, in order."""
     found = [_samples(results)] if results.ledgers else []
-    return [*found, _model(results)]
+    found.append(_model(results))
+    if results.check:
+        found += [_cautions(results), _variables(results), _explanations(results)]
+    return found
 
 
 def equation(formula: Formula, coefficients: list[str]) -> str:
@@ -127,6 +130,58 @@ def _model(results: Results) -> Section:
         f"<p>{escape(sentence(formula, model.test, results.config.inference.p_value))}</p>"
     )
     return Section("nestde_model", CHAPTER, "The model", html(text))
+
+
+def _cautions(results: Results) -> Section:
+    """Show the warnings of the design check, and what the number of samples allows."""
+    warnings = results.check.get("warnings", [])
+    boxes = "".join(
+        note(f"<b>{escape(warning['title'])}.</b> {escape(warning['text'])}", "warning")
+        for warning in warnings
+    )
+    lines = []
+    for row in results.check.get("degrees_of_freedom", []):
+        size = row.get("lrt_size")
+        cost = (
+            f" Of genes without any difference, {100 * size:.1f} % have p < 0.05 by the likelihood ratio test, instead"
+            " of 5 %: the fewer samples, the more."
+            if size is not None
+            else ""
+        )
+        lines.append(row["text"] + cost)
+    return Section(
+        "nestde_check",
+        CHAPTER,
+        "What this design can answer",
+        html((boxes or note("The design check has no warning.", "success")) + listing(lines)),
+        description="From the design check, made before any count was read.",
+    )
+
+
+def _variables(results: Results) -> Section:
+    """Show each variable of the formula, and how cells lie in samples."""
+    header = ["Variable", "Role", "Kind", "Varies", "Values", "From"]
+    keys = ["variable", "role", "kind", "varies", "values", "from"]
+    rows = [[row.get(key, "") for key in keys] for row in results.check.get("variables", [])]
+    drawing = results.check.get("nesting", {}).get("text", "")
+    return Section(
+        "nestde_variables",
+        CHAPTER,
+        "Variables and nesting",
+        html(
+            (plain_table(header, rows) if rows else "") + (f"<pre>{escape(drawing)}</pre>" if drawing else "")
+        ),
+        description="As the data came, before quality control.",
+    )
+
+
+def _explanations(results: Results) -> Section:
+    """Answer the questions that come with such a study, each behind its title."""
+    answers = "".join(
+        f"<details><summary><b>{escape(entry['title'])}</b></summary><p>{escape(entry['text'])}</p></details>"
+        for entry in results.check.get("explanations", [])
+    )
+    return Section("nestde_explanations", CHAPTER, "Questions that come with such a study", html(answers))
 
 
 def _effects(effects: str) -> list[str]:
