@@ -39,7 +39,7 @@ def test_missing_values_stay_missing(tmp_path):
         ("sample_id\tx\nA\n", ["samples.tsv: row 2 has 1 fields, but the header has 2."]),
         ("sample_id\tx\tx\nA\t1\t2\n", ["samples.tsv: the column x is there more than once. Keep one of each."]),
         ("sample_id\tx\n\t1\n", ["samples.tsv: row 2: the key sample_id is missing. Name of the sample, once in the sheet, as the data name it."]),
-        ("sample_id\tx\nA\t1\nA\t1\n", ["samples.tsv: 1 samples have more than one row: A (2 times). Keep one row each."]),
+        ("sample_id\tx\nA\t1\nA\t1\n", ["samples.tsv: 1 sample has more than one row: A (2 times). Keep one row each."]),
         (
             "sample_id\tdiagnosis\nS07\tAD\nS07\tControl\nS11\tAD\nS11\tControl\n",
             ["samples.tsv: 2 samples have more than one diagnosis: S07 (AD, Control), S11 (AD, Control). A sample belongs to one diagnosis."],
@@ -52,7 +52,7 @@ def test_faults(tmp_path, text, expected):
 
 def test_file_that_cannot_be_read(tmp_path):
     assert faults(tmp_path / "samples.tsv") == [
-        "samples.tsv: the sample sheet cannot be read (No such file or directory)."
+        "samples.tsv: the sample sheet cannot be read (No such file or directory). Check `samples` in the configuration."
     ]
     (tmp_path / "samples.tsv").write_bytes(b"sample_id\n\xff\xfe\n")
     assert faults(tmp_path / "samples.tsv") == [

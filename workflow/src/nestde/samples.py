@@ -62,7 +62,9 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise NestdeError(f"{path}: the sample sheet cannot be read ({error.strerror}).") from error
+        raise NestdeError(
+            f"{path}: the sample sheet cannot be read ({error.strerror}). Check `samples` in the configuration."
+        ) from error
     except UnicodeDecodeError as error:
         raise NestdeError(
             f"{path}: is not UTF-8 text (byte {error.start}). Save it as a UTF-8 TSV."
@@ -92,7 +94,8 @@ def _check_repeats(frame: pd.DataFrame, path: Path, faults: Faults) -> None:
             values = ", ".join(sorted(str(value) for value in rows[column].unique()))
             differing.setdefault(column, []).append(f"{sample} ({values})")
     if plain:
-        faults.add(f"{path}: {len(plain)} samples have more than one row: {a_few(plain)}. Keep one row each.")
+        number = "1 sample has" if len(plain) == 1 else f"{len(plain)} samples have"
+        faults.add(f"{path}: {number} more than one row: {a_few(plain)}. Keep one row each.")
     for column, samples in differing.items():
         number = f"{len(samples)} sample has" if len(samples) == 1 else f"{len(samples)} samples have"
         faults.add(
@@ -130,5 +133,7 @@ def source_paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
         )
     without = sheet.loc[sheet["counts"].isna(), "sample_id"]
     if len(without):
-        raise NestdeError(f"{config.samples}: no path in the column counts for {a_few(without)}.")
+        raise NestdeError(
+            f"{config.samples}: no path in the column counts for {a_few(without)}. Write it in, or drop the row."
+        )
     return dict(zip(sheet["sample_id"], sheet["counts"].astype(str), strict=True))

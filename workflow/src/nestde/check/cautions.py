@@ -28,7 +28,7 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        _no_groups, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        _no_groups, _unnamed, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
         _collinear, _labels, _scales, _unequal,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
@@ -63,6 +63,15 @@ def cost(test: dict[str, Any]) -> str:
         f"At a nominal 0.05 the χ² likelihood ratio test is wrong in {100 * test['lrt_size']:.1f} % of genes without any "
         f"difference, not in 5 %.{sees}"
     )
+
+
+def _unnamed(study: Study, answer: Answer) -> Found:
+    if study.unnamed:
+        yield (
+            "Cells of no sample are left out",
+            f"{count(study.unnamed, 'cell')} of {study.unnamed + len(study.sample):,} in {study.data} have no value of "
+            f"{study.config.input.sample_key} (input.sample_key).",
+        )
 
 
 def _few_samples(study: Study, answer: Answer) -> Found:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nestde.cells.source import label
 from nestde.check.obs import Cells, read_cells
-from nestde.check.words import both, count, nearest
+from nestde.check.words import are, both, count, nearest
 from nestde.config import Config
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.formula import Formula, parse, variables_of
@@ -34,12 +34,15 @@ class Part:
         (n rows) the columns asked for that are there.
     known
         Names of all columns that there are.
+    unnamed
+        Cells without a sample, which are left out.
     """
 
     sample: NDArray[np.int64]
     cell_type: "pd.Series[Any]"
     frame: "pd.DataFrame"
     known: tuple[str, ...]
+    unnamed: int
 
 
 def covariates(config: Config, formula: Formula | None) -> list[str]:
@@ -108,6 +111,14 @@ def read_part(
         hint = nearest(entry.cell_type_key, known, "It has")
         faults.add(f"{file}: obs has no column {entry.cell_type_key} (input.cell_type_key). {hint}")
         return None
+    if not set(config.cell_types) & set(map(str, obs[entry.cell_type_key].dropna().unique())):
+        right = column_with(cells, set(config.cell_types), entry.cell_type_key)
+        if right:
+            faults.add(
+                f"{file}: {entry.cell_type_key}, as input.cell_type_key, holds none of cell_types "
+                f"({a_few(config.cell_types)}). They are in its column {right}: set input.cell_type_key to it."
+            )
+            return None
     _check_samples(file, obs["sample_id"][kept].cat.remove_unused_categories(), rows, sheet, config, faults)
     place = {name: row for row, name in zip(rows, mine, strict=True)}
     of_category = np.array([place.get(name, -1) for name in obs["sample_id"].cat.categories] + [-1])
@@ -115,7 +126,13 @@ def read_part(
     inside = np.flatnonzero(kept & (sample >= 0))
     obs = obs.drop(columns=["barcode", "sample_id"]).take(inside)
     own = [name for name in obs if name in wanted]
-    return Part(sample[inside], obs[entry.cell_type_key], obs[own], tuple(dict.fromkeys(known)))
+    return Part(
+        sample[inside],
+        obs[entry.cell_type_key],
+        obs[own],
+        tuple(dict.fromkeys(known)),
+        int(named.isna().sum()),
+    )
 
 
 def _named(
@@ -142,14 +159,22 @@ def _named(
     there = set(labels)
     if there & set(sheet["sample_id"]):
         return named
+    turned = _not_samples(mine, sheet, config)
+    if turned:
+        faults.add(
+            f"{config.samples}: sample_id holds values of {turned} ({a_few(mine)}), not samples. Write a row for "
+            f"each sample; column {key} of {file} has {a_few(labels)}."
+        )
+        return None
     say = f"{file}: {key}, as input.sample_key,"
-    right = _column_with(cells.path, cells.columns, set(mine), key)
-    hint = f"The samples of {config.samples} are in its column {right}: set input.sample_key to it." if right else (
-        "Name the column that holds the samples in input.sample_key."
-    )  # fmt: skip
+    right = column_with(cells, set(mine), key)
+    if right:
+        hint = f"The samples of {config.samples} are in its column {right}: set input.sample_key to it."
+    else:
+        hint = "Name the column that holds the samples in input.sample_key."
     if len(labels) == len(named) and len(named) > 1:
         faults.add(
-            f"{say} has another value in each of the {len(named):,} cells ({a_few(labels, 3)}): it names cells, not "
+            f"{say} has another value in each of the {len(named):,} cells ({', '.join(labels[:3])}, …): it names cells, not "
             f"samples. {hint}"
         )
         return None
@@ -163,13 +188,6 @@ def _named(
     if right:
         faults.add(f"{say} holds none of the samples of {config.samples} but {a_few(labels)}. {hint}")
         return None
-    turned = _column_of(mine, cells, config)
-    if turned:
-        faults.add(
-            f"{config.samples}: sample_id holds values of {turned} ({a_few(mine)}), not samples; those of the data "
-            f"are {a_few(labels)} (column {key} of {file}). Write a row for each."
-        )
-        return None
     faults.add(
         f"{config.samples}: none of its {count(len(mine), 'sample')} is in {file}: {a_few(mine)}. Column {key} there "
         f"(input.sample_key) has {a_few(labels)}. The names must be the same."
@@ -177,23 +195,25 @@ def _named(
     return None
 
 
-def _column_with(path: Path, columns: tuple[str, ...], samples: set[str], key: str) -> str:
-    """The column of obs that holds the samples of the sheet, '' if there is none."""
+def column_with(cells: Cells, values: set[str], other_than: str) -> str:
+    """The column of obs that holds some values, '' if there is none."""
     import pandas as pd
 
-    frame = read_cells(path, set(columns) - {key}).frame
+    frame = read_cells(cells.path, set(cells.columns) - {other_than}).frame
     for name in frame:
-        labels = frame[name].cat.categories if isinstance(frame[name].dtype, pd.CategoricalDtype) else []
-        if samples <= set(labels):
+        if isinstance(frame[name].dtype, pd.CategoricalDtype) and values <= set(frame[name].cat.categories):
             return str(name)
     return ""
 
 
-def _column_of(values: list[str], cells: Cells, config: Config) -> str:
-    """What the values are, if they are not samples: a column of the data, '' if none holds them."""
+def _not_samples(values: list[str], sheet: "pd.DataFrame", config: Config) -> str:
+    """What the names in sample_id are, if they are those of cell types or of another column; '' if not."""
     if set(values) <= set(config.cell_types):
         return config.input.cell_type_key
-    return _column_with(cells.path, cells.columns, set(values), config.input.sample_key)
+    for name in sheet.columns.drop(["sample_id", "counts"], errors="ignore"):
+        if set(values) <= {label(value) for value in sheet[name].dropna()}:
+            return str(name)
+    return ""
 
 
 def _check_samples(
@@ -215,13 +235,13 @@ def _check_samples(
         near = nearest(absent[0], strange, "") if strange else ""
         near = f" {near.removesuffix('?')} for {absent[0]}?" if near.startswith("Did") else ""
         faults.add(
-            f"{config.samples}: {count(len(absent), 'sample')} not in {file}: {a_few(absent)}.{near} "
+            f"{config.samples}: {are(len(absent), 'sample')} not in {file}: {a_few(absent)}.{near} "
             "Correct the name, or drop the row."
         )
     if strange:
         cells = [f"{name} ({count(there[name], 'cell')})" for name in strange]
         faults.add(
-            f"{file}: {count(len(strange), 'sample')} not in {config.samples}: {a_few(cells)}. Add a row for each, or "
+            f"{file}: {are(len(strange), 'sample')} not in {config.samples}: {a_few(cells)}. Add a row for each, or "
             f"leave their cells out by input.keep ({config.input.sample_key})."
         )
     elsewhere = [name for name in there if name in everywhere and name not in mine]
@@ -229,12 +249,6 @@ def _check_samples(
         faults.add(
             f"{file}: holds cells of {both(elsewhere[:5])}, which {config.samples} says {'is' if len(elsewhere) == 1 else 'are'} "
             "in another file. Leave them out of the one, or correct the column counts."
-        )
-    without = int(named.isna().sum())
-    if without:
-        faults.add(
-            f"{file}: {count(without, 'cell')} of {len(named):,} have no {config.input.sample_key} (input.sample_key). "
-            "Name their sample, or take them out of the file."
         )
 
 
@@ -249,6 +263,6 @@ def _check_barcodes(file: str, obs: "pd.DataFrame", faults: Faults) -> None:
         twice = obs[again].drop_duplicates(["barcode", "sample_id"])
         names = [f"{row.barcode} ({row.sample_id})" for row in twice.itertuples()]
         faults.add(
-            f"{file}: {count(len(names), 'barcode')} more than once in one sample: {a_few(names)}. If they are the same "
+            f"{file}: {count(len(names), 'barcode')} occur{'s' * (len(names) == 1)} more than once in one sample: {a_few(names)}. If they are the same "
             "cells twice, drop one copy; if they are of several runs, add the run to the barcode."
         )

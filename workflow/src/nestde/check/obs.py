@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.cells import open_source
 from nestde.cells.anndata_store import read_frame
 from nestde.cells.source import reading, text
 from nestde.errors import NestdeError, a_few
@@ -58,6 +59,8 @@ def read_cells(path: str | Path, wanted: Collection[str]) -> Cells:
             return _without_columns(path, _mtx_barcodes(path))
         import h5py
 
+        if not h5py.is_hdf5(path):
+            open_source(path)  # says what it is instead
         with h5py.File(path, "r") as root:
             if "obs" in root:
                 return _anndata(path, root, wanted)

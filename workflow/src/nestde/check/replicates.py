@@ -147,7 +147,7 @@ def generalised_vif(x: Floats, terms: dict[str, list[int]]) -> dict[str, tuple[f
     if len(terms) < 2:
         return {}
     place = {column: i for i, column in enumerate(every)}
-    r = np.corrcoef(x[:, every], rowvar=False)
+    r = np.atleast_2d(np.corrcoef(x[:, every], rowvar=False))
     found = {}
     for term, columns in terms.items():
         mine = [place[column] for column in columns]

@@ -139,6 +139,7 @@ def _factors_sentence(study: Study, a: str, b: str, table: "pd.DataFrame", unit:
     order_b = ordered_levels(study, b, labels_b)
     place = {level: i for i, level in enumerate(order_b)}
     groups.sort(key=lambda group: min(place[str(labels_b.categories[i])] for i in group[1]))
+    many = any(len(levels_b) > 1 for _, levels_b in groups)
     for i, (levels_a, levels_b) in enumerate(groups[:4]):
         names_b = sorted((str(labels_b.categories[j]) for j in levels_b), key=place.__getitem__)
         names_a = [
@@ -150,9 +151,9 @@ def _factors_sentence(study: Study, a: str, b: str, table: "pd.DataFrame", unit:
         size = int(inside_b.sum())
         subject = f"{b if len(names_b) == 1 else several(b)} " if i == 0 else ""
         shown = names_b if len(names_b) <= 4 else [*names_b[:3], f"{len(names_b) - 3} others"]
-        verb = ("has" if len(names_b) == 1 else "have") + " only "
+        verb = ("has " if len(names_b) == 1 else "have ") if i == 0 or many else ""
         tail = f" {unit}s" if i == 0 else ""
-        parts.append(f"{subject}{both(shown)} {verb}{both(names_a)}{tail} ({size:,} of {size:,})")
+        parts.append(f"{subject}{both(shown)} {verb}only {both(names_a)}{tail} ({size:,} of {size:,})")
     if len(groups) > 4:
         parts.append(f"so on in {len(groups)} groups")
     amount = "both" if len(labels_a.categories) == 2 else "several"
@@ -197,7 +198,10 @@ def _empty_cells(study: Study, term: str, table: "pd.DataFrame") -> list[str]:
     there = set(zip(*(np.asarray(column.astype(object)) for column in labels.values()), strict=True))
     wanted = itertools.product(*(ordered_levels(study, name, column) for name, column in labels.items()))
     empty = [levels for levels in wanted if levels not in there]
-    return [" ".join(itertools.chain(*zip(names, levels, strict=True))) for levels in empty[:3]]
+    return [
+        " with ".join(f"{name} {level}" for name, level in zip(names, levels, strict=True))
+        for levels in empty[:3]
+    ]
 
 
 def equation(name: str, combination: Combination) -> str:
@@ -208,6 +212,7 @@ def equation(name: str, combination: Combination) -> str:
         label = "" if other == "(Intercept)" else other
         parts.append(("-" if weight < 0 else "+", " × ".join(filter(None, (size, label)))))
     right = " ".join(f"{sign} {part}" for sign, part in parts).removeprefix("+ ") or "0"
+    right = f"-{right[2:]}" if right.startswith("- ") else right
     return f"{name} = {right}"
 
 

@@ -70,6 +70,8 @@ class Study:
         Those covariates of formulas and tests that are there.
     known
         Names that a formula could use.
+    unnamed
+        Cells of no sample, which are left out.
     """
 
     config: Config
@@ -80,6 +82,7 @@ class Study:
     cell_type: "pd.Categorical"
     variables: dict[str, Variable]
     known: tuple[str, ...]
+    unnamed: int
 
     @property
     def samples(self) -> list[str]:
@@ -197,7 +200,17 @@ def _assemble(
         variables[name] = Variable(name, origin, factor, between, values, mine)
     known = dict.fromkeys(sheet.columns.drop("counts", errors="ignore"))
     known |= dict.fromkeys(name for part in parts for name in part.known)
-    return Study(config, formula, sheet, paths, sample, cell_type, variables, tuple(known))
+    return Study(
+        config,
+        formula,
+        sheet,
+        paths,
+        sample,
+        cell_type,
+        variables,
+        tuple(known),
+        sum(part.unnamed for part in parts),
+    )
 
 
 def per_sample(

@@ -1,5 +1,6 @@
 """The formula set against the covariates: are they there, whole, with their levels, and do they vary where they must."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,14 @@ def check_terms(study: Study, faults: Faults) -> None:
 
 
 def tested_variables(study: Study) -> list[str]:
-    """Covariates in the tested terms."""
+    """Covariates in those tested terms that are fixed terms of the formula."""
+    terms = set(fixed_terms(study.formula).values())
     names: list[str] = []
-    for term in study.config.model.test:
-        try:
-            names += variables_of(term)
-        except Exception:  # told in check_tests
-            continue
-    return list(dict.fromkeys(names))
+    for test in study.config.model.test:
+        with contextlib.suppress(NestdeError):  # told in check_tests
+            for term, factors in fixed_terms(parse(f"~ 0 + {test}")).items():
+                names += variables_of(f"0 + {term}") if factors in terms else ()
+    return [name for name in dict.fromkeys(names) if name in study.variables]
 
 
 def fixed_terms(formula: Formula) -> dict[str, tuple[str, ...]]:

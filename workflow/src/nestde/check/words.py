@@ -11,6 +11,11 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or several(singular)}"
 
 
+def are(number: int, singular: str) -> str:
+    """``1 sample is``, ``2 samples are``."""
+    return f"{count(number, singular)} {'is' if number == 1 else 'are'}"
+
+
 def several(name: str) -> str:
     """The plural of an English word or of a column named by one: diagnoses, batches, donors."""
     if name.endswith("is"):
