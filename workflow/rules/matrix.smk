@@ -57,7 +57,8 @@ rule pseudobulk_de:
     input:
         "<results>/pseudobulk/{cell_type}.h5ad",
     output:
-        "<results>/pseudobulk/{cell_type}.de.tsv",
+        table="<results>/pseudobulk/{cell_type}.de.tsv",
+        explore="<results>/pseudobulk/{cell_type}.json",
     log:
         "<logs>/pseudobulk_de/{cell_type}.log",
     benchmark:
@@ -73,4 +74,4 @@ rule pseudobulk_de:
         settings=STUDY.settings("model", "pseudobulk", "inference"),
     shell:
         "nestde pseudobulk-de --settings {params.settings:q} --counts {input:q}"
-        " --out {output:q} > {log:q} 2>&1"
+        " --out {output.table:q} --explore {output.explore:q} > {log:q} 2>&1"

@@ -11,7 +11,11 @@ rule summary:
         crosschecks=expand(
             "<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types
         ),
-        pseudobulk=STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
+        pseudobulk=[
+            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.tsv"),
+            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
+            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.json"),
+        ],
     output:
         directory("<results>/report/content"),
     log:
