@@ -15,7 +15,7 @@ MARK = "results of an earlier run"
 @pytest.fixture
 def study(tmp_path):
     """A small study in a folder, with a result of an earlier run in it."""
-    write(Cohort(donors=2, cells=20, genes=60, seed=3), tmp_path / "config/example")
+    write(Cohort(donors=3, cells=40, genes=60, seed=3), tmp_path / "config/example")
     config = {
         "samples": "config/example/samples.tsv",
         "cell_types": ["Neuron", "Astrocyte"],
@@ -80,11 +80,6 @@ def empty_cell_type(folder, config):
     config["cell_types"].append("Astrocyt")
 
 
-def several(folder, config):
-    two_diagnoses(folder, config)
-    typo(folder, config)
-
-
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
 @pytest.mark.parametrize(
     ("fault", "words"),
@@ -115,7 +110,9 @@ def test_several_faults_are_all_named(study):
     folder, config = study
     absent_sample(folder, config)
     empty_cell_type(folder, config)
+    non_integer(folder, config)
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     result = nestde("run", "--cores", "1", cwd=folder)
     assert result.returncode == 2
-    assert "S99" in result.stderr and "Astrocyt" in result.stderr
+    for word in ("S99", "Astrocyt", "non-integer"):
+        assert word in result.stderr

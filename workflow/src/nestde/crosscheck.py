@@ -104,7 +104,7 @@ def _verdict(gap: NDArray[np.float64], apart: float, tolerance: float) -> str:
 def _refit(
     design: Design, y: NDArray[np.float64], columns: list[int], reml: bool = False
 ) -> tuple[float, NDArray[np.float64]]:
-    """Fit with two optimisers and keep the better; what statsmodels warns of is seen in the log-likelihood.
+    """Fit with bfgs, and with powell where that does not converge; what statsmodels warns of is seen in the result.
 
     Its default, lbfgs, can end at a variance of exactly zero, where it reports a log-likelihood of +inf.
     """
@@ -122,4 +122,6 @@ def _refit(
                 continue
         if best < fit.llf < np.inf:
             best, coef = float(fit.llf), np.asarray(fit.fe_params)
+            if fit.converged:
+                break
     return best, coef

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells import Source, open_source
+from nestde.cells import Source, open_source, reading
 from nestde.cells.source import label
 from nestde.config import Input
 from nestde.counts import LARGEST, writing
@@ -16,6 +16,8 @@ from nestde.errors import Faults, NestdeError, a_few
 if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_matrix
+
+FIRST = 200  # cells that `peek` looks at
 
 
 def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | Path) -> dict[str, Any]:
@@ -81,6 +83,28 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
                     filler.put(int(targets[here[run[0]]]), counts[run[0] : run[-1] + 1])
         check.raise_if_any()
     return uns
+
+
+def peek(path: str | Path, config: Input) -> None:
+    """Open a file and look at its first cells, so that what is no raw counts is said before anything is queued.
+
+    Files that can only be read as a whole (gene-major, text) are left to `ingest`.
+
+    Raises
+    ------
+    NestdeError
+        If it cannot be opened, gene names repeat, or the first cells hold other than counts.
+    """
+    if not Path(path).is_file() or Path(path).name.endswith((".mtx", ".mtx.gz")):
+        return
+    source = open_source(path, layer=config.layer, gene_key=config.gene_key)
+    if source.scans:
+        return
+    first = np.arange(min(len(source.obs), FIRST))
+    check = RawCounts(source)
+    with reading(path):
+        check.whole(source.rows(0, len(first)), first)
+    check.raise_if_any(f" in its first {len(first):,} cells")
 
 
 def cells_of(source: Source, samples: Sequence[str], config: Input) -> "pd.DataFrame":
@@ -266,13 +290,12 @@ class RawCounts:
         if block.data.dtype.kind not in "iufb":
             raise NestdeError(f"{self.source.path}: its counts are no numbers but {block.data.dtype}.")
         data = block.data
+        finite = np.isfinite(data)
         if data.dtype.kind == "f":
-            finite = np.isfinite(data)
             self._note("non-finite", block, rows, ~finite)
             self._note("non-integer", block, rows, finite & (data != np.floor(data)))
-        if data.dtype.kind in "if":
-            self._note("negative", block, rows, data < 0)
-        self._note("too large", block, rows, data > LARGEST)
+        self._note("negative", block, rows, finite & (data < 0))
+        self._note("too large", block, rows, finite & (data > LARGEST))
         if not self.faulty:
             block.data = data.astype(np.int32)
         return block
@@ -287,11 +310,11 @@ class RawCounts:
             first = f"{block.data[at]} at cell {cell}, gene {self.source.genes[block.indices[at]]}"
         self.faulty[what] = (number + int(bad.sum()), first)
 
-    def raise_if_any(self) -> None:
-        """Raise what was noted, a sentence for each kind."""
+    def raise_if_any(self, where: str = "") -> None:
+        """Raise what was noted, a sentence for each kind; `where` it was looked for, if not everywhere."""
         hint = "DE needs raw counts; is there a raw layer (input.layer)?"
         if self.faulty:
             raise NestdeError(
-                f"{self.source.path}: holds {number:,} {what} values (first: {first}). {hint}"
+                f"{self.source.path}: holds {number:,} {what} values{where} (first: {first}). {hint}"
                 for what, (number, first) in self.faulty.items()
             )

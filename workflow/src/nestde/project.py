@@ -9,10 +9,13 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nestde.errors import NestdeError, a_few
+from nestde.errors import Faults, NestdeError, a_few
 from nestde.files import slug
+
+if TYPE_CHECKING:
+    from nestde.config import Config
 
 
 def template_dir() -> Path:
@@ -141,7 +144,11 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     if configfile:
         configfile = str(Path(configfile).resolve())
     os.chdir(directory)
-    check_study(load(configfile or "config/config.yaml")).raise_if_refused()
+    config = load(configfile or "config/config.yaml")
+    faults = Faults()
+    for sentence in (*check_study(config).faults, *_faults_of_counts(config)):
+        faults.add(sentence)
+    faults.raise_if_any()
     if configfile is None and Path("Snakefile").is_file():
         snakefile, config_args = "Snakefile", []
     else:
@@ -159,6 +166,25 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
             )
     sys.stdout.flush()
     os.execv(sys.executable, [*command, "--profile", str(profile_dir), *extra])
+
+
+def _faults_of_counts(config: "Config") -> list[str]:
+    """Open every input that is there and look at its first cells; return what is wrong with any."""
+    from nestde.ingest import peek
+    from nestde.samples import read_samples, source_paths
+
+    faults: list[str] = []
+    try:
+        paths = set(source_paths(config, read_samples(config.samples)).values())
+    except NestdeError:
+        return faults  # the check has said so
+    for path in sorted(paths):
+        try:
+            if Path(path).exists():
+                peek(path, config.input)
+        except NestdeError as error:
+            faults += error.faults
+    return faults
 
 
 def find_profile(name: str) -> Path:
