@@ -125,9 +125,10 @@ def test_effects_of_one_grouping_factor_are_merged(frame, bars, effects, blocks)
 
 
 def test_the_caller_is_out_of_reach(frame):
-    secret = np.ones(60)  # noqa: F841
+    secret = np.ones(60)
     (fault,) = faults("~ secret", frame)
     assert "no column secret" in fault
+    assert design.build("~ secret", frame.assign(secret=secret * frame["x"])).n == 60
 
 
 def test_unknown_columns_all_at_once_with_the_nearest_names(frame):
