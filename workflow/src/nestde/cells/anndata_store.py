@@ -158,7 +158,7 @@ def csr_rows(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[n
     from scipy.sparse import csr_matrix
 
     indptr = np.asarray(matrix["indptr"][:], np.int64)
-    check_pointers(path, indptr, (len(matrix["data"]), len(matrix["indices"])), shape[0])
+    check_pointers(path, indptr, (matrix["data"].shape[0], matrix["indices"].shape[0]), shape[0])
 
     def rows(start: int, stop: int) -> csr_matrix:
         first, last = indptr[start], indptr[stop]
@@ -175,7 +175,7 @@ def _csc_rows(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[
     from scipy.sparse import csc_matrix, csr_matrix, hstack
 
     indptr = np.asarray(matrix["indptr"][:], np.int64)
-    check_pointers(path, indptr, (len(matrix["data"]), len(matrix["indices"])), shape[1])
+    check_pointers(path, indptr, (matrix["data"].shape[0], matrix["indices"].shape[0]), shape[1])
     edges = list(block_edges(np.diff(indptr), BLOCK // 4))
     row_nnz = np.zeros(shape[0], np.int64)
     for start, stop in edges:

@@ -1,0 +1,158 @@
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from tiny_study import SAMPLES, Steps, cells, config, sheet, write_study
+
+from nestde import matrix
+from nestde.files import read_tsv
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def ready(study, adata=None, **changes):
+    steps = write_study(study, adata, **changes)
+    assert steps.ingest() == steps.qc() == 0
+    return steps
+
+
+def by_hand(adata, cell_type, samples=SAMPLES):
+    """Cells of a type, sorted by sample, in the order of the file."""
+    chosen = adata[(adata.obs["cell_type"] == cell_type) & adata.obs["sample_id"].isin(samples)]
+    return chosen[np.argsort(chosen.obs["sample_id"].astype(str).to_numpy(), kind="stable")]
+
+
+def test_a_matrix_is_the_counts_of_its_cells_gene_by_gene(study):
+    adata = cells()
+    assert ready(study, adata).matrix("B/cell") == 0
+    wanted = by_hand(adata, "B/cell")
+    found = ad.read_h5ad(study / "matrix.h5ad")
+    assert isinstance(found.X, sp.csc_matrix) and found.X.has_sorted_indices and found.X.dtype == np.int32
+    assert np.array_equal(found.X.toarray(), wanted.X.toarray())
+    assert list(found.var_names) == list(adata.var_names)
+    assert list(found.obs["sample_id"]) == list(wanted.obs["sample_id"])
+    assert np.array_equal(found.obs["sequencing_saturation"], wanted.obs["sequencing_saturation"])
+    assert np.array_equal(found.obs["total_counts"], np.ravel(wanted.X.sum(axis=1)))
+    assert np.array_equal(found.obs["size_factor"], found.obs["total_counts"] / 1e4)
+    assert set(found.obs.loc[found.obs["sample_id"] == "S2", "diagnosis"]) == {"AD"}
+
+
+def test_a_slice_is_those_genes(study):
+    adata = cells()
+    assert ready(study, adata).matrix("T cell") == 0
+    path = study / "matrix.h5ad"
+    wanted = by_hand(adata, "T cell")
+    assert matrix.shape(path) == wanted.shape
+    counts, genes = matrix.read_slice(path, 7, 19)
+    assert list(genes) == list(adata.var_names[7:19])
+    assert np.array_equal(counts.toarray(), wanted.X[:, 7:19].toarray())
+    assert matrix.read_slice(path, 5, 5)[0].shape == (len(wanted), 0)
+    assert len(matrix.read_obs(path)) == len(wanted)
+
+
+@pytest.mark.parametrize("block", [50, 400])
+def test_small_blocks_give_the_same_matrix(study, monkeypatch, block):
+    steps = ready(study)
+    assert steps.matrix("T cell") == 0
+    whole, genes = (study / "matrix.h5ad").read_bytes(), read_tsv(study / "genes.tsv")
+    monkeypatch.setattr("nestde.matrix.BLOCK", block)
+    assert steps.matrix("T cell") == 0
+    assert (study / "matrix.h5ad").read_bytes() == whole
+    pd.testing.assert_frame_equal(read_tsv(study / "genes.tsv"), genes, rtol=1e-12)
+
+
+def test_the_ledger_has_every_gene_with_its_numbers(study):
+    adata = cells()
+    counts = adata.X.toarray()
+    counts[:, 0] = 0
+    counts[:, 1] = 0
+    counts[np.flatnonzero(adata.obs["sample_id"] == "S1"), 1] = 1
+    counts[:, 2] = 0
+    counts[np.flatnonzero(adata.obs["cell_type"] == "T cell")[:2], 2] = 5
+    adata.X = sp.csr_matrix(counts)
+    steps = ready(study, adata, genes={"min_cells_share": 0.05, "min_samples": 2})
+    assert steps.matrix("T cell") == 0
+    ledger = read_tsv(study / "genes.tsv", text=["gene", "status", "reason"])
+    wanted = by_hand(adata, "T cell")
+    x = wanted.X.toarray()
+    assert list(ledger["gene"]) == list(adata.var_names)
+    assert np.array_equal(ledger["n_cells"], (x > 0).sum(axis=0))
+    scaled = x / x.sum(axis=1, keepdims=True) * 1e4
+    case = wanted.obs["sample_id"].isin(["S2", "S4"]).to_numpy()
+    for level, mask in {"Control": ~case, "AD": case}.items():
+        np.testing.assert_allclose(ledger[f"mean_{level}"], scaled[mask].mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(ledger[f"detected_{level}"], (x[mask] > 0).mean(axis=0), rtol=1e-12)
+    n = len(x)
+    assert ledger["reason"][0] == "no counts"
+    assert ledger["reason"][1] == "in 1 of 4 samples; 2 are needed"
+    assert ledger["reason"][2] == f"in 2 of {n} cells; {int(np.ceil(0.05 * n))} are needed"
+    assert list(ledger["status"][:4]) == ["not_testable"] * 3 + [""]
+    found = ad.read_h5ad(study / "matrix.h5ad")
+    assert list(found.var_names) == list(ledger.loc[ledger["status"] == "", "gene"])
+    assert np.array_equal(found.X.toarray(), x[:, 3:])
+    told = found.uns["genes"]
+    assert told["tested"] + sum(told["removed"].values()) == told["in_any_sample"] == len(ledger)
+
+
+def test_samples_with_few_cells_are_left_out_and_named(study):
+    adata = cells()
+    few = np.flatnonzero((adata.obs["sample_id"] == "S3") & (adata.obs["cell_type"] == "T cell"))[5:]
+    adata = adata[np.setdiff1d(np.arange(len(adata)), few)].copy()
+    assert ready(study, adata, model={"min_cells": 6}).matrix("T cell") == 0
+    found = ad.read_h5ad(study / "matrix.h5ad")
+    assert list(found.uns["left_out"]) == ["S3"]
+    assert found.uns["left_out"]["S3"] == "5 cells of this type; 6 are needed"
+    assert set(found.obs["sample_id"]) == {"S1", "S2", "S4"}
+    ledger = read_tsv(study / "genes.tsv")
+    assert ledger["n_samples"].max() == 3
+
+
+@pytest.mark.parametrize("rule", ["union", "intersection"])
+def test_genes_that_not_every_file_has(study, rule):
+    paths, adata = [], cells()
+    for i, sample in enumerate(SAMPLES):
+        part = adata[(adata.obs["sample_id"] == sample).to_numpy()]
+        names = [*adata.var_names[: 28 - i], "MT-CO1"]
+        part = part[:, names[::-1] if i % 2 else names].copy()
+        if i == 2:
+            part.var_names = [*part.var_names[:-1], "only here"]
+        paths.append(f"{sample}.h5ad")
+        part.write_h5ad(paths[-1])
+    settings = config(input={"counts": None, "genes": rule}, genes={"min_samples": 1})
+    steps = Steps(study, settings, sheet(source=paths))
+    assert steps.ingest() == steps.qc() == steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
+    ledger = read_tsv(study / "genes.tsv", text=["gene", "status", "reason"]).set_index("gene")
+    assert len(ledger) == 30
+    found, bulk = ad.read_h5ad(study / "matrix.h5ad"), ad.read_h5ad(study / "bulk.h5ad")
+    assert (found.uns["genes"]["in_any_sample"], found.uns["genes"]["in_every_sample"]) == (30, 25)
+    if rule == "intersection":
+        assert set(found.var_names) == {f"G{i}" for i in range(25)} == set(bulk.var_names)
+        assert ledger.loc["only here", "reason"] == (
+            "not among the genes of every sample (input.genes: intersection)"
+        )
+    else:
+        assert ledger.loc["only here", "n_samples"] == 1
+        assert set(found.var_names) == set(bulk.var_names) == set(ledger.index)
+    for gene in ("G3", "G24"):
+        for sample in SAMPLES:
+            wanted = by_hand(adata, "T cell", [sample])[:, gene].X.toarray().ravel()
+            assert np.array_equal(found[found.obs["sample_id"] == sample, gene].X.toarray().ravel(), wanted)
+            assert bulk[sample, gene].X.item() == wanted.sum()
+
+
+def test_levels_of_the_tested_factors():
+    obs = ad.AnnData(np.zeros((4, 1))).obs.assign(
+        diagnosis=["AD", "Control", "AD", "MCI"], batch=[1, 2, 1, 2], age=[1.0, 2, 3, 4]
+    )
+    model = config(model={"formula": "~ diagnosis * age + C(batch) + (1 | sample_id)"}).model
+    levels = {"diagnosis": ["Control", "AD", "MCI"]}
+    changed = type(model)(model.formula, ["diagnosis:age", "C(batch)"], levels, 1)
+    masks = matrix.tested_levels(obs, changed)
+    assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
+        "Control": [1], "AD": [0, 2], "MCI": [3], "1": [0, 2], "2": [1, 3],
+    }  # fmt: skip
