@@ -1,6 +1,7 @@
 """Small studies on disk for the tests of the design check: 6 v 6 samples, two cell types, no counts."""
 
 import copy
+import json
 from pathlib import Path
 
 import h5py
@@ -85,3 +86,17 @@ def write_h5ad(obs, path):
     with h5py.File(path, "w") as root:
         write_elem(root, "obs", obs)
         write_elem(root, "var", pd.DataFrame(index=["G1"]))
+
+
+def refusal(study, capsys):
+    """What `nestde check` says of a study it must refuse, on stderr; exit code 2, nothing printed, nothing written."""
+    from nestde.cli import main
+
+    study.write()
+    Path("config.yaml").write_text(json.dumps(study.config))
+    assert main(["check", "--config", "config.yaml", "--out", "check.json", "--samples-out", "out.tsv"]) == 2
+    assert not Path("check.json").exists()
+    assert not Path("out.tsv").exists()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err

@@ -232,7 +232,7 @@ def _check_samples(
     absent = [name for name in mine if name not in there]
     strange = [name for name in there if name not in everywhere]
     if absent:
-        near = nearest(absent[0], strange, "") if strange else ""
+        near = nearest(absent[0], strange, "", cutoff=0.75) if strange else ""
         near = f" {near.removesuffix('?')} for {absent[0]}?" if near.startswith("Did") else ""
         faults.add(
             f"{config.samples}: {are(len(absent), 'sample')} not in {file}: {a_few(absent)}.{near} "

@@ -14,7 +14,7 @@ from nestde.check.replicates import (
     size_without_groups,
     smallest_effect,
 )
-from nestde.check.separation import separation_faults
+from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables, varies_within
 from nestde.check.words import both, count
@@ -237,8 +237,10 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
         try:
             design, few = design_of(study, rows)
         except NestdeError as error:
-            found = separation_faults(study, study.formula, rows)
-            reason = " ".join(sentence.removeprefix("model.formula: ") for sentence in found or error.faults)
+            found = why_not(study, study.formula, rows, error)
+            reason = " ".join(
+                " ".join(sentence.removeprefix("model.formula: ").split()) for sentence in found
+            )
         else:
             report["tests"] = tests_of(study, design, few, rows)
             reason = " ".join(filter(None, map(no_replicates, report["tests"])))

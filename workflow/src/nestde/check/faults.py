@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nestde.check.estimable import cell_type_report, design_of, no_replicates, tests_of
-from nestde.check.separation import separation_faults
+from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
 from nestde.check.words import count, nearest
@@ -40,17 +40,15 @@ def check(study: Study, faults: Faults) -> Answer | None:
             missing = variable.values.isna().to_numpy(bool)
             whole &= ~missing[study.sample[rows] if variable.between else rows]
         if whole.any():
-            try:
-                for sentence in separation_faults(study, formula, rows[whole]):
-                    faults.add(sentence)
-            except NestdeError:
-                pass  # whatever it is, it follows from what was noted
+            # where they cannot be evaluated, that follows from what was noted
+            for sentence in why_not(study, formula, rows[whole], NestdeError([])):
+                faults.add(sentence)
         return None
     try:
         design, few = design_of(study, rows)
     except NestdeError as error:
-        for sentence in separation_faults(study, study.formula, rows) or error.faults:
-            faults.add(sentence if sentence.startswith("model.") else f"model.{sentence}")
+        for sentence in why_not(study, study.formula, rows, error):
+            faults.add(sentence)
         return None
     tests = tests_of(study, design, few, rows)
     for test in tests:

@@ -12,6 +12,7 @@ from nestde.check.study import Study
 from nestde.check.terms import labels_of, ordered_levels, tested_variables
 from nestde.check.words import both, number, several
 from nestde.columns import materialise, prepare
+from nestde.errors import NestdeError
 from nestde.formula import Formula, variables_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 Combination = dict[str, float]
 
 NO_MODEL = "No model can tell the two apart."
+
+
+def why_not(study: Study, formula: Formula, rows: NDArray[np.int64], error: NestdeError) -> list[str]:
+    """Say why a design cannot be built: by what is dependent, if that is it, else by what the builder said."""
+    try:
+        found = separation_faults(study, formula, rows)
+    except NestdeError:
+        found = []
+    if found:
+        return found
+    named = ("formula", "test", "levels")
+    return [f"model.{said}" if said.startswith(named) else f"model.formula: {said}" for said in error.faults]
 
 
 def separation_faults(study: Study, formula: Formula, rows: NDArray[np.int64]) -> list[str]:

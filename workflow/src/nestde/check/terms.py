@@ -237,11 +237,13 @@ def _check_missing(study: Study, variable: Variable, faults: Faults) -> None:
                 f"{count(len(samples), 'sample')}: {a_few(samples)}. {remedy.format('cells')}"
             )
     if not variable.factor:
-        infinite = int(np.isinf(variable.values.to_numpy(float)).sum())
-        if infinite:
+        rows = np.flatnonzero(np.isinf(variable.values.to_numpy(float)))
+        if len(rows):
             what = "sample" if variable.between else "cell"
+            where = np.unique(rows if variable.between else study.sample[rows])
+            named = a_few([study.samples[row] for row in where])
             faults.add(
-                f"{variable.origin}: {name} is infinite in {count(infinite, what)}. {remedy.format(f'{what}s')}"
+                f"{variable.origin}: {name} is infinite in {count(len(rows), what)}, in {named}. {remedy.format(f'{what}s')}"
             )
 
 

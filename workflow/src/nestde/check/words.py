@@ -33,11 +33,11 @@ def both(parts: Sequence[object]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def nearest(name: str, known: Iterable[object], otherwise: str) -> str:
+def nearest(name: str, known: Iterable[object], otherwise: str, cutoff: float = 0.6) -> str:
     """Ask whether a name near to `name` was meant; where there is none, say what there is."""
     names = sorted({str(item) for item in known})
     folded = {item.casefold(): item for item in reversed(names)}
-    near = difflib.get_close_matches(name.casefold(), folded, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), folded, n=2, cutoff=cutoff)
     if near:
         return f"Did you mean {' or '.join(folded[item] for item in near)}?"
     return f"{otherwise} {a_few(names, 8)}." if names else f"{otherwise} none."
