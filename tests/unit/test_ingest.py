@@ -73,7 +73,7 @@ def test_counts_may_be_in_raw_or_a_layer(adata, tmp_path, layer):
     whole.write_h5ad(tmp_path / "in.h5ad")
     found = ingested(tmp_path / "in.h5ad", tmp_path, layer=layer)
     same(found[:, adata.var_names], adata)
-    with pytest.raises(NestdeError, match="non-integer values .*is there a raw layer"):
+    with pytest.raises(NestdeError, match=r"non-integer values .*is there a raw layer"):
         ingested(tmp_path / "in.h5ad", tmp_path)
 
 

@@ -47,12 +47,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def slug(name: str) -> str:
     """Make a name from data safe in a path: same name, same slug; different names, different slugs.
 
-    A name of ASCII letters, digits, ``_``, ``-`` and inner dots stays itself; any other gets its
+    A name of ASCII letters, digits, ``_``, inner ``-`` and dots stays itself; any other (one that begins
+    with ``-`` would look like an option) gets its
     harmless characters and the first 8 hex digits of its SHA-256.
     """
-    if re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", name) and len(name) <= 60:
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name) and len(name) <= 60:
         return name
-    harmless = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:50]
+    harmless = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:50]
     return f"{harmless or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

@@ -287,8 +287,6 @@ class RawCounts:
 
     def whole(self, block: "csr_matrix", rows: NDArray[np.int64]) -> "csr_matrix":
         """Return a block as int32, its values as they were if they are at fault."""
-        if block.data.dtype.kind not in "iufb":
-            raise NestdeError(f"{self.source.path}: its counts are no numbers but {block.data.dtype}.")
         data = block.data
         finite = np.isfinite(data)
         if data.dtype.kind == "f":

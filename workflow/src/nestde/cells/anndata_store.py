@@ -12,6 +12,7 @@ from nestde.cells.source import (
     Source,
     block_edges,
     check_indices,
+    check_numbers,
     check_pointers,
     reading,
     text,
@@ -129,6 +130,7 @@ def _reader(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[np
     """Stored values per cell, how to read cells, and whether each reading scans the whole matrix."""
     match _format(matrix):
         case "dense":
+            check_numbers(path, matrix.dtype)
             return dense_rows(matrix, shape)
         case "csr":
             return *csr_rows(path, matrix, shape), False
@@ -157,6 +159,7 @@ def csr_rows(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[n
     """Rows of a cell-major sparse matrix on disk: parts ``data, indices, indptr``."""
     from scipy.sparse import csr_matrix
 
+    check_numbers(path, matrix["data"].dtype)
     indptr = np.asarray(matrix["indptr"][:], np.int64)
     check_pointers(path, indptr, (matrix["data"].shape[0], matrix["indices"].shape[0]), shape[0])
 
@@ -174,6 +177,7 @@ def _csc_rows(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[
     """Cells of a gene-major sparse matrix on disk: genes are read in blocks, entries of the cells kept."""
     from scipy.sparse import csc_matrix, csr_matrix, hstack
 
+    check_numbers(path, matrix["data"].dtype)
     indptr = np.asarray(matrix["indptr"][:], np.int64)
     check_pointers(path, indptr, (matrix["data"].shape[0], matrix["indices"].shape[0]), shape[1])
     edges = list(block_edges(np.diff(indptr), BLOCK // 4))

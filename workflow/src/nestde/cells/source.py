@@ -123,6 +123,12 @@ def label(value: object) -> str:
     return text(value)
 
 
+def check_numbers(path: str | Path, dtype: Any) -> None:
+    """Refuse counts that are not stored as numbers."""
+    if np.dtype(dtype).kind not in "iufb":
+        raise NestdeError(f"{path}: its counts are no numbers but {dtype}. Write them as whole numbers.")
+
+
 def check_pointers(path: str | Path, indptr: NDArray[np.int64], stored: tuple[int, int], major: int) -> None:
     """Refuse a compressed matrix whose row pointers do not fit its values: (data, indices) lengths."""
     fits = (

@@ -1,0 +1,472 @@
+"""Broken and hostile inputs: each ends in a sentence that names what is wrong, or in the right result.
+
+Never in a traceback, and never in a half-written file. `BROKEN` breaks a good study and gives words of the
+sentence; `HARMLESS` are inputs that look odd and are read as they are meant.
+"""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import scipy.sparse as sp
+from tiny_study import SAMPLES, Steps, cells, config, sheet
+
+from nestde.cells import open_source
+from nestde.errors import NestdeError
+from nestde.ingest import ingest
+
+DATA = Path("counts.h5ad")
+
+
+@pytest.fixture(autouse=True)
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells().write_h5ad(DATA)
+
+
+def edit(change):
+    """Break the file from inside HDF5, where anndata would not let us."""
+
+    def breaking():
+        with h5py.File(DATA, "r+") as root:
+            change(root)
+
+    return breaking
+
+
+def rewrite(change):
+    """Break the AnnData and write it again."""
+
+    def breaking():
+        adata = ad.read_h5ad(DATA)
+        changed = change(adata)
+        adata = adata if changed is None else changed
+        DATA.unlink()
+        adata.write_h5ad(DATA)
+
+    return breaking
+
+
+def replace(root, name, values):
+    attrs = dict(root[name].attrs)
+    del root[name]
+    root.create_dataset(name, data=values)
+    root[name].attrs.update(attrs)
+
+
+def counts(value):
+    """Put one value into the counts."""
+
+    def change(adata):
+        dense = adata.X.toarray().astype(np.asarray(value).dtype)
+        dense[2, 3] = value
+        adata.X = sp.csr_matrix(dense)
+
+    return rewrite(change)
+
+
+def truncate(share):
+    def breaking():
+        whole = DATA.read_bytes()
+        DATA.write_bytes(whole[: int(len(whole) * share)])
+
+    return breaking
+
+
+def write(content):
+    return lambda: DATA.write_bytes(content)
+
+
+def names(change):
+    def breaking(adata):
+        adata.var_names = change(list(adata.var_names))
+
+    return rewrite(breaking)
+
+
+def obs(**columns):
+    def change(adata):
+        for name, values in columns.items():
+            adata.obs[name] = values(adata) if callable(values) else values
+
+    return rewrite(change)
+
+
+def drop(column):
+    def change(adata):
+        del adata.obs[column]
+
+    return rewrite(change)
+
+
+def repeat_barcodes(adata):
+    adata.obs["sample_id"] = pd.Categorical(np.repeat(SAMPLES, 40))
+    adata.obs_names = ["AAAC-1", "AAAC-1", *adata.obs_names[2:]]
+
+
+def folder():
+    DATA.unlink()
+    DATA.mkdir()
+
+
+def set_indptr(root):
+    indptr = root["X/indptr"][:]
+    indptr[5] = indptr[7] + 1
+    root["X/indptr"][:] = indptr
+
+
+def metadata(text, encoding="utf-8"):
+    return lambda: Path("meta.tsv").write_bytes(text.encode(encoding))
+
+
+META = {"input": {"cell_metadata": "meta.tsv"}}
+ONE = "sample_id\tbarcode\tlane\n"
+
+# name -> (how the good study is broken, changes of the configuration, words of the sentence)
+BROKEN = {
+    "no such file": (DATA.unlink, {}, "cannot be read (No such file"),
+    "empty file": (write(b""), {}, "is empty"),
+    "text called h5ad": (write(b"gene,cell\n"), {}, "is no HDF5 file, whatever its name says"),
+    "gzip called h5ad": (write(gzip.compress(b"x" * 99)), {}, "is gzipped and no HDF5 file"),
+    "zip called h5ad": (write(b"PK\x03\x04 and so on"), {}, "is a zip archive"),
+    "only the first bytes": (write(b"\x89HDF\r\n\x1a\n"), {}, "cannot be read"),
+    "truncated at a half": (truncate(0.5), {}, "cannot be read"),
+    "truncated near the end": (truncate(0.97), {}, "cannot be read"),
+    "a folder of nothing": (folder, {}, "is a folder with no matrix.mtx"),
+    "no obs": (edit(lambda root: root.pop("obs")), {}, "has no obs and var"),
+    "no var": (edit(lambda root: root.pop("var")), {}, "has no obs and var"),
+    "no X": (edit(lambda root: root.pop("X")), {}, "holds no layer X (input.layer). It holds no counts"),
+    "no such layer": (lambda: None, {"input": {"layer": "raw"}}, "holds no layer raw (input.layer). It holds X"),
+    "X without indices": (edit(lambda root: root.pop("X/indices")), {}, "cannot be read"),
+    "X of unknown encoding": (
+        edit(lambda root: root["X"].attrs.modify("encoding-type", "coo_matrix")), {}, "stored as coo",
+    ),
+    "X without a shape": (edit(lambda root: root["X"].attrs.pop("shape")), {}, "cannot be read"),
+    "X of another shape": (
+        edit(lambda root: root["X"].attrs.modify("shape", [160, 29])), {}, "X is 160 × 29, but there are 160 cells",
+    ),
+    "pointers that go back": (edit(set_indptr), {}, "its sparse matrix is broken"),
+    "pointers cut off": (
+        edit(lambda root: replace(root, "X/indptr", root["X/indptr"][:-3])), {}, "its sparse matrix is broken",
+    ),
+    "values cut off": (
+        edit(lambda root: replace(root, "X/data", root["X/data"][:-3])), {}, "its sparse matrix is broken",
+    ),
+    "indices beyond the genes": (
+        edit(lambda root: root["X/indices"].__setitem__(10, 30_000)), {}, "its sparse matrix is broken: indices",
+    ),
+    "negative indices": (
+        edit(lambda root: root["X/indices"].__setitem__(10, -4)), {}, "its sparse matrix is broken: indices",
+    ),
+    "text as counts": (
+        edit(lambda root: replace(root, "X/data", np.full(len(root["X/data"]), b"3"))), {}, "its counts are no numbers",
+    ),
+    "normalised counts": (
+        rewrite(lambda adata: setattr(adata, "X", np.log1p(adata.X))), {},
+        "non-integer values (first: ",
+    ),
+    "one half": (counts(0.5), {}, "holds 1 non-integer values (first: 0.5 at cell C0002-1, gene G3)"),
+    "a negative count": (counts(-1), {}, "holds 1 negative values (first: -1 at cell C0002-1, gene G3)"),
+    "NaN": (counts(np.nan), {}, "holds 1 non-finite values (first: nan at cell C0002-1, gene G3)"),
+    "infinity": (counts(np.inf), {}, "holds 1 non-finite values (first: inf at cell C0002-1, gene G3)"),
+    "beyond 32 bits": (
+        counts(np.int64(2**40)), {}, f"holds 1 too large values (first: {2**40} at cell C0002-1, gene G3)",
+    ),
+    "beyond 64 bits": (counts(np.uint64(2**63 + 9)), {}, "holds 1 too large values"),
+    "genes twice": (
+        names(lambda genes: ["MALAT1", "MALAT1", *genes[2:]]), {}, "1 gene names occur more than once: MALAT1",
+    ),
+    "a gene without a name": (names(lambda genes: ["", *genes[1:]]), {}, "1 genes have no name"),
+    "no such gene column": (lambda: None, {"input": {"gene_key": "symbol"}}, "var has no column symbol"),
+    "no sample column": (drop("sample_id"), {}, "obs has no column sample_id (input.sample_key)"),
+    "no cell type column": (drop("cell_type"), {}, "there is no column cell_type (input.cell_type_key)"),
+    "samples without a name": (
+        obs(sample_id=lambda adata: pd.Categorical([None] * len(adata), SAMPLES)), {},
+        "S1, S2, S3, S4 of the sample sheet is not among the samples",
+    ),
+    "a sample that is not there": (
+        obs(sample_id=lambda adata: adata.obs["sample_id"].astype(str).replace("S3", "S33")), {},
+        "S3 of the sample sheet is not among the samples of the data",
+    ),
+    "no cells": (rewrite(lambda adata: adata[:0].copy()), {}, "of the sample sheet is not among the samples"),
+    "the same cell twice": (rewrite(repeat_barcodes), {}, "2 cells share a barcode with another cell of their sample"),
+    "keep what is not there": (
+        lambda: None, {"input": {"keep": {"lane": [1]}}}, "input.keep names lane, which is no column",
+    ),
+    "keep a value that no cell has": (
+        lambda: None, {"input": {"keep": {"cell_type": ["mast"]}}}, "no cell has cell_type mast (input.keep)",
+    ),
+    "keep all but one sample": (
+        lambda: None, {"input": {"keep": {"sample_id": ["S1"]}}}, "input.keep leaves no cell of S2, S3, S4",
+    ),
+    "no table of cells": (lambda: None, META, "meta.tsv: cannot be read (No such file"),
+    "an empty table of cells": (metadata(""), META, "meta.tsv: is not a UTF-8 table"),
+    "a table of cells in another encoding": (
+        metadata(ONE + "S1\tC0001-1\tä\n", "latin-1"), META, "meta.tsv: is not a UTF-8 table",
+    ),
+    "a table with ragged rows": (metadata(ONE + "S1\tC\t1\nS1\tD\t1\t2\t3\n"), META, "is not a UTF-8 table"),
+    "a table without barcodes": (metadata("cell\tlane\nC1\t2\n"), META, "has no column barcode"),
+    "a table with a cell twice": (
+        metadata(ONE + "S1\tC0001-1\t1\nS1\tC0001-1\t2\n"), META, "more than one row for S1 C0001-1",
+    ),
+    "a table of other cells": (metadata(ONE + "S1\tX\t1\n"), META, "no row fits a cell of S1, S2, S3, S4"),
+}  # fmt: skip
+
+
+def leftovers():
+    """Files that a step left behind, finished or not."""
+    return [path for folder in ("ingest", "counts", "qc") for path in Path(folder).glob("*")]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_study_ends_in_a_sentence(name, capsys):
+    breaking, changes, words = BROKEN[name]
+    breaking()
+    steps = Steps(".", config(**changes), sheet())
+    assert steps.ingest() == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert str(DATA) in told or "meta.tsv" in told
+    assert "Traceback" not in told
+    assert leftovers() == []
+
+
+def test_what_stood_there_before_stays():
+    steps = Steps(".", config(), sheet())
+    assert steps.ingest() == 0
+    (path,) = leftovers()
+    before = path.read_bytes()
+    counts(0.5)()
+    assert steps.ingest() == 2
+    assert leftovers() == [path] and path.read_bytes() == before
+
+
+# 10x folders and files
+
+
+def tenx(
+    folder=Path("tenx"), suffix=".gz", names=("barcodes.tsv", "features.tsv"), genes=None, barcodes=None
+):
+    """Write the cells of S1 as a 10x folder."""
+    adata = cells()
+    adata = adata[adata.obs["sample_id"] == "S1"]
+    folder.mkdir()
+    opened = gzip.open if suffix else open
+    rows = genes or [f"ENS{i}\t{gene}\tGene Expression" for i, gene in enumerate(adata.var_names)]
+    with opened(folder / f"{names[0]}{suffix}", "wb") as handle:
+        handle.write("".join(f"{barcode}\n" for barcode in barcodes or adata.obs_names).encode("latin-1"))
+    with opened(folder / f"{names[1]}{suffix}", "wb") as handle:
+        handle.write("".join(f"{row}\n" for row in rows).encode("latin-1"))
+    with opened(folder / f"matrix.mtx{suffix}", "wb") as handle:
+        scipy.io.mmwrite(handle, sp.coo_matrix(adata.X.T), field="integer")
+    return adata
+
+
+def cut(path, share=0.5):
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[: int(len(whole) * share)])
+
+
+def plain_matrix(change):
+    """Replace the matrix by a plain one with its text changed."""
+    with gzip.open("tenx/matrix.mtx.gz", "rt") as handle:
+        text = handle.read()
+    Path("tenx/matrix.mtx.gz").unlink()
+    Path("tenx/matrix.mtx").write_text(change(text))
+
+
+def entry(old, new):
+    return lambda: plain_matrix(lambda text: text.replace(old, new, 1))
+
+
+TENX = {
+    "no barcodes": (lambda: Path("tenx/barcodes.tsv.gz").unlink(), "has no barcodes.tsv (or .gz)"),
+    "no features": (lambda: Path("tenx/features.tsv.gz").unlink(), "has no features.tsv or genes.tsv (or .gz)"),
+    "truncated gzip": (lambda: cut("tenx/matrix.mtx.gz"), "cannot be read"),
+    "truncated barcodes": (lambda: cut("tenx/barcodes.tsv.gz"), "cannot be read"),
+    "truncated text": (lambda: plain_matrix(lambda text: text[: len(text) // 2]), "cannot be read"),
+    "no header": (lambda: plain_matrix(lambda text: text.split("\n", 1)[1]), "cannot be read"),
+    "another shape": (entry("30 40 ", "31 40 "), "is 31 × 40, but beside it are 30 features"),
+    "indices beyond the shape": (entry("\n1 1 ", "\n99 1 "), "cannot be read"),
+    "words": (entry("\n1 1 ", "\none 1 "), "cannot be read"),
+    "a barcode more": (
+        lambda: Path("tenx/barcodes.tsv.gz").write_bytes(gzip.compress(b"A\n" * 41)),
+        "30 features and 41 barcodes",
+    ),
+    "two matrices": (
+        lambda: shutil.copy("tenx/matrix.mtx.gz", "tenx/other_matrix.mtx.gz"), "is a folder with 2 matrices",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TENX)
+def test_a_broken_10x_folder_ends_in_a_sentence(name):
+    tenx()
+    breaking, words = TENX[name]
+    breaking()
+    with pytest.raises(NestdeError) as error:
+        ingest("tenx", ["S1"], config().input, "out.h5ad")
+    assert words in str(error.value)
+    assert not Path("out.h5ad").exists()
+
+
+def test_10x_without_genes_or_with_a_layer_is_refused():
+    tenx(genes=[f"AB{i}\tCD{i}\tAntibody Capture" for i in range(30)])
+    with pytest.raises(NestdeError, match="no feature is of type Gene Expression"):
+        open_source("tenx")
+    with pytest.raises(NestdeError, match="is 10x data and has no layer raw"):
+        open_source("tenx", layer="raw")
+
+
+def test_a_truncated_10x_h5_ends_in_a_sentence():
+    adata = cells()
+    with h5py.File("tenx.h5", "w") as root:
+        group = root.create_group("matrix")
+        for name, values in {
+            "data": adata.X.data,
+            "indices": adata.X.indices,
+            "indptr": adata.X.indptr,
+        }.items():
+            group[name] = values
+        group["shape"] = [30, 160]
+        group["barcodes"] = [name.encode() for name in adata.obs_names]
+        features = group.create_group("features")
+        features["id"] = features["name"] = [name.encode() for name in adata.var_names]
+    found = open_source("tenx.h5").rows(0, 160)
+    assert (found != adata.X).nnz == 0
+    with h5py.File("tenx.h5", "r+") as root:
+        replace(root, "matrix/barcodes", root["matrix/barcodes"][:-1])
+    with pytest.raises(
+        NestdeError, match="its matrix is 30 × 160, but there are 30 features and 159 barcodes"
+    ):
+        open_source("tenx.h5")
+
+
+# Odd, but what is meant is plain
+
+
+def run_all(steps, cell_types=("T cell", "B/cell")):
+    assert steps.ingest() == steps.qc() == 0
+    for cell_type in cell_types:
+        assert steps.matrix(cell_type) == steps.pseudobulk(cell_type) == 0
+    return ad.read_h5ad("matrix.h5ad")
+
+
+HARMLESS = {
+    "floats that are whole": rewrite(lambda adata: setattr(adata, "X", adata.X.astype(np.float64))),
+    "64-bit counts": rewrite(lambda adata: setattr(adata, "X", adata.X.astype(np.int64))),
+    "columns of mixed types": edit(
+        lambda root: replace(root, "obs/cell_type/categories", np.array(["B/cell", "T cell"], dtype="S"))
+    ),
+    "categories without members": obs(
+        cell_type=lambda adata: adata.obs["cell_type"].cat.add_categories(["nobody", "…"])
+    ),
+    "a column name with a slash": obs(**{"score/µ": 1.0}),
+    "an all-missing column": obs(nothing=np.nan, none=lambda adata: pd.Categorical([None] * len(adata))),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_harmless_oddities_give_the_same_counts(name):
+    wanted = run_all(Steps(".", config(), sheet()))
+    HARMLESS[name]()
+    found = run_all(Steps(".", config(), sheet()))
+    assert (found.X != wanted.X).nnz == 0
+    assert list(found.obs_names) == list(wanted.obs_names)
+
+
+def test_unsorted_and_repeated_and_zero_entries_mean_their_sum():
+    adata = ad.read_h5ad(DATA)
+    wanted = run_all(Steps(".", config(), sheet()))
+    half = adata.X.copy()
+    half.data -= 1
+    one = adata.X.copy()
+    one.data[:] = 1
+    messy = sp.csr_matrix(
+        (
+            np.concatenate([[*half[i].data[::-1], *one[i].data] for i in range(len(adata))]),
+            np.concatenate([[*half[i].indices[::-1], *one[i].indices] for i in range(len(adata))]),
+            adata.X.indptr * 2,
+        ),
+        shape=adata.shape,
+    )
+    with h5py.File(DATA, "r+") as root:
+        for name in ("data", "indices", "indptr"):
+            replace(root, f"X/{name}", getattr(messy, name).astype(np.int32))
+    found = run_all(Steps(".", config(), sheet()))
+    assert (found.X != wanted.X).nnz == 0
+
+
+def test_cells_and_genes_without_counts_are_no_fault():
+    adata = ad.read_h5ad(DATA)
+    dense = adata.X.toarray()
+    dense[5], dense[:, 6] = 0, 0
+    adata.X = sp.csr_matrix(dense)
+    adata.write_h5ad(DATA)
+    steps = Steps(".", config(), sheet())
+    run_all(steps)
+    assert sum(steps.ledger(sample)["cells_kept"] for sample in SAMPLES) == 159
+
+
+HOSTILE = [
+    "a/b",
+    "../../etc/passwd",
+    "<script>alert(1)</script>",
+    'it\'s "quoted"',
+    "ünï cödé",
+    "x" * 200,
+    "S 1",
+    "-rf",
+]
+
+
+def test_hostile_names_stay_names_and_never_become_paths():
+    adata = cells(n=10, samples=HOSTILE)
+    adata.obs["cell_type"] = pd.Categorical(np.where(np.arange(80) % 2, "<b>T & B</b>", "../up"))
+    adata.var_names = ["../gene", "<i>gene</i>", "ge ne", 'ge"ne', *adata.var_names[4:]]
+    adata.write_h5ad(DATA)
+    samples = sorted(HOSTILE)
+    steps = Steps("in", config(cell_types=["<b>T & B</b>", "../up"]), sheet(samples))
+    assert steps.ingest() == steps.qc() == steps.matrix("../up") == steps.pseudobulk("<b>T & B</b>") == 0
+    found = ad.read_h5ad("in/matrix.h5ad")
+    assert sorted(found.obs["sample_id"].unique()) == samples
+    assert {"../gene", "<i>gene</i>", 'ge"ne'} <= set(found.var_names)
+    assert sorted(path.name for path in Path().iterdir()) == ["counts.h5ad", "in"]
+    assert found.X.sum() == adata[adata.obs["cell_type"] == "../up", found.var_names].X.sum()
+
+
+def test_names_that_are_not_utf_8_are_read_as_latin_1():
+    adata = tenx(barcodes=[f"caf\xe9-{i}" for i in range(40)], genes=[f"E{i}\tg\xe8ne{i}" for i in range(30)])
+    source = open_source("tenx")
+    assert source.obs.index[0] == "café-0" and source.genes[1] == "gène1"
+    assert (source.rows(0, 40) != adata.X).nnz == 0
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("features", ["features.tsv", "genes.tsv"])
+def test_10x_folders_gzipped_or_not_with_a_prefix_or_by_their_matrix(suffix, features):
+    adata = tenx(suffix=suffix, names=("barcodes.tsv", features))
+    for path in Path("tenx").iterdir():
+        path.rename(path.with_name(f"GSM1_{path.name}"))
+    for path in ("tenx", f"tenx/GSM1_matrix.mtx{suffix}"):
+        source = open_source(path)
+        assert list(source.genes) == list(adata.var_names)
+        assert (source.rows(0, 40) != adata.X).nnz == 0
+
+
+def test_a_10x_symbol_that_occurs_twice_takes_its_id_along_and_antibodies_are_no_genes():
+    kinds = ["Antibody Capture" if i > 27 else "Gene Expression" for i in range(30)]
+    adata = tenx(
+        genes=[f"E{i}\t{'TBCE' if i in (3, 9) else f'G{i}'}\t{kind}" for i, kind in enumerate(kinds)]
+    )
+    source = open_source("tenx")
+    assert len(source.genes) == 28
+    assert (source.genes[3], source.genes[4], source.genes[9]) == ("TBCE_E3", "G4", "TBCE_E9")
+    assert (source.rows(0, 40) != adata.X[:, :28]).nnz == 0
+    assert np.array_equal(source.row_nnz, np.diff(adata.X[:, :28].tocsr().indptr))
