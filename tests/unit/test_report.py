@@ -387,7 +387,7 @@ def test_scatter_draws_each_visible_point_and_caps_the_rest():
         (figures.Class("no", "#888", faint=True), figures.Class("yes", "#f00")), axes, labelled=[1],
     )  # fmt: skip
     assert drawn.count("<title>") == 2
-    assert drawn.count("m-4 4h8l-4-8z") == 1
+    assert drawn.count("m-2 2h4l-2-4z") == 1
     assert "yes (2)" in drawn and "no (1)" in drawn
     assert ">b</text>" in drawn
 

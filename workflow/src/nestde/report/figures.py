@@ -60,12 +60,12 @@ def y_axis(label: str, low: float, high: float) -> Axis:
 
 
 def limit(values: ArrayLike) -> float:
-    """Choose an axis limit that a few extreme values cannot stretch: at most 3 times the 99th percentile."""
+    """Choose an axis limit that a few extreme values cannot stretch: at most twice the 99.9th percentile."""
     sizes = np.abs(np.asarray(values, dtype=float))
     sizes = sizes[np.isfinite(sizes)]
     if not len(sizes) or sizes.max() == 0:
         return 1.0
-    return float(min(sizes.max(), 3 * np.quantile(sizes, 0.99) or sizes.max()) * 1.05)
+    return float(min(sizes.max(), 2 * np.quantile(sizes, 0.999) or sizes.max()) * 1.05)
 
 
 def scatter(
@@ -106,7 +106,7 @@ def scatter(
         for i in _thin(members, px, py, set(labelled)):
             at = f"{px[i]:.1f} {py[i]:.1f}"
             # a zero-length line with round caps is the shortest way to write a dot
-            path = f"M{at}m-4 4h8l-4-8z" if beyond[i] else f"M{at}h0"
+            path = f"M{at}m-2 2h4l-2-4z" if beyond[i] else f"M{at}h0"
             tip = "" if group.faint and i not in labelled else f"<title>{escape(names[i])}</title>"
             shapes.append((path, tip))
         plain = "".join(path for path, tip in shapes if not tip)
@@ -178,7 +178,7 @@ def heatmap(title: str, values: ArrayLike, names: Sequence[str], low: str, high:
         )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
-        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto" fill="currentColor">'
+        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto;overflow:visible" fill="currentColor">'
         f'<text x="90" y="13" font-size="13" font-weight="600">{escape(title)}</text>'
         f'<text x="90" y="27" font-size="11">dark: {escape(low)}; light: {escape(high)}</text>'
         f'<g fill="#4b4ba8" font-size="{size:.1f}">{"".join(cells)}</g></svg>'
@@ -293,8 +293,8 @@ def _legend(classes: Sequence[Class], counts: Sequence[int]) -> str:
             f'<circle cx="{at + 4:.0f}" cy="24" r="4" fill="{group.colour}"/>'
             f'<text x="{at + 12:.0f}" y="28">{escape(label)}</text>'
         )
-        at += 26 + 6.0 * len(label)
-    return f'<g font-size="11">{"".join(items)}</g>'
+        at += 20 + 5.5 * len(label)
+    return f'<g font-size="10.5">{"".join(items)}</g>'
 
 
 def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str) -> str:
@@ -316,7 +316,7 @@ def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str) -> str:
     middle = (vertical.start + vertical.end) / 2
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
-        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto" fill="currentColor">'
+        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto;overflow:visible" fill="currentColor">'
         f'<text x="{LEFT}" y="13" font-size="13" font-weight="600">{escape(title)}</text>{legend}'
         '<g stroke="currentColor" stroke-opacity="0.12" font-size="10.5">'
         + "".join(grid).replace("<text ", '<text stroke="none" ')

@@ -188,7 +188,7 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
                     f"{id}_table",
                     title,
                     "Gene",
-                    _columns(test),
+                    _columns(test, frame),
                     _rows(test, frame),
                 ),
                 description=(
@@ -201,7 +201,8 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
     return found
 
 
-def _columns(test: Test) -> Columns:
+def _columns(test: Test, frame: pd.DataFrame) -> Columns:
+    widest = float(frame["coef"].abs().max())
     columns = Columns().add(
         "coef",
         "Effect",
@@ -209,6 +210,8 @@ def _columns(test: Test) -> Columns:
         format="{:+.3f}",
         scale="RdBu-rev",
         bars_zero_centrepoint=True,
+        min=-widest,
+        max=widest,
     )
     columns.add("se", "SE", "Standard error of the effect", format="{:.3f}")
     columns.add(

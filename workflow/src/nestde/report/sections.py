@@ -127,12 +127,17 @@ class Raw(str):
 
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
     """A small HTML table; every cell is escaped but `Raw` ones. Columns in `right` are set right (numbers)."""
+
+    def shown(value: object) -> str:
+        if isinstance(value, Raw):
+            return value
+        return f"{value:,}" if isinstance(value, int) else escape(str(value))
+
     aligned, right_set = set(right), ' class="text-end"'
 
     def cells(tag: str, values: Sequence[object]) -> str:
         return "".join(
-            f"<{tag}{right_set if i in aligned else ''}>"
-            f"{value if isinstance(value, Raw) else escape(str(value))}</{tag}>"
+            f"<{tag}{right_set if i in aligned else ''}>{shown(value)}</{tag}>"
             for i, value in enumerate(values)
         )
 

@@ -46,9 +46,9 @@ def _crosscheck(results: Results) -> list[Section]:
                 f"{worst.max():.1e}",
                 frame.loc[worst.idxmax(), "gene"] if worst.notna().any() else "",
                 f"{frame['difference_coef'].max():.1e}",
-                (frame["verdict"] == "agrees").sum(),
-                (frame["verdict"] == "statsmodels stopped short").sum(),
-                (frame["verdict"] == "differs").sum(),
+                int((frame["verdict"] == "agrees").sum()),
+                int((frame["verdict"] == "statsmodels stopped short").sum()),
+                int((frame["verdict"] == "differs").sum()),
             ]
         )
     alarms = [
