@@ -107,7 +107,7 @@ satterthwaite_of <- function(model, r, frame, centre) {
     m <- mean(frame[[centre]])
     back[1, names(fixef(model)) == centre] <- -m
     frame[[centre]] <- frame[[centre]] - m
-    model <- fit_with(r, frame, TRUE, "bobyqa")
+    model <- fit_with(r, frame, TRUE, "bobyqa", uncentre(getME(model, "theta"), -m))
   }
   list(model = quiet(as_lmerModLmerTest(model, tol = 1e-6)), back = back)
 }

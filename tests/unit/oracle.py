@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from nestde import design
 
@@ -46,3 +47,15 @@ def factors(built, fit):
         lower = np.linalg.qr((vectors * np.sqrt(np.clip(values, 0, None))).T)[1].T
         out.append((lower * np.where(np.diag(lower) < 0, -1, 1))[None])
     return out
+
+
+def f_test_agrees(ours, theirs, g=0):
+    """Issue 3: df to 1e-3 and p to 1e-4, relative."""
+    assert ours.df_residual[g] == pytest.approx(theirs["df"], rel=1e-3)
+    assert ours.f[g] == pytest.approx(theirs["F"], rel=1e-5, abs=1e-8)  # t is 1e-4 there
+    if theirs["p"] > 1e-30:  # further out a p-value's own digits are those of df
+        assert np.exp(ours.log_p[g]) == pytest.approx(theirs["p"], rel=1e-4)
+    elif theirs["p"] > 0:
+        assert ours.log_p[g] == pytest.approx(np.log(theirs["p"]), rel=1e-4)
+    if "se" in theirs:
+        assert ours.se[g, 0] == pytest.approx(theirs["se"], rel=1e-5)
