@@ -43,14 +43,14 @@ def formula_broken(s):
 @fault(
     'model.test: diagnoses is not in model.formula, "~ saturation + diagnosis + (1 | sample_id)". Did you mean diagnosis?',
 )
-def tested_not_in_formula(s):
+def misspelt_test(s):
     s.config["model"]["test"] = ["diagnoses"]
 
 
 @fault(
     "model.test: sample_id is a random term of model.formula; only fixed terms are tested, such as saturation, diagnosis.",
 )
-def tested_is_a_random_term(s):
+def a_random_term_tested(s):
     s.config["model"]["test"] = ["sample_id"]
 
 

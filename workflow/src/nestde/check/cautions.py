@@ -59,9 +59,11 @@ def cost(test: dict[str, Any]) -> str:
         if effect is not None
         else ""
     )
+    here = test["lrt_size_by_icc"].get(f"{ICC:g}")
+    at_icc = f" ({100 * here:.1f} % at an intraclass correlation of {ICC:g})" if here is not None else ""
     return (
-        f"At a nominal 0.05 the χ² likelihood ratio test is wrong in {100 * test['lrt_size']:.1f} % of genes without any "
-        f"difference, not in 5 %.{sees}"
+        f"At a nominal 0.05 the χ² likelihood ratio test is wrong in up to {100 * test['lrt_size']:.1f} % of genes without any "
+        f"difference{at_icc}, not in 5 %.{sees}"
     )
 
 

@@ -10,6 +10,7 @@ from nestde.check.replicates import (
     Replicates,
     contrast_variance,
     lrt_size,
+    lrt_size_at,
     mean_weights,
     size_without_groups,
     smallest_effect,
@@ -113,6 +114,8 @@ def _test(
         len(columns),
     )
     cells = _cells_per_group(study, design, unit, few, rows)
+    size = (replicates.dimension, replicates.df, replicates.columns)
+    typical = float(len(cells) / np.sum(1 / cells))  # harmonic mean: that of the variances of means
     effects: dict[str, dict[str, float]] = {}
     for column, place in zip(columns, places, strict=True):
         if replicates.df > 0:
@@ -128,7 +131,8 @@ def _test(
     return {
         "term": term,
         **asdict(replicates),
-        "lrt_size": _rounded(lrt_size(replicates.dimension, replicates.df, replicates.columns)),
+        "lrt_size": _rounded(lrt_size(*size)),
+        "lrt_size_by_icc": {f"{icc:g}": _rounded(lrt_size_at(*size, typical, icc)) for icc in ICCS},
         "smallest_effect": effects,
         "cells_per_group": [int(cells.min()), float(np.median(cells)), int(cells.max())],
     }
@@ -151,6 +155,7 @@ def _test_of_cells(
         "term": term,
         **asdict(Replicates("", len(rows), len(rows), df, len(columns))),
         "lrt_size": _rounded(size),
+        "lrt_size_by_icc": {},
         "smallest_effect": {},
         "cells_per_group": [1, 1.0, 1],
         "ignores_samples": between,

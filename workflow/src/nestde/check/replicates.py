@@ -37,7 +37,7 @@ class Replicates:
 
 
 def lrt_size(dimension: int, df: int, columns: int, nominal: float = 0.05) -> float:
-    """True size of the χ² likelihood-ratio test (ML) at a nominal one, no variance being zero.
+    """True size of the χ² likelihood-ratio test (ML) at a nominal one, where replicates clearly differ.
 
     In a balanced nested design the profile likelihood of a stratum depends on its residual sum of squares S alone,
     by ``-(dimension / 2) log S``, as its variance is estimated by S / dimension. Hence
@@ -56,6 +56,45 @@ def lrt_size(dimension: int, df: int, columns: int, nominal: float = 0.05) -> fl
         return math.nan
     critical = stats.chi2.isf(nominal, columns)
     return float(stats.f.sf(df / columns * math.expm1(critical / dimension), columns, df))
+
+
+def lrt_size_at(
+    dimension: int, df: int, columns: int, cells: float, icc: float, nominal: float = 0.05
+) -> float:
+    """True size of the χ² likelihood-ratio test (ML) where replicates differ by a given amount.
+
+    The estimate of their variance can be zero, the less often the more there is; all squares are then pooled, and the
+    test is milder than `lrt_size`, which this tends to. With S the residual sum of squares between replicates (of means,
+    times cells), W that within and ν its degrees of freedom, -2 log L is, up to a constant,
+
+        dimension · log(S / dimension) + ν · log(W / ν)             if S / dimension > W / ν
+        (dimension + ν) · log((S + W) / (dimension + ν))            else
+
+    (Searle, Casella & McCulloch 1992, section 4.8, balanced data). S1 / λ ~ χ²(df), W ~ χ²(ν), λ = 1 + cells · icc / (1 - icc),
+    and under H0 leaving the term out adds an independent λ χ²(columns) to S1. Integrated over S1 and W by midpoints of
+    equal probability: right to about 1e-4.
+
+    Parameters
+    ----------
+    dimension, df, columns
+        See `Replicates`.
+    cells
+        Cells per replicate.
+    icc
+        Intraclass correlation.
+    """
+    if df <= 0:
+        return math.nan
+    m, nu = dimension, max(dimension * (cells - 1), 1.0)
+    scale = 1 + cells * icc / (1 - icc)
+    s = scale * stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, df)[:, None]
+    w = stats.chi2.ppf((np.arange(50) + 0.5) / 50, nu)[None, :]
+    apart = nu * np.log(w / nu)
+    deviance = np.where(s / m > w / nu, m * np.log(s / m) + apart, (m + nu) * np.log((s + w) / (m + nu)))
+    target = deviance + stats.chi2.isf(nominal, columns)
+    free = m * np.exp((target - apart) / m)
+    needed = np.where(free / m > w / nu, free, (m + nu) * np.exp(target / (m + nu)) - w)
+    return float(np.mean(stats.chi2.sf((needed - s) / scale, columns)))
 
 
 def size_without_groups(cells: float, icc: float, nominal: float = 0.05) -> float:
