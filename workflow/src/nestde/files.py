@@ -124,6 +124,7 @@ def read_tsv(path: str | Path, text: Iterable[str] = ()) -> "pd.DataFrame":
         na_values=[""],
         quoting=csv.QUOTE_NONE,
         float_precision="round_trip",
+        low_memory=False,  # a column is of one type, however long it is
     )
     present = [column for column in columns if column in frame]
     frame[present] = frame[present].fillna("")
