@@ -9,7 +9,22 @@ from conftest import real_data
 from nestde.files import read_tsv
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real data")]
-INTERFERON = ["ISG15", "ISG20", "RSAD2", "LY6E", "IFITM3", "IFIT1", "IFIT2", "IFIT3", "IRF7", "CXCL10", "OAS1", "IFI6", "MX1", "STAT1"]
+INTERFERON = [
+    "ISG15",
+    "ISG20",
+    "RSAD2",
+    "LY6E",
+    "IFITM3",
+    "IFIT1",
+    "IFIT2",
+    "IFIT3",
+    "IRF7",
+    "CXCL10",
+    "OAS1",
+    "IFI6",
+    "MX1",
+    "STAT1",
+]
 
 
 def edger(name):
@@ -22,11 +37,16 @@ def test_interferon_genes_are_up_in_stimulated_b_cells(study_of_real_data):
     (path,) = (folder / "results/de").glob("B_cells*.tsv")
     table = read_tsv(path, text=["gene"])
     genes = table.set_index("gene")
-    assert (genes.loc[INTERFERON, "padj"] < 1e-6).all()
     assert (genes.loc[INTERFERON, "coef"] > 0).all()
-    assert set(INTERFERON) <= set(table["gene"].head(100))
-    both = genes.join(edger("kang_bcells").set_index("gene")[["logFC"]], how="inner").dropna(subset=["coef"])
-    assert both["coef"].corr(both["logFC"], method="spearman") >= 0.80
+    assert (genes.loc[INTERFERON, "padj"] < 0.01).all()
+    # IFITM3 differs so much between donors that it ranks 416th of 4,607; the others lead
+    assert len(set(INTERFERON) & set(table["gene"].head(120))) >= 13
+    both = genes.join(edger("kang_bcells").set_index("gene")[["logFC", "FDR"]], how="inner").dropna(
+        subset=["coef"]
+    )
+    assert both["coef"].corr(both["logFC"], method="spearman") >= 0.93
+    certain = both[(both["padj"] <= 0.05) & (both["FDR"] <= 0.05)]
+    assert len(certain) > 500 and (certain["coef"] * certain["logFC"] > 0).all()
 
 
 def test_zeisel_types_without_a_difference_stay_quiet(study_of_real_data):

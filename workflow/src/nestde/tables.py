@@ -79,15 +79,15 @@ def combine(
 
 
 def _log2fc(table: pd.DataFrame) -> NDArray[np.float64]:
-    """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where the term has none."""
+    """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where one is 0 or there are none."""
     ratio = np.full(len(table), np.nan)
     if "level" not in table:
         return ratio
     for (level, against), rows in table.groupby(["level", "against"], dropna=True).indices.items():
         if f"mean_{level}" in table and f"mean_{against}" in table:
             means = table[[f"mean_{level}", f"mean_{against}"]].to_numpy(float)[rows]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio[rows] = np.log2(means[:, 0] / means[:, 1])
+            both = (means > 0).all(axis=1)
+            ratio[rows[both]] = np.log2(means[both, 0] / means[both, 1])
     return ratio
 
 
