@@ -46,7 +46,7 @@ class Basis:
 
     def coef(self, beta: Floats) -> Floats:
         """Coefficients of Q, (G, p), as those of X."""
-        return np.linalg.solve(self.r, beta.T).T
+        return np.asarray(np.linalg.solve(self.r, beta.T).T)
 
     def vcov(self, covariance: Floats) -> Floats:
         """Covariance of Q's coefficients, (G, p, p), as that of X's."""
@@ -59,7 +59,7 @@ class Basis:
         for t, (f, row, column) in enumerate(self.theta):
             out[f][:, row, column] = theta[:, t]
         for f, turn in enumerate(self.turn):
-            out[f] = _lower(np.linalg.solve(turn, out[f]))
+            out[f] = _lower(np.asarray(np.linalg.solve(turn, out[f])))
         return out
 
     def theta_of(self, factors: list[Floats]) -> Floats:
@@ -109,7 +109,7 @@ def _lower(matrix: Floats) -> Floats:
     """Lower triangle L with LL' = MM' and non-negative diagonal, for each of (G, k, k); exact zeros."""
     if matrix.shape[-1] == 1:
         return np.abs(matrix)
-    lower = np.linalg.qr(matrix.swapaxes(-1, -2), mode="r").swapaxes(-1, -2)
+    lower = np.linalg.qr(matrix.swapaxes(-1, -2))[1].swapaxes(-1, -2)
     lower = lower * np.where(np.einsum("gii->gi", lower) < 0, -1.0, 1.0)[:, None, :]
     size = np.linalg.norm(matrix, axis=-1, keepdims=True)
     return np.where(np.abs(lower) <= _ROUNDING * size, 0.0, lower)

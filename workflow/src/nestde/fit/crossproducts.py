@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.linalg
 import scipy.sparse
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from nestde.design import Design
 from nestde.fit.basis import Basis
+from nestde.fit.compiled import compiled, spread
 
 Floats = NDArray[np.float64]
 
@@ -115,7 +115,13 @@ def _within(deviation: Floats, norm: Floats) -> tuple[Floats, Floats]:
     return np.ascontiguousarray(f[:, :rank]), within * norm
 
 
-def sums_of_counts(design: Design, leaf: Leaves, counts: scipy.sparse.csc_array, size_factor: Floats) -> Sums:
+def sums_of_counts(
+    design: Design,
+    leaf: Leaves,
+    counts: scipy.sparse.csc_array,
+    size_factor: Floats,
+    threads: int | None = None,
+) -> Sums:
     """Cross-products of log(1 + count / size factor) for each column of counts, in one pass over the non-zeros.
 
     Parameters
@@ -126,16 +132,13 @@ def sums_of_counts(design: Design, leaf: Leaves, counts: scipy.sparse.csc_array,
         (n, G) raw counts, compressed by column.
     size_factor
         (n,) of each cell, positive.
+    threads
+        As for `spread`.
     """
-    t, yy = _pass(
-        counts.data,
-        counts.indices,
-        counts.indptr,
-        1.0 / np.asarray(size_factor, float),
-        leaf.code,
-        leaf.f,
-        len(leaf.mean),
-    )
+    genes = counts.shape[1]
+    t, yy = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros(genes)
+    scale = 1.0 / np.asarray(size_factor, float)
+    spread(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, leaf.code, leaf.f, t, yy)
     zy, qy = _collect(design, leaf, t)
     return Sums(zy, qy, yy, np.zeros_like(qy))
 
@@ -176,21 +179,22 @@ def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
     return t[:, :, :1] * leaf.mean[:, columns] + t[:, :, 1:] @ leaf.within[:, columns]
 
 
-@numba.njit(parallel=True, cache=True)
+@compiled()
 def _pass(
+    begin: int,
+    end: int,
     data: NDArray[Any],
     indices: NDArray[Any],
     indptr: NDArray[Any],
     scale: Floats,
     code: NDArray[np.int64],
     f: Floats,
-    count: int,
-) -> tuple[Floats, Floats]:
-    """Sums over leaves of y and yF for each gene, and y'y; zeros contribute nothing as log(1 + 0) = 0."""
-    genes, width = len(indptr) - 1, f.shape[1]
-    t = np.zeros((genes, count, 1 + width))
-    yy = np.zeros(genes)
-    for g in numba.prange(genes):
+    t: Floats,
+    yy: Floats,
+) -> None:
+    """Add up y and yF over leaves for some genes, and y'y; zeros contribute nothing as log(1 + 0) = 0."""
+    width = f.shape[1]
+    for g in range(begin, end):
         square = 0.0
         for at in range(indptr[g], indptr[g + 1]):
             row = indices[at]
@@ -201,4 +205,3 @@ def _pass(
             for j in range(width):
                 t[g, leaf, 1 + j] += y * f[row, j]
         yy[g] = square
-    return t, yy

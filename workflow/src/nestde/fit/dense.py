@@ -2,14 +2,15 @@
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from nestde.fit.compiled import compiled
 
 Floats = NDArray[np.float64]
 
 
-@numba.njit(cache=True)
+@compiled()
 def cholesky(a: Floats, size: int) -> float:
     """Replace the lower triangle of `a`, (size, size), by L with LL' = a; return log|a|, or -inf if it is not positive definite."""
     logdet = 0.0
@@ -30,7 +31,7 @@ def cholesky(a: Floats, size: int) -> float:
     return logdet
 
 
-@numba.njit(cache=True)
+@compiled()
 def inverse(lower: Floats, size: int, out: Floats) -> None:
     """Fill `out` with (LL')⁻¹, column by column."""
     for c in range(size):

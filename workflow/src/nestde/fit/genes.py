@@ -1,30 +1,26 @@
 """Fit one design to many responses: all genes of a matrix, or columns of numbers."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from nestde.design import Design
-from nestde.fit import scalar, status
+from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis
+from nestde.fit.blocks import blocks, flatten
 from nestde.fit.crossproducts import Leaves, Sums, leaves, sums_of_counts, sums_of_responses
-from nestde.fit.state import Fits, GeneFits, LikelihoodRatio, Record
-
-if TYPE_CHECKING:
-    import scipy.sparse
+from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
+from nestde.fit.tails import log_chi2_sf
 
 Floats = NDArray[np.float64]
 
 
 def fit_genes(
     design: Design,
-    counts: "scipy.sparse.csc_array",
+    counts: scipy.sparse.csc_array,
     size_factor: Floats,
     *,
     test: str | None = None,
@@ -46,27 +42,24 @@ def fit_genes(
     reml
         Fit by REML, without tests.
     threads
-        None: all that numba has. The result does not depend on it.
+        None: one per processor. The result does not depend on it.
     """
     tests = {} if reml else design.tests if test is None else {test: design.tests[test]}
-    with _threads(threads):
-        model = prepare(design)
-        sums = sums_of_counts(design, model.leaf, counts, size_factor)
-        full = tuple(range(design.x.shape[1]))
-        if not tests:
-            return GeneFits(fit(model, sums, full, reml), {})
-        kept = {term: tuple(sorted(set(full) - set(columns))) for term, columns in tests.items()}
-        reduced = {columns: fit(model, sums, columns, False) for columns in set(kept.values())}
-        whole = fit(model, sums, full, False, [fits.record.end for fits in reduced.values()])
-        return GeneFits(whole, {term: ratio(whole, reduced[columns]) for term, columns in kept.items()})
+    model = prepare(design)
+    sums = sums_of_counts(design, model.leaf, counts, size_factor, threads)
+    every = range(design.x.shape[1])
+    kept = {term: tuple(sorted(set(every) - set(columns))) for term, columns in tests.items()}
+    reduced = {columns: fit(model, sums, columns, False, threads=threads) for columns in set(kept.values())}
+    starts = [fits.record.end for fits in reduced.values()]
+    full = fit(model, sums, tuple(every), reml, starts, threads=threads)
+    return GeneFits(full, {term: ratio(full, reduced[columns]) for term, columns in kept.items()})
 
 
 def fit_responses(design: Design, y: Floats, *, reml: bool = False, threads: int | None = None) -> Fits:
     """Fit each column of `y`, (n, G) or (n,), by ML or REML."""
-    with _threads(threads):
-        model = prepare(design)
-        sums = sums_of_responses(design, model.basis, model.leaf, np.asarray(y, float).reshape(design.n, -1))
-        return fit(model, sums, tuple(range(design.x.shape[1])), reml)
+    model = prepare(design)
+    sums = sums_of_responses(design, model.basis, model.leaf, np.asarray(y, float).reshape(design.n, -1))
+    return fit(model, sums, tuple(range(design.x.shape[1])), reml, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,13 @@ def prepare(design: Design) -> Model:
 
 
 def fit(
-    model: Model, sums: Sums, columns: tuple[int, ...], reml: bool, starts: Sequence[Floats] = ()
+    model: Model,
+    sums: Sums,
+    columns: tuple[int, ...],
+    reml: bool,
+    starts: Sequence[Floats] = (),
+    *,
+    threads: int | None = None,
 ) -> Fits:
     """Fit the model with some columns of X.
 
@@ -101,60 +100,53 @@ def fit(
         REML, else ML.
     starts
         Further (G, T) starting values on the fitted basis.
+    threads
+        None: one per processor.
     """
-    design = model.design
+    design, turned = model.design, model.basis
     # an orthonormal basis of the kept columns, as combinations of Q's: no second pass over the rows
-    keep, r = np.linalg.qr(model.basis.r[:, columns])
+    keep, r = np.linalg.qr(turned.r[:, columns])
     qy = sums.qy @ keep
     freedom = float(design.n - len(columns) if reml else design.n)
     untested = status.untestable(sums.yy, np.einsum("gi,gi->g", qy, qy))
     skip = untested[0] != ""
-
-    zz, zq = model.leaf.of_factor(design, 0)
-    a, zq = np.ascontiguousarray(zz[:, 0, 0]), zq[:, 0] @ keep
-    zy = np.ascontiguousarray(sums.zy[0][:, :, 0])
-    lines = scalar.grid(a, zq, reml)
-    psi, slope, evaluations, margin = scalar.minimise(
-        lines.psi, lines.shrink, lines.covariance, lines.slope, a, zq, zy, qy, sums.yy, freedom, reml, skip
-    )
-    beta, covariance, r2, value = scalar.solve(psi, a, zq, zy, qy, sums.yy, freedom, reml)
-    theta = np.sqrt(psi)[:, None]
-    decrease = np.where(psi > 0, np.abs(slope) * psi, 0.0)
-    record = Record(
-        start=np.zeros_like(theta),
-        end=theta,
-        evaluations=evaluations,
-        gradient=np.abs(2.0 * theta[:, 0] * slope),
-        decrease=decrease,
-        optima=np.where(np.isfinite(margin), 2, 1),
-    )
+    zy = flatten(design, sums.zy)
+    layout = blocks(design, turned, model.leaf, keep)
+    if len(turned.theta) == 1:
+        zz, zq = model.leaf.of_factor(design, 0)
+        record = scalar.search(
+            np.ascontiguousarray(zz[:, 0, 0]), zq[:, 0] @ keep, zy, qy, sums.yy, freedom, reml, skip, threads
+        )
+    else:
+        given = np.stack(starts, axis=1) if starts else np.empty((len(qy), 0, len(turned.theta)))
+        record = optimise.search(
+            layout, optimise.elements(turned), zy, qy, sums.yy, freedom, reml, skip, given, threads
+        )
+    theta = np.where(skip[:, None], np.nan, record.end)
+    beta, covariance, r2, value = optimise.solve(theta, layout, zy, qy, sums.yy, freedom, reml, threads)
     outcome, reason = status.judge(
-        untested,
-        theta,
-        model.basis.theta[:, 1] == model.basis.theta[:, 2],
-        decrease,
-        margin,
-        zero_names(design, model.basis),
+        untested, record, turned.theta[:, 1] == turned.theta[:, 2], _zeros(design, turned)
     )
+    beta[skip] = np.nan
     constant = freedom * (1.0 + np.log(2.0 * np.pi / freedom))
     if reml:
         constant += 2.0 * np.log(np.abs(np.diag(r))).sum()
     sigma = np.sqrt(r2 / freedom)
     back = np.linalg.inv(r)
     vcov = np.einsum("g,ia,gab,jb->gij", sigma**2, back, covariance, back, optimize=True)
-    factors = model.basis.factors(theta)
+    factors = turned.factors(theta)
     return Fits(
         design=design,
         reml=reml,
         columns=columns,
         loglik=-0.5 * (value + constant),
-        theta=model.basis.theta_of(factors),
+        theta=turned.theta_of(factors),
         sigma=sigma,
         coef=(beta + sums.shift @ keep) @ back.T,
         se=np.sqrt(np.einsum("gii->gi", vcov)),
         vcov=vcov,
         factors=tuple(factors),
-        zy=tuple(part @ turn for part, turn in zip(sums.zy, model.basis.turn, strict=True)),
+        zy=tuple(part @ turn for part, turn in zip(sums.zy, turned.turn, strict=True)),
         shift=sums.shift @ keep @ back.T,
         status=outcome,
         reason=reason,
@@ -175,14 +167,14 @@ def ratio(full: Fits, reduced: Fits) -> LikelihoodRatio:
         loglik_reduced=reduced.loglik,
         stat=stat,
         df=df,
-        log_p=chi2.logsf(stat, df),
+        log_p=log_chi2_sf(stat, df),
         status=np.where(worse, reduced.status, full.status),
         reason=np.where(worse, reduced.reason, full.reason),
         reduced=reduced,
     )
 
 
-def zero_names(design: Design, turned: Basis) -> list[str]:
+def _zeros(design: Design, turned: Basis) -> list[str]:
     """What it means that each theta is zero, for diagonal ones."""
     names = []
     for f, row, _ in turned.theta:
@@ -191,13 +183,3 @@ def zero_names(design: Design, turned: Basis) -> list[str]:
         what = factor.effects[row] if alone else f"{' + '.join(factor.effects)} (covariance of lower rank)"
         names.append(f"no variance of {what} between {factor.name}")
     return names
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(number or before, numba.config.NUMBA_NUM_THREADS))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -13,11 +13,12 @@ the best is taken. The grid's y-free part is computed once for all responses.
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import cholesky, inverse
+from nestde.fit.state import Record
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +63,54 @@ def grid(a: Floats, zq: Floats, reml: bool) -> Grid:
     return Grid(psi, shrink, covariance, slope)
 
 
-@numba.njit(cache=True)
+def search(
+    a: Floats,
+    zq: Floats,
+    zy: Floats,
+    qy: Floats,
+    yy: Floats,
+    freedom: float,
+    reml: bool,
+    skip: NDArray[np.bool_],
+    threads: int | None,
+) -> Record:
+    """Find the global optimum for each of G responses that is not skipped.
+
+    Parameters
+    ----------
+    a, zq
+        (N,) Z̃'Z̃ and (N, p) Z̃'Q of the groups.
+    zy, qy, yy
+        (G, N) Z̃'y, (G, p) Q'y, (G,) y'y.
+    freedom
+        n for ML, n − p for REML.
+    reml
+        REML, else ML.
+    skip
+        (G,) responses that are left NaN.
+    threads
+        As for `spread`.
+    """
+    lines = grid(a, zq, reml)
+    psi, slope, margin = np.full(len(yy), np.nan), np.full(len(yy), np.nan), np.full(len(yy), np.inf)
+    evaluations, optima = np.zeros(len(yy), np.int64), np.zeros(len(yy), np.int64)
+    spread(
+        _minimise, len(yy), threads, lines.psi, lines.shrink, lines.covariance, lines.slope, a, zq,
+        zy, qy, yy, freedom, reml, skip, psi, slope, evaluations, optima, margin,
+    )  # fmt: skip
+    theta = np.sqrt(psi)[:, None]
+    return Record(
+        start=np.zeros_like(theta),
+        end=theta,
+        evaluations=evaluations,
+        gradient=np.abs(2.0 * theta[:, 0] * slope) / math.sqrt(a.mean()),
+        decrease=np.abs(slope) * psi,
+        optima=optima,
+        margin=margin,
+    )
+
+
+@compiled()
 def _at(
     psi: float,
     a: Floats,
@@ -117,7 +165,7 @@ def _at(
     return slope - freedom * square / r2, logdet + freedom * math.log(r2), r2
 
 
-@numba.njit(cache=True)
+@compiled()
 def _slope_on_grid(
     k: int,
     psi: Floats,
@@ -155,8 +203,51 @@ def _slope_on_grid(
     return slope[k] - freedom * square / r2
 
 
-@numba.njit(parallel=True, cache=True)
-def minimise(
+@compiled()
+def _search(
+    psi: Floats,
+    shrink: Floats,
+    covariance: Floats,
+    slope: Floats,
+    a: Floats,
+    zq: Floats,
+    zy: Floats,
+    qy: Floats,
+    yy: float,
+    freedom: float,
+    reml: bool,
+) -> tuple[float, float, int, int, float]:
+    """For one response what `_minimise` fills."""
+    p = len(qy)
+    cov, beta = np.empty((p, p)), np.empty(p)
+    best, best_psi, best_slope, margin, evaluations, optima = np.inf, np.nan, np.nan, np.inf, 0, 0
+    before = -1.0  # as if the deviance fell towards 0, so that an optimum there counts
+    for k in range(len(psi)):
+        here = _slope_on_grid(k, psi, shrink, covariance, slope, zq, zy, qy, yy, freedom)
+        evaluations += 1
+        if before < 0.0 <= here:
+            root = psi[k]
+            if k > 0:
+                root, used = _root(
+                    psi[k - 1], psi[k], before, here, a, zq, zy, qy, yy, freedom, reml, cov, beta
+                )
+                evaluations += used
+            at_root, value, _ = _at(root, a, zq, zy, qy, yy, freedom, reml, cov, beta)
+            evaluations += 1
+            optima += 1
+            margin = min(margin, abs(value - best))
+            if value < best:
+                best, best_psi, best_slope = value, root, at_root
+        before = here
+    if before < 0.0:  # still falling where groups are fixed effects: no residual is left within groups
+        best_psi = np.nan
+    return best_psi, best_slope, evaluations, optima, margin
+
+
+@compiled()
+def _minimise(
+    begin: int,
+    end: int,
     psi: Floats,
     shrink: Floats,
     covariance: Floats,
@@ -169,65 +260,21 @@ def minimise(
     freedom: float,
     reml: bool,
     skip: NDArray[np.bool_],
-) -> tuple[Floats, Floats, NDArray[np.int64], Floats]:
-    """Minimise the profiled deviance of each of G responses that is not skipped.
-
-    Returns
-    -------
-    tuple
-        (G,) ψ at the global optimum, NaN where it is unbounded; (G,) derivative of the deviance by ψ there; (G,)
-        evaluations; (G,) difference of the deviance to the next best local optimum, infinite if there is none.
-    """
-    genes, grid_size = len(yy), len(psi)
-    best_psi = np.full(genes, np.nan)
-    best_slope = np.full(genes, np.nan)
-    evaluations = np.zeros(genes, np.int64)
-    margin = np.full(genes, np.inf)
-    for gene in numba.prange(genes):
-        if skip[gene]:
-            continue
-        best = np.inf
-        p = qy.shape[1]
-        cov, beta = np.empty((p, p)), np.empty(p)
-        before = -1.0  # as if the deviance fell towards 0, so that an optimum there counts
-        for k in range(grid_size):
-            here = _slope_on_grid(
-                k, psi, shrink, covariance, slope, zq, zy[gene], qy[gene], yy[gene], freedom
+    best: Floats,
+    slopes: Floats,
+    evaluations: NDArray[np.int64],
+    optima: NDArray[np.int64],
+    margin: Floats,
+) -> None:
+    """Fill for some responses, all (G,), ψ (NaN where it is unbounded), the derivative there and the record."""
+    for gene in range(begin, end):
+        if not skip[gene]:
+            best[gene], slopes[gene], evaluations[gene], optima[gene], margin[gene] = _search(
+                psi, shrink, covariance, slope, a, zq, zy[gene], qy[gene], yy[gene], freedom, reml
             )
-            evaluations[gene] += 1
-            if before < 0.0 <= here:
-                root = psi[k]
-                if k > 0:
-                    root, used = _root(
-                        psi[k - 1],
-                        psi[k],
-                        before,
-                        here,
-                        a,
-                        zq,
-                        zy[gene],
-                        qy[gene],
-                        yy[gene],
-                        freedom,
-                        reml,
-                        cov,
-                        beta,
-                    )
-                    evaluations[gene] += used
-                at_root, value, _ = _at(root, a, zq, zy[gene], qy[gene], yy[gene], freedom, reml, cov, beta)
-                evaluations[gene] += 1
-                if value < best:
-                    margin[gene] = best - value
-                    best, best_psi[gene], best_slope[gene] = value, root, at_root
-                else:
-                    margin[gene] = min(margin[gene], value - best)
-            before = here
-        if before < 0.0:  # still falling where groups are fixed effects: no residual is left within groups
-            best_psi[gene] = np.nan
-    return best_psi, best_slope, evaluations, margin
 
 
-@numba.njit(cache=True)
+@compiled()
 def _root(
     low: float,
     high: float,
@@ -271,19 +318,3 @@ def _root(
             t = 0.5
         t = min(max(t, tolerance / closest), 1.0 - tolerance / closest)
     return (x1 if abs(f1) < abs(f2) else x2), used
-
-
-@numba.njit(parallel=True, cache=True)
-def solve(
-    psi: Floats, a: Floats, zq: Floats, zy: Floats, qy: Floats, yy: Floats, freedom: float, reml: bool
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """At ψ of each response: (G, p) β, (G, p, p) (Q'V₀⁻¹Q)⁻¹, (G,) r², (G,) log-determinants + freedom · log r²."""
-    genes, p = qy.shape
-    beta, covariance = np.full((genes, p), np.nan), np.full((genes, p, p), np.nan)
-    r2, value = np.full(genes, np.nan), np.full(genes, np.nan)
-    for g in numba.prange(genes):
-        if not np.isnan(psi[g]):
-            _, value[g], r2[g] = _at(
-                psi[g], a, zq, zy[g], qy[g], yy[g], freedom, reml, covariance[g], beta[g]
-            )
-    return beta, covariance, r2, value

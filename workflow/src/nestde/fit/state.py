@@ -22,11 +22,13 @@ class Record:
     evaluations
         (G,) of the deviance or its gradient, over all starts.
     gradient
-        (G,) largest absolute element of the projected gradient of the deviance by θ at the end.
+        (G,) largest absolute element, at the end, of the gradient of the deviance by θ in units of its scale (1/√(mean Z'Z)).
     decrease
         (G,) decrease of the deviance that a Newton step from the end promises.
     optima
         (G,) number of different local optima that were met.
+    margin
+        (G,) difference of the deviance to the next best of them, infinite if there is none.
     """
 
     start: Floats
@@ -35,6 +37,7 @@ class Record:
     gradient: Floats
     decrease: Floats
     optima: NDArray[np.int64]
+    margin: Floats
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.fit.state import Record
+
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
 
@@ -31,10 +33,8 @@ def untestable(yy: Floats, explained: Floats) -> tuple[Texts, Texts]:
 
 def judge(
     untested: tuple[Texts, Texts],
-    theta: Floats,
+    record: Record,
     diagonal: NDArray[np.bool_],
-    decrease: Floats,
-    margin: Floats,
     names: Sequence[str],
 ) -> tuple[Texts, Texts]:
     """Status and reason of each fit.
@@ -43,23 +43,19 @@ def judge(
     ----------
     untested
         From `untestable`.
-    theta
-        (G, T) fitted parameters, NaN where the deviance has no minimum.
+    record
+        Of the fits; θ is NaN where the deviance has no minimum.
     diagonal
-        (T,) which of them are diagonal elements of a Λ.
-    decrease
-        (G,) decrease of the deviance that a Newton step from the end promises.
-    margin
-        (G,) difference of the deviance to the next best, different, local optimum.
+        (T,) which elements of θ are diagonal elements of a Λ.
     names
         (T,) what is singular if that element is zero.
     """
     status, reason = (text.astype(object) for text in untested)
     open_ = status == ""
-    unbounded = open_ & np.isnan(theta).any(axis=1)
-    unstable = open_ & ~unbounded & ~(decrease <= DECREASE)
-    ambiguous = open_ & ~unbounded & ~unstable & (margin < TIE)
-    zero = (theta == 0) & diagonal
+    unbounded = open_ & np.isnan(record.end).any(axis=1)
+    unstable = open_ & ~unbounded & ~(record.decrease <= DECREASE)
+    ambiguous = open_ & ~unbounded & ~unstable & (record.margin < TIE)
+    zero = (record.end == 0) & diagonal
     singular = open_ & ~unbounded & ~unstable & ~ambiguous & zero.any(axis=1)
     status[open_] = "ok"
     for where, word, why in (
