@@ -148,6 +148,7 @@ def deseq2(
     import pandas as pd
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.ds import DeseqStats
+    from threadpoolctl import threadpool_limits
 
     from nestde.fit.contrasts import contrasts
 
@@ -165,7 +166,8 @@ def deseq2(
         return [empty.assign(term=one.term, level=one.level, against=one.against) for one in every]
     matrix = pd.DataFrame(design.x, index=names, columns=list(design.coef_names))
     in_all = bool((tested > 0).all(axis=0).any())
-    with warnings.catch_warnings():
+    # thousands of fits of a few coefficients: threads of the linear algebra would wait for each other
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # PyDESeq2 tells of its fallbacks; they are DESeq2's own
         fitted = DeseqDataSet(
             counts=tested,

@@ -1,7 +1,6 @@
 """Test pseudobulk profiles with PyDESeq2."""
 
 import argparse
-import os
 from pathlib import Path
 
 
@@ -19,8 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Test; say with which formula and how many genes."""
-    # thousands of fits of a few coefficients: threads of the linear algebra would only wait for each other
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from nestde.config import sections
     from nestde.files import write_json, write_tsv
     from nestde.pseudobulk import read
