@@ -74,7 +74,7 @@ def de_table(cell_type, tested=60):
             "mean_AD": 1.5,
             "detected_Control": 0.4,
             "detected_AD": 0.5,
-            "log2fc": 0.58,
+            "log2fc": [np.inf, -np.inf, *[0.58] * (tested - 2)],
             "coef": random.normal(0, 0.5, tested),
             "se": 0.1,
             "pvalue": p,
@@ -212,6 +212,7 @@ def test_hostile_names_are_shown_as_they_are(content):
     top = json.loads((content / "nestde_top_1_mqc.json").read_text())
     shown = ["".join(tags(name).text) for name in top["data"]]
     assert shown[: len(HOSTILE)] == HOSTILE
+    assert [row["log2fc"] for row in top["data"].values()][:3] == ["+∞", "−∞", 0.58]
 
 
 def test_writing_again_gives_the_same_bytes_and_leaves_nothing_old(results, content, tmp_path):

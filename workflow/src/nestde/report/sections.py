@@ -1,5 +1,6 @@
 """A section of the report, as MultiQC's custom content wants it, and the HTML it is made of."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -72,9 +73,7 @@ def table(
         while key in data:
             key += "\u200b"
         data[key] = {
-            column: escape(value) if isinstance(value, str) else value
-            for column, value in cells.items()
-            if value is not None and value == value
+            column: _cell(value) for column, value in cells.items() if value is not None and value == value
         }
     return {
         "plot_type": "table",
@@ -90,6 +89,15 @@ def table(
             "scale": False,
         },
     }
+
+
+def _cell(value: Any) -> Any:
+    """Escape text; write an infinite ratio (a gene without any count in one level) as JSON can hold it."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, float) and math.isinf(value):
+        return "+∞" if value > 0 else "−∞"
+    return value
 
 
 def bars(
