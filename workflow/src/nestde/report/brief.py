@@ -20,8 +20,18 @@ def sections(results: Results) -> list[Section]:
     findings = "".join(f"<li>{_finding(test, fdr, reasons[test.cell_type])}</li>" for test in results.tests())
     question = results.check.get("model", {}).get("sentence", "")
     asked = f"<p>{escape(question)}</p>" if question else ""
-    text = f"{QUIET}{asked}<ul>{findings}</ul>{_cautions(results)}"
+    text = f"{QUIET}{asked}<ul>{_cells(results)}{findings}</ul>{_cautions(results)}"
     return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
+
+
+def _cells(results: Results) -> str:
+    """Say how many samples and cells there were, and how many cells were kept."""
+    if not results.ledgers:
+        return ""
+    came = sum(ledger["cells_in"] for ledger in results.ledgers)
+    kept = sum(ledger["cells_kept"] for ledger in results.ledgers)
+    samples = count(len(results.ledgers), "sample")
+    return f"<li>{samples}, {count(came, 'cell')}, of which {kept:,} passed quality control.</li>"
 
 
 def _finding(test: Test, fdr: float, reason: str) -> str:
@@ -33,10 +43,10 @@ def _finding(test: Test, fdr: float, reason: str) -> str:
         return f"{where}: no gene could be tested. {escape(reason)}"
     words = (
         f"{where}: <b>{found:,}</b> of {count(numbers['tested'], 'tested gene')} differ at a false discovery rate"
-        f" of {100 * fdr:g} % ({numbers['up']:,} up, {numbers['down']:,} down)."
+        f" of {100 * fdr:g} %"
     )
     if not found:
-        return words
+        return f"{words}."
     frame = test.frame[test.frame["padj"] <= fdr].sort_values(
         "neg_log10_pvalue", ascending=False, kind="stable"
     )
@@ -44,7 +54,8 @@ def _finding(test: Test, fdr: float, reason: str) -> str:
         f"{escape(gene)} {'↑' if coef > 0 else '↓'}"
         for gene, coef in zip(frame["gene"].head(NAMED), frame["coef"].head(NAMED), strict=True)
     ]
-    return f"{words} Strongest evidence: {', '.join(strongest)}."
+    signs = f"{numbers['up']:,} up, {numbers['down']:,} down"
+    return f"{words} ({signs}). Strongest evidence: {', '.join(strongest)}."
 
 
 def _cautions(results: Results) -> str:
