@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from nestde.fit.compiled import compiled, spread
 from nestde.fit.containment import containment, containment_of
 from nestde.fit.genes import prepare
 from nestde.fit.moments import moments, product, sandwich, solve
@@ -62,7 +62,7 @@ class FTests:
     containment: Tests
 
 
-def f_tests(fits: Fits, contrasts: Sequence[Floats]) -> list[FTests]:
+def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = None) -> list[FTests]:
     """Test contrasts of the coefficients of REML fits: rows · β = 0.
 
     Parameters
@@ -71,6 +71,8 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats]) -> list[FTests]:
         By REML, with all columns of the design.
     contrasts
         Each (rows, p) for the columns of X, of full row rank; see `nestde.fit.contrasts`.
+    threads
+        None: one per processor. The result does not depend on it.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats]) -> list[FTests]:
     strata = build(model.design, model.basis, model.leaf)
     zy = [part @ np.linalg.inv(turn) for part, turn in zip(fits.zy, model.basis.turn, strict=True)]
     b = _combine(fits.coef - fits.shift, model.basis.r)
-    found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef)
+    found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef, threads)
     each = containment(fits.design)
     out = []
     for rows, (satterthwaite, kenward_roger) in zip(contrasts, found, strict=True):
@@ -121,6 +123,7 @@ def raw_tests(
     b: Floats,
     zy: Sequence[Floats],
     coef: Floats,
+    threads: int | None = None,
 ) -> list[tuple[Tests, Tests]]:
     """Satterthwaite's and Kenward–Roger's tests, as the formulas give them, at any REML estimates.
 
@@ -137,19 +140,22 @@ def raw_tests(
         columns.
     coef
         (G, p) coefficients of X.
+    threads
+        As for `f_tests`.
     """
     # X = QR, so lβ = lR⁻¹ b
     rows = np.ascontiguousarray(np.linalg.solve(strata.r.T, np.vstack(contrasts).T).T)
     start = np.cumsum([0, *(len(contrast) for contrast in contrasts)])
     estimates = _combine(coef, np.vstack(contrasts))
     results = np.full((len(theta), len(contrasts), 4), np.nan)
-    spread = np.full((len(theta), len(rows), 2), np.nan)
-    _every_response(
+    variances = np.full((len(theta), len(rows), 2), np.nan)
+    spread(
+        *(_every_response, len(theta), threads),
         *(strata.n, strata.zz, strata.zx, strata.xx, strata.entries, strata.forms),
         *(rows, start, theta, sigma, b, strata.place(zy), estimates),
-        *(results, spread),
+        *(results, variances),
     )
-    se = np.sqrt(spread)
+    se = np.sqrt(variances)
     out = []
     for i, contrast in enumerate(contrasts):
         f, df, of_rows = results[:, i, 0::2], results[:, i, 1::2], slice(start[i], start[i + 1])
@@ -170,8 +176,10 @@ def _tests(f: Floats, df: int, df_residual: Floats, se: Floats, method: str | ND
     return Tests(f, df, df_residual, log_f_sf(f, df, df_residual), se, np.broadcast_to(method, f.shape))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _every_response(
+    begin: int,
+    end: int,
     n: int,
     zz: Floats,
     zx: Floats,
@@ -186,10 +194,10 @@ def _every_response(
     zy: Floats,
     estimates: Floats,
     results: Floats,
-    spread: Floats,
+    variances: Floats,
 ) -> None:
-    """Fill `results` (G, contrasts, 4: F, df, F, df) and `spread` (G, rows, 2: variances of the rows)."""
-    for g in range(len(theta)):
+    """Fill `results` (G, contrasts, 4: F, df, F, df) and `variances` (G, rows, 2) of responses begin … end − 1."""
+    for g in range(begin, end):
         if not sigma[g] > 0.0:
             continue
         variance = sigma[g] ** 2
@@ -205,15 +213,15 @@ def _every_response(
             estimate = estimates[g, start[i] : start[i + 1]].copy().reshape(count, 1)
             plain, wide = sandwich(contrast, phi), sandwich(contrast, adjusted)
             for j in range(count):
-                spread[g, start[i] + j, 0] = plain[j, j] * variance
-                spread[g, start[i] + j, 1] = wide[j, j] * variance
+                variances[g, start[i] + j, 0] = plain[j, j] * variance
+                variances[g, start[i] + j, 1] = wide[j, j] * variance
             results[g, i, 0] = _wald(plain, estimate) / (count * variance)
             results[g, i, 1] = _satterthwaite_df(contrast, phi, inner, slope, curvature)
             scale, results[g, i, 3] = _kenward_roger_df(contrast, phi, inner, weights)
             results[g, i, 2] = scale * _wald(wide, estimate) / (count * variance)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _wald(covariance: Floats, estimate: Floats) -> float:
     """e'C⁻¹e of a column e."""
     solved = estimate.copy()
@@ -224,7 +232,7 @@ def _wald(covariance: Floats, estimate: Floats) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _hessian(gradient: Floats, hessian: Floats, slope: Floats, forms: Floats) -> Floats:
     """Hessian of the REML deviance in (θ, σ/σ̂), by the chain rule; exact at zeros of θ too."""
     components, thetas = slope.shape
@@ -242,7 +250,7 @@ def _hessian(gradient: Floats, hessian: Floats, slope: Floats, forms: Floats) ->
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _flat_inverse(matrix: Floats) -> Floats:
     """Inverse of a symmetric matrix over its directions of positive curvature only."""
     values, vectors = np.linalg.eigh(matrix)
@@ -255,7 +263,7 @@ def _flat_inverse(matrix: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _unit_free_inverse(matrix: Floats) -> Floats:
     """The same after scaling to a unit diagonal, so that the components' units do not matter."""
     size = np.ones(len(matrix))
@@ -273,7 +281,7 @@ def _unit_free_inverse(matrix: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _satterthwaite_df(
     contrast: Floats, phi: Floats, inner: Floats, slope: Floats, curvature: Floats
 ) -> float:
@@ -310,7 +318,7 @@ def _satterthwaite_df(
     return 2.0 * total / (total - rows)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _adjusted(phi: Floats, inner: Floats, outer: Floats, weights: Floats) -> Floats:
     """Kenward & Roger's covariance of the coefficients, in units of σ² (their section 2; R_ij = 0)."""
     directions, p = len(inner), len(phi)
@@ -329,7 +337,7 @@ def _adjusted(phi: Floats, inner: Floats, outer: Floats, weights: Floats) -> Flo
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _kenward_roger_df(contrast: Floats, phi: Floats, inner: Floats, weights: Floats) -> tuple[float, float]:
     """Scale λ of F and denominator df m by matching moments (Kenward & Roger, section 3.2)."""
     directions, rows = len(inner), len(contrast)

@@ -7,13 +7,14 @@ under which their results do not change: its traces are n and those of first ord
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from nestde.fit.compiled import compiled
 
 Floats = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def moments(
     n: int,
     zz: Floats,
@@ -123,7 +124,7 @@ def moments(
     return phi, inner, outer, expected, gradient, hessian, slope
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _directions(
     n: int,
     variance: float,
@@ -184,7 +185,7 @@ def _directions(
     return phi, inner, outer, expected, gradient, cubic
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def solve(left: Floats, right: Floats) -> None:
     """Solve in place by elimination with pivots: strata are small, LAPACK's overhead is not."""
     m, columns = right.shape
@@ -213,7 +214,7 @@ def solve(left: Floats, right: Floats) -> None:
             right[k, j] /= left[k, k]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def product(a: Floats, b: Floats) -> Floats:
     """AB of small matrices: compiles and runs faster than a call of BLAS."""
     out = np.zeros((a.shape[0], b.shape[1]))
@@ -224,7 +225,7 @@ def product(a: Floats, b: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def sandwich(a: Floats, b: Floats) -> Floats:
     """ABA' of small matrices."""
     return product(product(a, b), a.T)
