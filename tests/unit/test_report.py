@@ -73,6 +73,7 @@ def de_table(cell_type, tested=60):
             "mean_Control": 1.0,
             "mean_AD": 1.5,
             "detected_Control": 0.4,
+            f"detected_{BREAKOUT}": 0.1,
             "detected_AD": 0.5,
             "log2fc": [np.inf, -np.inf, *[0.58] * (tested - 2)],
             "coef": random.normal(0, 0.5, tested),
@@ -258,6 +259,7 @@ def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
     ]
     assert [len(test.frame) for test in tests] == [60, 62, 62]
     assert tests[1].label == "Neuron: AD v Control"
+    assert [test.joint for test in tests] == [False, True, True]
 
 
 def test_the_page_that_multiqc_makes(content, tmp_path):
@@ -356,6 +358,12 @@ def test_the_design_check_is_carried_into_the_report(content):
     assert json.loads((content / "summary.json").read_text())["warnings"] == CHECK["warnings"]
 
 
+def test_nothing_else_in_the_folder_is_touched(results, tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    report.write(settings(), results, tmp_path)
+    assert (tmp_path / "mine.txt").exists()
+
+
 def test_strips_draw_each_sample():
     drawn = figures.strips([("<a>", [1.0, 2.0, np.nan], "#000"), ("b", [], "#111")])
     assert drawn.count("h0") == 2 and "&lt;a&gt;" in drawn
@@ -434,7 +442,7 @@ def test_model_in_an_equation_and_in_words():
 
 
 def test_genes_summary_counts_signs():
-    test = genes.Test("c", "d", "AD", "Control", de_table("c"), None, None, True)
+    test = genes.Test("c", "d", "AD", "Control", de_table("c"), None, None, True, False)
     numbers = genes.summary(test, 0.05)
     significant = test.frame["padj"] <= 0.05
     assert numbers["up"] + numbers["down"] == significant.sum()

@@ -1,7 +1,6 @@
 """The report: MultiQC custom content, one file per section, and the MultiQC configuration that orders them."""
 
 import json
-import shutil
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     folder
         The results folder of a run.
     out
-        Made anew: ``<section>_mqc.json`` files, ``multiqc_config.yaml``, and ``summary.json`` with the
+        Folder for ``<section>_mqc.json`` files, ``multiqc_config.yaml``, and ``summary.json`` with the
         numbers of the report for machines.
     """
     import yaml
@@ -45,7 +44,8 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
         if section.content["data"]
     ]
     out = Path(out)
-    shutil.rmtree(out, ignore_errors=True)
+    for old in out.glob("*_mqc.json"):  # sections that this run may not have
+        old.unlink()
     for section in found:
         # not `write_json`, which sorts keys: rows, bars and columns are in an order that says something
         text = json.dumps(_custom_content(section), indent=1, ensure_ascii=False, allow_nan=False)

@@ -27,6 +27,8 @@ class Test:
         What entered the model; None if the design does not say.
     alone
         Whether it is the only comparison of its cell type.
+    joint
+        Whether the term has several levels, which share one p-value.
     """
 
     cell_type: str
@@ -37,6 +39,7 @@ class Test:
     n_cells: int | None
     n_samples: int | None
     alone: bool
+    joint: bool
 
     @property
     def comparison(self) -> str:
@@ -134,6 +137,7 @@ class Results:
                         n_cells=design.get("cells"),
                         n_samples=design.get("groups", {}).get("sample_id"),
                         alone=len(levels) == 1,
+                        joint=int((levels["term"] == term).sum()) > 1,
                     )
                 )
         return found

@@ -41,9 +41,10 @@ def _finding(test: Test, fdr: float, reason: str) -> str:
     where = f"<b>{escape(test.cell_type)}</b>, {escape(test.comparison)}"
     if not numbers["tested"]:
         return f"{where}: no gene could be tested. {escape(reason)}"
+    among = f" between the levels of {escape(test.term)} (one test of all)" if test.joint else ""
     words = (
-        f"{where}: <b>{found:,}</b> of {count(numbers['tested'], 'tested gene')} differ at a false discovery rate"
-        f" of {100 * fdr:g} %"
+        f"{where}: <b>{found:,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
+        f" rate of {100 * fdr:g} %"
     )
     if not found:
         return f"{words}."

@@ -36,7 +36,8 @@ class Section:
 def heading(text: str) -> str:
     """A heading with names from data in it, in look-alikes of the characters that HTML would read as its own.
 
-    Escaping does not help there: MultiQC's navigation takes tags out of headings and turns entities back.
+    Escaping does not help there: MultiQC's navigation takes tags out of headings and turns entities back, and
+    its tooltips are HTML made of an attribute.
     """
     return text.translate(str.maketrans('<>&"', "‹›＆″"))
 
@@ -54,8 +55,8 @@ class Columns:
 
     def add(self, key: str, title: str, description: str, **options: Any) -> "Columns":
         """Add a column; `options` are MultiQC's (format, scale, hidden, …). No background unless asked for."""
-        number = {"title": escape(title), "description": escape(description), "scale": False, **options}
-        self.headers[key] = {**number, "placement": len(self.headers)}
+        words = {"title": heading(title), "description": heading(description)}
+        self.headers[key] = {**words, "scale": False, **options, "placement": len(self.headers)}
         return self
 
 
