@@ -44,15 +44,6 @@ class Basis:
     turn: tuple[Floats, ...]
     theta: NDArray[np.int64]
 
-    def coef(self, beta: Floats) -> Floats:
-        """Coefficients of Q, (G, p), as those of X."""
-        return np.asarray(np.linalg.solve(self.r, beta.T).T)
-
-    def vcov(self, covariance: Floats) -> Floats:
-        """Covariance of Q's coefficients, (G, p, p), as that of X's."""
-        inverse = np.linalg.inv(self.r)
-        return np.asarray(inverse @ covariance @ inverse.T)
-
     def factors(self, theta: Floats) -> list[Floats]:
         """Λ of each random factor, (G, k, k) lower triangles, on the scale of the formula, from the fitted θ."""
         out = [np.zeros((len(theta), len(turn), len(turn))) for turn in self.turn]
@@ -66,6 +57,11 @@ class Basis:
         """(G, T) θ on the scale of the formula, in lme4's order, from what `factors` gives."""
         columns = [factors[f][:, row, column] for f, row, column in self.theta]
         return np.stack(columns, axis=1) if columns else np.empty((len(factors[0]) if factors else 1, 0))
+
+
+def combine(values: Floats, rows: Floats) -> Floats:
+    """(G, p) and (rows, p) -> (G, rows), each response by itself: BLAS would round by what is beside it."""
+    return np.stack([np.sum(values * row, axis=1) for row in rows], axis=1)
 
 
 def basis(design: Design) -> Basis:

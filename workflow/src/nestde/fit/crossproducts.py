@@ -171,12 +171,18 @@ def _collect(design: Design, leaf: Leaves, t: Floats) -> tuple[tuple[Floats, ...
         np.add.at(out, group, _of_leaves(leaf, t, columns).swapaxes(0, 1))
         zy.append(np.ascontiguousarray(out.swapaxes(0, 1)))
         first = columns.stop
-    return tuple(zy), _of_leaves(leaf, t, slice(first, None)).sum(axis=1)
+    qy = np.zeros((len(t), leaf.mean.shape[1] - first))
+    for by_leaf in np.moveaxis(_of_leaves(leaf, t, slice(first, None)), 1, 0):
+        qy += by_leaf
+    return tuple(zy), qy
 
 
 def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
     """(G, leaves, columns) sums of y times columns of U."""
-    return t[:, :, :1] * leaf.mean[:, columns] + t[:, :, 1:] @ leaf.within[:, columns]
+    out = t[:, :, :1] * leaf.mean[:, columns]
+    for j, row in enumerate(leaf.within[:, columns]):
+        out += t[:, :, 1 + j, None] * row
+    return out
 
 
 @compiled()

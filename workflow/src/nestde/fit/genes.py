@@ -1,5 +1,6 @@
 """Fit one design to many responses: all genes of a matrix, or columns of numbers."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from nestde.design import Design
 from nestde.fit import optimise, scalar, status
-from nestde.fit.basis import Basis, basis
-from nestde.fit.blocks import blocks, flatten
+from nestde.fit.basis import Basis, basis, combine
+from nestde.fit.blocks import blocks, chain, flatten
 from nestde.fit.crossproducts import Leaves, Sums, leaves, sums_of_counts, sums_of_responses
 from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.tails import log_chi2_sf
@@ -106,9 +107,9 @@ def fit(
     design, turned = model.design, model.basis
     # an orthonormal basis of the kept columns, as combinations of Q's: no second pass over the rows
     keep, r = np.linalg.qr(turned.r[:, columns])
-    qy = sums.qy @ keep
+    qy = combine(sums.qy, keep.T)
     freedom = float(design.n - len(columns) if reml else design.n)
-    untested = status.untestable(sums.yy, np.einsum("gi,gi->g", qy, qy))
+    untested = status.untestable(sums.yy, np.sum(qy**2, axis=1))
     skip = untested[0] != ""
     zy = flatten(design, sums.zy)
     layout = blocks(design, turned, model.leaf, keep)
@@ -133,7 +134,7 @@ def fit(
         constant += 2.0 * np.log(np.abs(np.diag(r))).sum()
     sigma = np.sqrt(r2 / freedom)
     back = np.linalg.inv(r)
-    vcov = np.einsum("g,ia,gab,jb->gij", sigma**2, back, covariance, back, optimize=True)
+    vcov = (sigma**2)[:, None, None] * (back @ covariance @ back.T)
     factors = turned.factors(theta)
     return Fits(
         design=design,
@@ -142,12 +143,12 @@ def fit(
         loglik=-0.5 * (value + constant),
         theta=turned.theta_of(factors),
         sigma=sigma,
-        coef=(beta + sums.shift @ keep) @ back.T,
+        coef=combine(beta + combine(sums.shift, keep.T), back),
         se=np.sqrt(np.einsum("gii->gi", vcov)),
         vcov=vcov,
         factors=tuple(factors),
         zy=tuple(part @ turn for part, turn in zip(sums.zy, turned.turn, strict=True)),
-        shift=sums.shift @ keep @ back.T,
+        shift=combine(combine(sums.shift, keep.T), back),
         status=outcome,
         reason=reason,
         record=record,
@@ -183,3 +184,24 @@ def _zeros(design: Design, turned: Basis) -> list[str]:
         what = factor.effects[row] if alone else f"{' + '.join(factor.effects)} (covariance of lower rank)"
         names.append(f"no variance of {what} between {factor.name}")
     return names
+
+
+def modes(model: Model, sums: Sums, fits: Fits) -> list[Floats]:
+    """Conditional modes (BLUPs) of the random effects of each factor, (G, groups, k), on the scale of the formula.
+
+    For fits of all columns of X to the responses of `sums`; NaN where there are no estimates.
+    """
+    design, turned = model.design, model.basis
+    every = np.eye(design.x.shape[1])
+    layout = blocks(design, turned, model.leaf, every)
+    zy = flatten(design, sums.zy)
+    found = np.full(zy.shape, np.nan)
+    freedom = float(design.n - len(every) if fits.reml else design.n)
+    optimise.modes(fits.record.end, layout, zy, sums.qy, sums.yy, freedom, fits.reml, found)
+    parts, first = {}, 0
+    for f in itertools.chain(*chain(design)):
+        shape = len(design.random[f].levels), len(design.random[f].effects)
+        part = found[:, first : first + shape[0] * shape[1]].reshape(-1, *shape)
+        parts[f] = part @ np.linalg.inv(turned.turn[f]).T
+        first += shape[0] * shape[1]
+    return [parts[f] for f in range(len(design.random))]

@@ -477,3 +477,18 @@ def _solve(
             theta[gene], blocks, zy[gene], qy[gene], yy[gene], freedom, reml, work
         )
         coefficients(blocks, work, beta[gene], covariance[gene])
+
+
+@compiled()
+def modes(
+    theta: Floats, blocks: Blocks, zy: Floats, qy: Floats, yy: Floats, freedom: float, reml: bool, out: Floats
+) -> None:
+    """Fill `out`, (G, effects) as `zy`, with the conditional modes on the fitted basis at θ of each response."""
+    p, slope = qy.shape[1], np.empty(len(blocks.scale))
+    beta, covariance = np.empty(p), np.empty((p, p))
+    work = space(blocks)
+    for gene in range(len(theta)):
+        if not math.isnan(theta[gene].sum()):
+            _, r2 = deviance(theta[gene], blocks, zy[gene], qy[gene], yy[gene], freedom, reml, work)
+            gradient(blocks, r2, freedom, reml, work, beta, covariance, slope)
+            out[gene] = work.modes
