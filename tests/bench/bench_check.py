@@ -74,12 +74,23 @@ def main() -> None:
         write(samples, cells)
         for config, code in (("config.yaml", 0), ("aliased.yaml", 2)):
             start = time.perf_counter()
-            command = [sys.executable, "-c", "from nestde.cli import entry; entry()", "check", "--config", config]
-            done = subprocess.run([*command, "--out", "check.json"], capture_output=True, text=True, check=False)
+            command = [
+                sys.executable,
+                "-c",
+                "from nestde.cli import entry; entry()",
+                "check",
+                "--config",
+                config,
+            ]
+            done = subprocess.run(
+                [*command, "--out", "check.json"], capture_output=True, text=True, check=False
+            )
             seconds = time.perf_counter() - start
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             assert done.returncode == code, done.stderr
-            print(f"{config}: {samples:,} samples, {cells:,} cells: {seconds:.1f} s, peak so far {peak:,.0f} MB")
+            print(
+                f"{config}: {samples:,} samples, {cells:,} cells: {seconds:.1f} s, peak so far {peak:,.0f} MB"
+            )
             print(done.stderr.strip()[:300])
         os.chdir("/")
 

@@ -44,7 +44,7 @@ def designs(draw):
     return sheet, obs, draw(st.permutations(terms))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(designs())
 def test_accepted_designs_have_full_rank_and_aliased_ones_have_not(design):
     sheet, obs, terms = design

@@ -6,6 +6,7 @@ import json
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ _SECTIONS = {
 }
 
 
+@lru_cache
 def schema(name: str) -> dict[str, Any]:
     """Return the shipped JSON schema ``config`` or ``samples``."""
     import yaml

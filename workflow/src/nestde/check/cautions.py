@@ -162,7 +162,7 @@ def _absorbed(study: Study, answer: Answer) -> Found:
 
 def _of_samples(study: Study, factor: str, name: str) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
     """Group and level of each sample that has cells; None if the factor does not group whole samples."""
-    names = factor.split(":")
+    names = tuple(factor.split(":"))
     if not all(part in study.variables and study.variables[part].between for part in names):
         return None, np.empty(0, np.int64)
     first = np.unique(study.sample, return_index=True)[1]

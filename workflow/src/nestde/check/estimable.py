@@ -183,17 +183,9 @@ def _unit(study: Study, design: Design, term: str) -> RandomFactor | None:
 
 def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
     """Whether all that a fixed term reads is constant within the groups of a factor."""
-    if term == "1":
-        return True
-    return all(
-        name in factor.name.split(":") or _one_value(study, name, factor)
-        for name in variables_of(f"0 + {term}")
-    )
-
-
-def _one_value(study: Study, name: str, factor: RandomFactor) -> bool:
-    groups = grouping_of(study, factor.name.split(":"))
-    return not varies_within(study, study.variables[name], groups)
+    factors = tuple(factor.name.split(":"))
+    names = variables_of(f"0 + {term}") if term != "1" else ()
+    return all(name in factors or not varies_within(study, name, factors) for name in names)
 
 
 def _nested(fine: RandomFactor, coarse: RandomFactor) -> bool:
@@ -206,7 +198,7 @@ def _cells_per_group(
     study: Study, design: Design, unit: RandomFactor, few: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Cells of each group of a factor."""
-    groups = grouping_of(study, unit.name.split(":"))
+    groups = grouping_of(study, tuple(unit.name.split(":")))
     place = np.full(int(groups.max()) + 1, -1)
     place[groups[few]] = unit.codes
     inside = place[groups[rows]]

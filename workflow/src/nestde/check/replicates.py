@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,7 @@ def lrt_size(dimension: int, df: int, columns: int, nominal: float = 0.05) -> fl
     return float(stats.f.sf(df / columns * math.expm1(critical / dimension), columns, df))
 
 
+@lru_cache(maxsize=256)
 def lrt_size_at(
     dimension: int, df: int, columns: int, cells: float, icc: float, nominal: float = 0.05
 ) -> float:
@@ -87,8 +89,8 @@ def lrt_size_at(
         return math.nan
     m, nu = dimension, max(dimension * (cells - 1), 1.0)
     scale = 1 + cells * icc / (1 - icc)
-    s = scale * stats.chi2.ppf((np.arange(2000) + 0.5) / 2000, df)[:, None]
-    w = stats.chi2.ppf((np.arange(50) + 0.5) / 50, nu)[None, :]
+    s = scale * stats.chi2.ppf((np.arange(1000) + 0.5) / 1000, df)[:, None]
+    w = stats.chi2.ppf((np.arange(30) + 0.5) / 30, nu)[None, :]
     apart = nu * np.log(w / nu)
     deviance = np.where(s / m > w / nu, m * np.log(s / m) + apart, (m + nu) * np.log((s + w) / (m + nu)))
     target = deviance + stats.chi2.isf(nominal, columns)

@@ -50,7 +50,7 @@ class Variable:
     in_data: "pd.Series[Any] | None"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """What is known before any count is read.
 

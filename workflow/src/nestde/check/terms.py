@@ -1,7 +1,7 @@
 """The formula set against the covariates: are they there, whole, with their levels, and do they vary where they must."""
 
 import contextlib
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +38,8 @@ def check_terms(study: Study, faults: Faults) -> None:
         _check_random(study, term, faults)
 
 
-def tested_variables(study: Study) -> list[str]:
+@lru_cache(maxsize=16)
+def tested_variables(study: Study) -> tuple[str, ...]:
     """Covariates in those tested terms that are fixed terms of the formula."""
     terms = set(fixed_terms(study.formula).values())
     names: list[str] = []
@@ -46,9 +47,10 @@ def tested_variables(study: Study) -> list[str]:
         with contextlib.suppress(NestdeError):  # told in check_tests
             for term, factors in fixed_terms(parse(f"~ 0 + {test}")).items():
                 names += variables_of(f"0 + {term}") if factors in terms else ()
-    return [name for name in dict.fromkeys(names) if name in study.variables]
+    return tuple(name for name in dict.fromkeys(names) if name in study.variables)
 
 
+@lru_cache(maxsize=64)
 def fixed_terms(formula: Formula) -> dict[str, tuple[str, ...]]:
     """Fixed term as formulaic writes it (``1`` is the intercept) -> its factors, sorted."""
     import formulaic
@@ -329,7 +331,7 @@ def _check_random(study: Study, term: RandomTerm, faults: Faults) -> None:
         variable = study.variables.get(slope)
         if variable is None or variable.values.isna().any():
             continue
-        if not varies_within(study, variable, groups):
+        if not varies_within(study, slope, term.factors):
             faults.add(
                 f"model.formula: {slope} does not vary within {name}: each {name} has one {slope}, so there is no slope "
                 f"of it that could differ between {several_groups(name)}. Write (1 | {name}).{where}"
@@ -341,7 +343,8 @@ def several_groups(name: str) -> str:
     return "samples" if name == "sample_id" else f"groups of {name}"
 
 
-def grouping_of(study: Study, factors: Sequence[str]) -> NDArray[np.int64]:
+@lru_cache(maxsize=16)
+def grouping_of(study: Study, factors: tuple[str, ...]) -> NDArray[np.int64]:
     """Group of each cell of the study by the combination of some covariates, from 0."""
     key = np.zeros(len(study.sample), np.int64)
     for name in factors:
@@ -357,9 +360,10 @@ def _codes(study: Study, variable: Variable) -> NDArray[np.int64]:
     return codes[study.sample] if variable.between else codes
 
 
-def varies_within(study: Study, variable: Variable, groups: NDArray[np.int64]) -> bool:
-    """Whether a covariate takes several values in any group of cells."""
-    codes = _codes(study, variable)
+@lru_cache(maxsize=64)
+def varies_within(study: Study, name: str, factors: tuple[str, ...]) -> bool:
+    """Whether a covariate takes several values among the cells of any group of `grouping_of`."""
+    codes, groups = _codes(study, study.variables[name]), grouping_of(study, factors)
     least = np.full(int(groups.max()) + 1, np.iinfo(np.int64).max)
     most = np.full(len(least), -1)
     np.minimum.at(least, groups, codes)
