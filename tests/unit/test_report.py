@@ -240,6 +240,15 @@ def test_a_gene_over_the_tolerance_is_named_in_red(content):
     assert BREAKOUT in "".join(parsed.text)
 
 
+def test_a_cell_type_without_cross_check_is_named(results, tmp_path):
+    write_tsv(
+        pd.DataFrame(columns=["gene", "verdict"]), results / "crosscheck" / f"{slug(CELL_TYPES[1])}.tsv"
+    )
+    report.write(settings(), results, tmp_path / "out")
+    data = json.loads((tmp_path / "out" / "nestde_crosscheck_mqc.json").read_text())["data"]
+    assert f"{CELL_TYPES[1]}: no gene was fitted again" in "".join(tags(data).text)
+
+
 def test_nothing_but_a_configuration_still_gives_a_report(tmp_path):
     report.write(settings(), tmp_path / "nothing", tmp_path / "content")
     assert (tmp_path / "content" / "nestde_model_mqc.json").exists()

@@ -30,10 +30,9 @@ def differing(results: Results) -> dict[str, list[str]]:
 
 
 def _crosscheck(results: Results) -> list[Section]:
-    tables = {
-        name: frame for name, frame in results.of_cell_types("crosscheck", ".tsv").items() if len(frame)
-    }
-    if not tables:
+    every = results.of_cell_types("crosscheck", ".tsv")
+    tables = {name: frame for name, frame in every.items() if len(frame)}
+    if not every:
         return []
     tolerance = results.config.inference.crosscheck_tolerance
     rows = []
@@ -63,12 +62,19 @@ def _crosscheck(results: Results) -> list[Section]:
     )
     header = ["Cell type", "Genes refitted", "Largest Δ log-likelihood", "of gene", "Largest Δ coefficient"]
     header += ["Agree", "statsmodels stopped short", "Differ"]
+    content = verdict + plain_table(header, rows, right=[1, 2, 4, 5, 6, 7]) if tables else ""
+    without = [cell_type for cell_type in every if cell_type not in tables]
+    if without:
+        content += note(
+            f"{escape(', '.join(without))}: no gene was fitted again, as nothing could be tested or the random"
+            " effects are not of a kind that statsmodels has (one grouping factor, correlated effects)."
+        )
     return [
         Section(
             "nestde_crosscheck",
             CHAPTER,
             "The same genes fitted by statsmodels",
-            html(verdict + plain_table(header, rows, right=[1, 2, 4, 5, 6, 7])),
+            html(content),
             description="A random sample of genes is fitted again by an independent implementation, in each run.",
             helptext="""
 statsmodels' MixedLM maximises the same likelihood by another route. Log-likelihoods (full and reduced model) and
