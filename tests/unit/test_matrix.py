@@ -145,6 +145,24 @@ def test_genes_that_not_every_file_has(study, rule):
             assert bulk[sample, gene].X.item() == wanted.sum()
 
 
+def test_columns_that_not_every_sample_has_or_with_other_labels_are_merged(study):
+    paths, adata = [], cells()
+    adata.obs["lane"] = pd.Categorical(["L" + sample for sample in adata.obs["sample_id"]])
+    adata.obs["flag"] = True
+    for sample in SAMPLES:
+        part = adata[(adata.obs["sample_id"] == sample).to_numpy()].copy()
+        if sample == "S2":
+            del part.obs["lane"], part.obs["flag"]
+        paths.append(f"{sample}.h5ad")
+        part.write_h5ad(paths[-1])
+    steps = Steps(study, config(input={"counts": None}), sheet(source=paths))
+    assert steps.ingest() == steps.qc() == steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
+    obs = matrix.read_obs(study / "matrix.h5ad")
+    assert obs.loc[obs["sample_id"] == "S2", ["lane", "flag"]].isna().all(axis=None)
+    assert set(obs.loc[obs["sample_id"] == "S3", "lane"]) == {"LS3"}
+    assert list(obs["lane"].cat.categories) == ["LS1", "LS3", "LS4"]
+
+
 def test_levels_of_the_tested_factors():
     obs = ad.AnnData(np.zeros((4, 1))).obs.assign(
         diagnosis=["AD", "Control", "AD", "MCI"], batch=[1, 2, 1, 2], age=[1.0, 2, 3, 4]

@@ -67,9 +67,10 @@ def test_unequal_numbers_of_cells_do_not_make_genes_significant():
 
 def test_effects_are_found_with_the_sign_of_the_level_named():
     found = profiles(["Control", "AD"] * 6, [200] * 12, change={"AD": {3: 2.0, 5: -2.0}}, seed=1)
-    table, formula, _ = test(found, model(), None, 0.05)
+    full = model("~ sequencing_saturation + total_counts + diagnosis + (1 | sample_id)")
+    table, formula, _ = test(found, full, None, 0.05)
     assert formula.text == "~ diagnosis"
-    assert (formula.derived, formula.dropped) == (True, ("sequencing_saturation",))
+    assert (formula.derived, formula.dropped) == (True, ("sequencing_saturation", "total_counts"))
     assert list(table.columns) == [
         "gene",
         "cell_type",

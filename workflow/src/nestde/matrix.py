@@ -12,6 +12,7 @@ from nestde.cells.source import BLOCK, block_edges, label
 from nestde.config import Genes, Model
 from nestde.counts import Counts, writing
 from nestde.formula import variables_of
+from nestde.ingest import tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,8 +132,11 @@ def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
     for name in sheet.columns.drop(["sample_id", "slug", "source", "counts"], errors="ignore"):
         column = sheet[name].take(place).reset_index(drop=True)
         obs[name] = column if column.dtype.kind in "iufb" else pd.Categorical(column)
+    # where samples have different labels, or only some have the column, pandas gives up the type
+    for name in obs.select_dtypes("object").columns.drop("barcode", errors="ignore"):
+        obs[name] = tidy(obs[name])
     obs.index = pd.Index(obs["sample_id"].astype(str) + ":" + obs["barcode"].astype(str), dtype=object)
-    return obs
+    return obs.drop(columns="barcode")
 
 
 def build(

@@ -66,7 +66,7 @@ def profiles(
     var = pd.DataFrame(index=pd.Index(names[wanted], dtype=object))
     found = ad.AnnData(sums, obs=obs, var=var, layers={"cpm": cpm(sums)})
     found.uns["cell_type"] = cell_type
-    found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns) - {"barcode"}), dtype=object)
+    found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns)), dtype=object)
     return found
 
 
@@ -92,7 +92,7 @@ def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFra
     constant = [
         name
         for name in cells.columns
-        if name not in ("sample_id", "barcode", *own) and (groups[name].nunique(dropna=False) <= 1).all()
+        if name not in ("sample_id", *own) and (groups[name].nunique(dropna=False) <= 1).all()
     ]
     obs = sheet.set_index("sample_id", drop=False)[own].reindex(list(samples))
     first = groups[constant].first().reindex(list(samples)) if constant else pd.DataFrame(index=obs.index)

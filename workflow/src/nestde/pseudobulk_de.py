@@ -90,7 +90,9 @@ def test(
     import pandas as pd
 
     cell_type = str(found.uns["cell_type"])
-    formula = sample_formula(model, given, list(found.obs.columns))
+    # these are sums over cells: in the model they stand for what varies from cell to cell
+    columns = found.obs.columns.drop(["n_cells", "total_counts", "left_out"])
+    formula = sample_formula(model, given, list(columns))
     used = found[(found.obs["left_out"] == "").to_numpy()]
     design = design_of(used.obs, formula, model)
     genes = np.asarray(found.var_names, object)

@@ -167,7 +167,11 @@ def csr_rows(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[n
         first, last = indptr[start], indptr[stop]
         indices = matrix["indices"][first:last]
         check_indices(path, indices, shape[1])
-        parts = (matrix["data"][first:last], indices.astype(np.int32), indptr[start : stop + 1] - first)
+        parts = (
+            matrix["data"][first:last],
+            indices.astype(np.int32, copy=False),
+            indptr[start : stop + 1] - first,
+        )
         return csr_matrix(parts, shape=(stop - start, shape[1]))
 
     return np.diff(indptr), rows
@@ -192,7 +196,8 @@ def _csc_rows(path: Path, matrix: Any, shape: tuple[int, int]) -> tuple[NDArray[
         for start, stop in edges:
             here = slice(indptr[start], indptr[stop])
             arrays = (matrix["data"][here], matrix["indices"][here], indptr[start : stop + 1] - indptr[start])
-            parts.append(csc_matrix(arrays, shape=(shape[0], stop - start)).tocsr()[first:last])
-        return csr_matrix(hstack(parts, format="csr")) if parts else csr_matrix((last - first, shape[1]))
+            parts.append(csc_matrix(arrays, shape=(shape[0], stop - start))[first:last])
+        # stacked as csc, where scipy keeps repeated entries apart, as `row_nnz` counts them
+        return csr_matrix(hstack(parts, format="csc").tocsr() if parts else (last - first, shape[1]))
 
     return row_nnz, rows
