@@ -12,14 +12,19 @@ from nestde.check.faults import Answer
 from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study
-from nestde.check.terms import grouping_of, labels_of, ordered_levels, several_groups, tested_variables
-from nestde.check.words import both, count, several
+from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
+from nestde.check.words import both, count, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import variables_of
 
 ADVISED = 6  # samples per level: below it the true size of the LRT exceeds 0.08
+LARGE = 0.09  # a true size that is warned of, however many samples there are
 UNEQUAL = 10  # times as many cells in one sample as in another
 GVIF = 5.0  # squared GVIF^(1/(2 df)), as the usual bound on a variance inflation factor
+BETTER = (
+    "Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account "
+    "(inference.p_value)."
+)
 SPREAD = (1e-3, 1e3)  # standard deviations that need no standardising
 
 Warning_ = dict[str, str]
@@ -28,7 +33,7 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        _no_groups, _unnamed, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        _no_groups, _no_slope, _unnamed, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
         _collinear, _labels, _scales, _unequal,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
@@ -89,12 +94,32 @@ def _few_samples(study: Study, answer: Answer) -> Found:
             }
             few = [f"{level} has {number}" for level, number in numbers.items() if 0 < number < ADVISED]
             if few:
+                yield f"Few samples per {name}", f"{_few_words(few)} {cost(test)} {BETTER}"
+                break
+        else:
+            if test["unit"] and test["lrt_size"] is not None and test["lrt_size"] > LARGE:
                 yield (
-                    f"Few samples per {name}",
-                    f"{both(few)} sample{'' if few[-1].endswith(' 1') else 's'}; {ADVISED} or more are advised. {cost(test)} "
-                    "Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account "
-                    "(inference.p_value).",
+                    f"Few degrees of freedom for {test['term']}",
+                    f"Coefficients take up {test['groups'] - test['df']} of the {test['groups']} {several_groups(test['unit'])}; "
+                    f"{test['df']} degrees of freedom are left. {cost(test)} {BETTER}",
                 )
+
+
+def _few_words(few: list[str]) -> str:
+    unit = "sample" if few[-1].endswith(" 1") else "samples"
+    return f"{both(few)} {unit}; {ADVISED} or more are advised."
+
+
+def _no_slope(study: Study, answer: Answer) -> Found:
+    """Cells of one sample compared, as if the effect were the same in each sample."""
+    for test in answer.tests:
+        if not test["unit"] and not test.get("ignores_samples") and ":" not in test["term"]:
+            yield (
+                f"The effect of {test['term']} is taken to be the same in each sample",
+                f"{test['term']} varies within samples and is tested against the scatter of cells. Where its effect differs from "
+                f"sample to sample, p-values are too small, the more so the more cells there are. Add a random slope: "
+                f"({test['term']} | sample_id).",
+            )
 
 
 def _cell_types(study: Study, answer: Answer) -> Found:
@@ -134,6 +159,8 @@ def _absorbed(study: Study, answer: Answer) -> Found:
         if groups is None or len(factor.levels) > 0.7 * len(groups):
             continue
         crossed = crossed_levels(groups, of)
+        if _donor_like(study, factor.name, names[0]):
+            continue
         if crossed == 0:
             yield (
                 f"{factor.name} as a random effect absorbs {test['term']}",
@@ -141,7 +168,7 @@ def _absorbed(study: Study, answer: Answer) -> Found:
                 f"{len(factor.levels)} {several(factor.name)} (degrees of freedom: {test['df']}) and not between the "
                 f"{len(groups)} samples. {cost(test)} Sequence several {several(names[0])} in each {factor.name}, if you can.",
             )
-        elif crossed < len(factor.levels) and not _donor_like(study, factor.name, names[0]):
+        elif crossed < len(factor.levels):
             variable = study.variables[names[0]]
             labels = labels_of(variable.values)
             there = np.unique(study.sample)
@@ -156,7 +183,7 @@ def _absorbed(study: Study, answer: Answer) -> Found:
             yield (
                 f"Some {several(factor.name)} have one {test['term']}",
                 f"{factor.name} {both(whole[:5])}: as a random effect, such a {factor.name} takes up most of what its samples say "
-                f"of {test['term']}; the test rests on the other {crossed}.",
+                f"of {test['term']}; the test rests on the {count(crossed, factor.name)} with several {several(names[0])}.",
             )
 
 

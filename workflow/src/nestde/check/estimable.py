@@ -142,8 +142,12 @@ def _test_of_cells(
     study: Study, design: Design, rows: NDArray[np.int64], term: str, columns: list[int]
 ) -> dict[str, Any]:
     """A term that varies within every group is tested against the scatter of cells, whether or not it should be."""
-    groups = sum(len(factor.levels) for factor in design.random)
-    df = len(rows) - design.x.shape[1] - max(groups - 1, 0)
+    finest = design.random[0] if design.random else None
+    dimension = len(rows) - (len(finest.levels) if finest else 0)
+    inside = [
+        places for name, places in design.terms.items() if not (finest and _constant(study, name, finest))
+    ]
+    df = dimension - sum(map(len, inside))
     between = all(
         name in study.variables and study.variables[name].between for name in variables_of(f"0 + {term}")
     )
@@ -153,7 +157,7 @@ def _test_of_cells(
     )  # fmt: skip
     return {
         "term": term,
-        **asdict(Replicates("", len(rows), len(rows), df, len(columns))),
+        **asdict(Replicates("", len(rows), dimension, df, len(columns))),
         "lrt_size": _rounded(size),
         "lrt_size_by_icc": {},
         "smallest_effect": {},

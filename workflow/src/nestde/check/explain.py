@@ -11,8 +11,8 @@ from nestde.check.cautions import cost
 from nestde.check.faults import Answer
 from nestde.check.paired import donors_of
 from nestde.check.study import Study, Variable
-from nestde.check.terms import grouping_of, labels_of, ordered_levels, several_groups, tested_variables
-from nestde.check.words import both, count, number, several
+from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
+from nestde.check.words import both, count, number, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import RandomTerm, variables_of
 

@@ -1,10 +1,9 @@
-"""What the check found, as text for a terminal and as HTML for the report."""
+"""What the check found, as text for a terminal."""
 
 import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
-from html import escape
 from typing import Any, TextIO
 
 BOLD, YELLOW, GREEN, RED, DIM = "1", "33", "32", "31", "2"
@@ -99,34 +98,6 @@ def cell_type_row(report: Mapping[str, Any]) -> list[str]:
     if not report["estimable"]:
         return [*first, "not testable", report["reason"]]
     size = "" if report["lrt_size"] is None else f"{report['lrt_size']:.3f}"
-    effect = (
-        "" if report["smallest_effect"] is None else f"{report['smallest_effect']:.2f} SD between samples"
-    )
+    unit = several_groups(report["tests"][0]["unit"])
+    effect = "" if report["smallest_effect"] is None else f"{report['smallest_effect']:.2f} SD between {unit}"
     return [*first, size, effect]
-
-
-def html(content: Mapping[str, Any]) -> str:
-    """Return the section of the report: warnings, nesting, variables, cell types, explanations; all names escaped."""
-    parts = []
-    for warning in content.get("warnings", []):
-        parts.append(
-            f'<div class="alert alert-warning"><b>{escape(warning["title"])}.</b> {escape(warning["text"])}</div>'
-        )
-    parts.append(f"<pre>{escape(content['nesting']['text'])}</pre>")
-    parts += [f"<p>{escape(row['text'])}</p>" for row in content["degrees_of_freedom"]]
-    keys = ("variable", "role", "kind", "varies", "from", "values")
-    parts.append(_table(keys, [[row[key] for key in keys] for row in content["variables"]]))
-    parts.append(_table(CELL_TYPE_HEADS, [cell_type_row(report) for report in content["cell_types"]]))
-    for part in content["explanations"]:
-        parts.append(
-            f"<details><summary>{escape(part['title'])}</summary><p>{escape(part['text'])}</p></details>"
-        )
-    return "\n".join(parts)
-
-
-def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    def line(cells: Any, tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f'<table class="table table-condensed"><thead>{line(heads, "th")}</thead><tbody>{body}</tbody></table>'

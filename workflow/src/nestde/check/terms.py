@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.check.study import Study, Variable
-from nestde.check.words import count, nearest
+from nestde.check.words import count, nearest, several_groups
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.formula import Formula, RandomTerm, caret, parse, variables_of
 
@@ -336,11 +336,6 @@ def _check_random(study: Study, term: RandomTerm, faults: Faults) -> None:
                 f"model.formula: {slope} does not vary within {name}: each {name} has one {slope}, so there is no slope "
                 f"of it that could differ between {several_groups(name)}. Write (1 | {name}).{where}"
             )
-
-
-def several_groups(name: str) -> str:
-    """The groups of a factor: ``sample_id`` is spoken of as samples."""
-    return "samples" if name == "sample_id" else f"groups of {name}"
 
 
 @lru_cache(maxsize=16)

@@ -46,3 +46,8 @@ def nearest(name: str, known: Iterable[object], otherwise: str, cutoff: float = 
 def number(value: float) -> str:
     """A number as people write it: 70, 7.25, 1,200,000."""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def several_groups(name: str) -> str:
+    """The groups of a factor: ``sample_id`` is spoken of as samples."""
+    return "samples" if name == "sample_id" else f"groups of {name}"
