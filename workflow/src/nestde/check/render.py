@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from nestde.check.words import several_groups
+
 BOLD, YELLOW, GREEN, RED, DIM = "1", "33", "32", "31", "2"
 NARROWEST, WIDEST = 60, 110
 
