@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "start",
     "check": "start",
     "de": "start",
+    "plan": "start",
     "verify": "start",
     "simulate": "start",
     "ingest": "step",

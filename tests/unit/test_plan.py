@@ -1,0 +1,69 @@
+"""The forecast: every rule is in it, and its numbers hang together."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nestde import config
+from nestde.cli import main
+from nestde.errors import NestdeError
+from nestde.plan import START, plan
+from nestde.project import workflow_dir
+from nestde.simulate import Cohort, write
+
+SETTINGS = {
+    "samples": "samples.tsv",
+    "cell_types": ["Neuron", "Glia"],
+    "input": {"counts": "counts.h5ad"},
+    "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Config:
+    write(Cohort(donors=3, cells=30, genes=100, cell_types=("Neuron", "Glia"), batches=1), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return config.load(SETTINGS)
+
+
+def test_every_rule_is_in_the_forecast(study: config.Config) -> None:
+    rules = {
+        rule
+        for path in (workflow_dir() / "rules").glob("*.smk")
+        for rule in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+    }
+    assert set(plan(study).jobs) == rules
+
+
+def test_numbers_hang_together(study: config.Config) -> None:
+    forecast = plan(study)
+    assert (forecast.samples, forecast.files, forecast.cells) == (6, 1, 180)
+    assert sum(cells for cells, _, _ in forecast.fits.values()) == 180
+    assert forecast.jobs["qc"] == 6 and forecast.jobs["fit"] == 2 * forecast.chunks == 2
+    fitting = sum(seconds for _, _, seconds in forecast.fits.values())
+    assert forecast.hours * 3600 == pytest.approx(
+        START * sum(forecast.jobs.values()) + forecast.reading + fitting
+    )
+    assert 100 < forecast.memory < 4000
+
+
+def test_shorter_jobs_are_more_chunks(study: config.Config) -> None:
+    forecast = plan(study, minutes=1e-5)
+    longest = max(seconds for _, _, seconds in forecast.fits.values())
+    assert forecast.chunks > 1
+    assert longest / forecast.chunks <= 60e-5 < longest / (forecast.chunks - 1)
+
+
+def test_story(study: config.Config, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("config.yaml").write_text(str(SETTINGS).replace("'", '"'))
+    assert main(["plan", "--configfile", "config.yaml"]) == 0
+    told = capsys.readouterr().out
+    assert "6 samples in 1 file, 180 cells" in told
+    assert "--set-scatter genes=1" in told
+
+
+def test_a_study_that_cannot_be_read_is_refused(study: config.Config) -> None:
+    with pytest.raises(NestdeError, match="Neurone"):
+        plan(replace(study, cell_types=["Neurone"]))

@@ -1,0 +1,24 @@
+"""Forecast a run: jobs, hours, memory and the number of gene chunks, from a short timed fit of the data."""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "--configfile",
+        default="config/config.yaml",
+        metavar="FILE",
+        help="configuration (default: config/config.yaml)",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="how long the longest fit job should take (default: 10)"
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Forecast and say it."""
+    from nestde.config import load
+    from nestde.plan import plan
+
+    print("\n".join(plan(load(args.configfile), args.minutes).story()))
