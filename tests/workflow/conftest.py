@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small import start_study
 
 from nestde.project import template_dir
 
@@ -34,6 +35,15 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("example") / "study"
     started = nestde("init", folder, cwd=folder.parent)
     assert started.returncode == 0, started.stderr
+    result = nestde("run", "--cores", "2", cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study of six donors, run undisturbed."""
+    folder = start_study(tmp_path_factory.mktemp("small") / "study")
     result = nestde("run", "--cores", "2", cwd=folder)
     assert result.returncode == 0, result.stdout + result.stderr
     return folder

@@ -1,0 +1,90 @@
+"""Whatever happens to a run, the same command goes on, and the results are the bytes of an undisturbed run."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import nestde
+from crash import copy_study, disturb, results
+from small import start_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("small")]
+
+
+@pytest.fixture
+def study(small: Path, tmp_path: Path) -> Path:
+    """The small study before its first run."""
+    return copy_study(small, tmp_path / "study")
+
+
+def test_killed_four_times(small: Path, study: Path) -> None:
+    attempts = list(disturb(study, kills=4, seed=3, seconds_of_jobs=25))
+    assert [attempt.returncode for attempt in attempts] == [-9, -9, -9, -9, 0], attempts[-1].text
+    assert any(attempt.running for attempt in attempts)
+    assert results(study) == results(small)
+
+
+@pytest.fixture
+def small_disk(study: Path) -> Iterator[Path]:
+    """The study with its results on a disk of 128 kB."""
+    disk = study / "results"
+    disk.mkdir()
+    told = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if told.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {told.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_full_disk_is_told_and_the_run_goes_on_once_there_is_room(
+    small: Path, study: Path, small_disk: Path
+) -> None:
+    full = nestde("run", "--cores", "2", cwd=study)
+    assert full.returncode == 1
+    assert "No space left on device" in full.stdout + full.stderr
+    for name, digest in results(study).items():  # what is there is whole
+        assert results(small).get(name, digest) == digest
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    again = nestde("run", "--cores", "2", cwd=study)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert results(study) == results(small)
+
+
+def copy_run(run: Path, target: Path) -> Path:
+    """Copy a finished run, with what Snakemake knows of it."""
+    return Path(shutil.copytree(run, target, copy_function=shutil.copy2))
+
+
+def test_deleted_result_is_remade(small: Path, tmp_path: Path) -> None:
+    study = copy_run(small, tmp_path / "study")
+    (study / "results/de/Neuron.tsv").unlink()
+    (study / "results/design/Neuron.npz").unlink()
+    again = nestde("run", "--cores", "2", cwd=study)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert results(study) == results(small)
+
+
+def test_damaged_intermediate_is_named_and_remade_once_removed(small: Path, tmp_path: Path) -> None:
+    study = copy_run(small, tmp_path / "study")
+    damaged = study / "results/pseudobulk/Neuron.h5ad"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    told = nestde("run", "--cores", "2", cwd=study)
+    assert told.returncode == 1
+    assert "results/pseudobulk/Neuron.h5ad" in told.stderr
+    damaged.unlink()
+    again = nestde("run", "--cores", "2", cwd=study)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert results(study) == results(small)
+
+
+def test_same_bytes_in_another_folder_with_one_core_and_other_chunks(small: Path, tmp_path: Path) -> None:
+    expected = results(small)
+    for chunks in (1, 7):
+        study = start_study(tmp_path / f"in {chunks} chunks")
+        told = nestde("run", "--cores", "1", "--set-scatter", f"genes={chunks}", cwd=study)
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert results(study) == expected
