@@ -1,3 +1,27 @@
-"""nestde: differential expression for cells nested in samples nested in a diagnosis."""
+"""nestde: differential expression for cells nested in samples nested in a diagnosis.
+
+`nestde.de` tests every gene of an AnnData object, `nestde.lmm` fits one response, `nestde.lrt` compares two fits,
+`nestde.simulate` makes studies with known truth. The workflow is run by the command `nestde run`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from nestde.errors import NestdeError
+
+if TYPE_CHECKING:
+    from nestde.differential import de
+    from nestde.mixed import LMMResult, lmm, lrt
 
 __version__ = "0.1.0"
+__all__ = ["LMMResult", "NestdeError", "__version__", "de", "lmm", "lrt"]
+
+# Looked up when first used: a step of the workflow should not wait for what it does not need.
+_LAZY = {"de": "nestde.differential", "LMMResult": "nestde.mixed", "lmm": "nestde.mixed", "lrt": "nestde.mixed"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'nestde' has no attribute '{name}'")
