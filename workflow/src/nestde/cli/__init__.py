@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return its exit code: 0, or 2 where input is at fault."""
+    """Run one subcommand; return its exit code: 0, 2 where input is at fault, 1 where the disk is full."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="nestde",
@@ -66,6 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         for sentence in error.faults:
             print(f"nestde {chosen.command}: {sentence}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(
+            f"nestde {chosen.command}: No space left on device. Make room on the disk of the results (or of the "
+            "temporary folder) and run again: nothing half-written was kept.",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def entry() -> None:
