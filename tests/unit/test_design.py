@@ -103,6 +103,12 @@ def test_crossed_factors_come_finest_first(frame):
     assert [f.name for f in d.random] == ["sample_id", "diet"]
 
 
+def test_a_column_may_be_a_number_and_a_group(frame):
+    d = design.build("~ image + x + (1 | sample_id/image)", frame)
+    assert d.coef_names == ("(Intercept)", "image", "x")
+    assert d.random[0].levels[:2] == ("S0:1", "S0:2")
+
+
 @pytest.mark.parametrize(
     ("bars", "effects", "blocks"),
     [
@@ -183,6 +189,7 @@ def test_aliased_returns_the_combination():
         ("~ endless", "infinite"),
         ("~ log(x)", "log(x) is not a finite number in 1 of 60 rows"),
         ("~ nofunction(x)", "cannot be evaluated"),
+        ('~ I("a")', "cannot be evaluated"),
         ("~ 0 + (1 | sample_id)", "is empty"),
         ("~ x + zero", "zero is zero in every row"),
     ],

@@ -69,6 +69,13 @@ def prepare(
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), found
 
 
+def grouping(column: "pd.Series[Any]") -> "pd.Categorical":
+    """A prepared column as labels of groups, also one that is a number in the fixed part."""
+    import pandas as pd
+
+    return pd.Categorical(column) if column.dtype == "category" else _factor(column, None, False)
+
+
 def _is_number(column: "pd.Series[Any]") -> bool:
     from pandas.api import types
 
@@ -179,11 +186,11 @@ def materialise(
     try:
         with np.errstate(all="ignore"):
             matrix = formulaic.model_matrix(terms, prepared, na_action="ignore", context={})
-    except FormulaicError as error:
+        values = matrix.to_numpy(float)
+    except (FormulaicError, TypeError, ValueError) as error:
         reason = str(error).split("\n")[0].rstrip(".")
         raise NestdeError(f'formula: "{expression}" cannot be evaluated: {reason}.') from error
     faults = Faults()
-    values = matrix.to_numpy(float)
     for name, bad in zip(matrix.columns, (~np.isfinite(values)).sum(axis=0), strict=True):
         if bad:
             faults.add(f"formula: {name} is not a finite number in {bad:,} of {len(values):,} rows.")

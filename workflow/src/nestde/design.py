@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.aliasing import alias_sentence, aliased
-from nestde.columns import materialise, prepare
+from nestde.columns import grouping, materialise, prepare
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.files import atomic
 from nestde.formula import Formula, RandomTerm, caret, parse, variables_of
@@ -312,13 +312,11 @@ def _effects(term: RandomTerm, prepared: "pd.DataFrame", where: str) -> tuple["p
 
 def _groups(factors: Sequence[str], prepared: "pd.DataFrame") -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """Groups of rows that agree in all factors, sorted: labels, and the group of each row."""
-    codes = prepared[factors[0]].cat.codes.to_numpy(np.int64)
-    labels = list(prepared[factors[0]].cat.categories)
-    for name in factors[1:]:
-        categories = prepared[name].cat.categories
-        pairs, codes = np.unique(
-            codes * len(categories) + prepared[name].cat.codes.to_numpy(np.int64), return_inverse=True
-        )
+    first, *others = (grouping(prepared[name]) for name in factors)
+    codes, labels = first.codes.astype(np.int64), list(first.categories)
+    for factor in others:
+        categories = factor.categories
+        pairs, codes = np.unique(codes * len(categories) + factor.codes, return_inverse=True)
         labels = [f"{labels[pair // len(categories)]}:{categories[pair % len(categories)]}" for pair in pairs]
     return tuple(labels), codes.astype(np.int32)
 
