@@ -153,7 +153,7 @@ def _test_of_cells(
     )
     per_sample = np.bincount(study.sample[rows])
     size = size_without_groups(float(np.median(per_sample[per_sample > 0])), ICC) if between else lrt_size(
-        len(rows), df, len(columns)
+        dimension, df, len(columns)
     )  # fmt: skip
     return {
         "term": term,

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 
 from nestde.check.words import several_groups
 
-BOLD, YELLOW, GREEN, RED, DIM = "1", "33", "32", "31", "2"
-NARROWEST, WIDEST = 60, 110
+BOLD, YELLOW, GREEN, DIM = "1", "33", "32", "2"
+NARROWEST, WIDEST, NARROWEST_COLUMN = 60, 110, 20
 
 
 class Page:
@@ -38,14 +38,20 @@ class Page:
             break_on_hyphens=False,
         )
 
-    def table(self, rows: list[list[str]], last_wraps: bool = True) -> None:
-        """Columns side by side, the first row as their heads; the last column is wrapped where there is room for it."""
+    def table(self, rows: list[list[str]]) -> None:
+        """Columns side by side, the first row as their heads, the last column wrapped; below each other if too wide."""
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         room = self.width - 2 - sum(widths[:-1]) - 2 * len(widths[:-1])
+        if room < min(widths[-1], NARROWEST_COLUMN):
+            for row in rows[1:]:
+                self.paragraph(row[0])
+                for head, cell in zip(rows[0][1:], row[1:], strict=True):
+                    if cell:
+                        self.paragraph(f"{head}: {cell}", indent="      ", first="    ")
+            return
         for i, row in enumerate(rows):
             left = "".join(f"{cell:<{width}}  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
-            parts = textwrap.wrap(row[-1], max(room, 20)) if last_wraps else [row[-1]]
-            for j, part in enumerate(parts or [""]):
+            for j, part in enumerate(textwrap.wrap(row[-1], room) or [""]):
                 line = f"  {left if j == 0 else ' ' * len(left)}{part}".rstrip()
                 self.lines.append(self.paint(line, DIM) if i == 0 else line)
 
@@ -56,9 +62,9 @@ def terminal(content: Mapping[str, Any], *, explain: bool, stream: TextIO | None
     width = min(max(shutil.get_terminal_size((WIDEST, 24)).columns, NARROWEST), WIDEST)
     page = Page(width, colour=stream.isatty())
     study = content["study"]
-    page.lines.append(
-        page.paint("The study can be answered", GREEN)
-        + f": {study['samples']:,} samples, {study['cells']:,} cells, cell types {', '.join(study['cell_types'])}."
+    page.lines.append(page.paint("The study can be answered", GREEN))
+    page.paragraph(
+        f"{study['samples']:,} samples, {study['cells']:,} cells, cell types {', '.join(study['cell_types'])}."
     )
     page.heading("Model")
     page.paragraph(content["model"]["formula"])

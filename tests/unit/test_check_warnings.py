@@ -1,0 +1,312 @@
+"""Studies that can be answered, but not as well as it seems: what is warned of, to the letter."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from studies import Study
+
+STUDIES = {}
+
+
+def warned(*warnings):
+    """Titles and texts that go with the study that the function below has changed."""
+
+    def note(change):
+        STUDIES[change.__name__] = (change, warnings)
+        return change
+
+    return note
+
+
+@warned(
+    (
+        "Few samples per diagnosis",
+        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (11.5 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "The pairing by batch is not used",
+        "3 of 3 batches have samples of several diagnoses: diagnosis could be compared within each batch, where what is particular to the batch cancels. Write ~ saturation + diagnosis + (1 | batch) + (1 | sample_id); or, with batch as a fixed effect, ~ batch + saturation + diagnosis + (1 | sample_id).",
+    ),
+)
+def few(s):
+    return Study(per_level=3)
+
+
+@warned(
+    (
+        "diagnosis is tested as if cells were samples",
+        "diagnosis differs between samples, but no random term of ~ saturation + diagnosis groups the cells of a sample. With 24 cells per sample and an intraclass correlation of 0.1, 28 % of genes without any difference would have p < 0.05. Add (1 | sample_id).",
+    ),
+)
+def no_groups(s):
+    s.formula("~ saturation + diagnosis")
+
+
+@warned(
+    (
+        "Cells per sample differ strongly",
+        "Neuron: 12 in S01, 180 in S02; Astrocyte: 12 in S01, 180 in S02. The mixed model weighs samples by their cells, the less so the more samples differ from each other; the stated size of the likelihood ratio test is for equal weights.",
+    ),
+)
+def unequal(s):
+    big = s.obs[s.obs.sample_id == "S02"]
+    extra = pd.concat([big.set_axis([f"X{j}_{i}" for i in range(len(big))]) for j in range(14)])
+    s.obs = pd.concat([s.obs, extra])
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1 % of genes without any difference (11.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "age and rin are nearly collinear",
+        "The generalised variance inflation factor of age, per coefficient, is 135.2 (Fox & Monette 1992): its standard error is 11.6 times what it would be alone. It goes most with rin (correlation 1.00). The two are hard to tell apart; think about leaving one out.",
+    ),
+)
+def collinear(s):
+    s.sheet["rin"] = s.sheet["age"] / 10 + np.tile([0.0, 0.1, -0.1], 4)
+    s.formula("~ age + rin + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8 % of genes without any difference (9.7 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "Covariates on an unhandy scale",
+        "age_days (standard deviation 3.46e+03): a coefficient is the change per unit, here very small or very large. Fits and p-values do not depend on it; for coefficients that can be read, divide by the standard deviation, or change the unit.",
+    ),
+)
+def scale(s):
+    s.sheet["age_days"] = s.sheet["age"] * 365
+    s.formula("~ age_days + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8 % of genes without any difference (9.7 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "sex does not vary within diagnosis",
+        "sex is F in all 6 samples of diagnosis AD. What is due to sex is then known from the other diagnoses alone, and is taken to be the same in these.",
+    ),
+)
+def one_sided(s):
+    s.sheet["sex"] = [
+        "F" if d == "AD" else ("F", "M")[(i // 2) % 2] for i, d in enumerate(s.sheet["diagnosis"])
+    ]
+    s.formula("~ sex + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8 % of genes without any difference (9.7 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "batch is taken as a number",
+        "batch has the values 1, 2, 3 and gets one slope. If they are labels, write C(batch) in model.formula, or name the levels in model.levels.",
+    ),
+)
+def label_number(s):
+    s.sheet["batch"] = [1, 1, 2, 2, 3, 3] * 2
+    s.formula("~ batch + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1 % of genes without any difference (11.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "A batch of one sample",
+        "batch B9: has one sample, which says nothing of diagnosis, as a coefficient of its own explains it. Leave batch out, or take it together with another.",
+    ),
+)
+def lonely(s):
+    s.sheet["batch"] = ["B9"] + ["B1", "B1", "B2", "B2"] * 2 + ["B1", "B1", "B2"]
+    s.formula("~ batch + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "batch as a random effect absorbs diagnosis",
+        "Each batch has samples of one diagnosis, so diagnosis is tested between the 6 batches (degrees of freedom: 4) and not between the 12 samples. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Sequence several diagnoses in each batch, if you can.",
+    ),
+)
+def batch_absorbs(s):
+    s.sheet["batch"] = [
+        f"B{1 + (d == 'AD') + 2 * ((i // 2) % 3)}" for i, d in enumerate(s.sheet["diagnosis"])
+    ]
+    s.formula("~ diagnosis + (1 | batch) + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Some batches have one diagnosis",
+        "batch B3 only Control (4) and B2 only AD (4): as a random effect, such a batch takes up most of what its samples say of diagnosis; the test rests on the 1 batch with several diagnoses.",
+    ),
+    (
+        "batch has few groups",
+        "A variance between 3 groups of batch is hardly known, and often estimated as zero. With fewer than 5, batch is better a fixed effect, unless it is what is tested between.",
+    ),
+)
+def batch_partly(s):
+    s.sheet["batch"] = [
+        "B1" if i < 4 else "B2" if d == "AD" else "B3" for i, d in enumerate(s.sheet["diagnosis"])
+    ]
+    s.formula("~ diagnosis + (1 | batch) + (1 | sample_id)")
+
+
+@warned(
+    (
+        "The pairing by donor is not used",
+        "6 of 6 donors have samples of several diagnoses: diagnosis could be compared within each donor, where what is particular to the donor cancels. Write ~ saturation + diagnosis + (1 | donor) + (1 | sample_id); or, with donor as a fixed effect, ~ donor + saturation + diagnosis + (1 | sample_id).",
+    ),
+)
+def paired_unused(s):
+    s.sheet["donor"] = [f"D{i // 2 + 1}" for i in range(12)]
+
+
+@warned()
+def paired_used(s):
+    s.sheet["donor"] = [f"D{i // 2 + 1}" for i in range(12)]
+    s.formula("~ diagnosis + (1 | donor) + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8 % of genes without any difference (19.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+)
+def paired_fixed(s):
+    s.sheet["donor"] = [f"D{i // 2 + 1}" for i in range(12)]
+    s.formula("~ donor + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5 % of genes without any difference (9.4 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "Donors are partly crossed with diagnosis",
+        "4 of 8 donors have samples of several diagnoses; the others have one. Within-donor comparisons rest on the 4; as a random effect, (1 | donor), the others still count, as a fixed effect they do not.",
+    ),
+)
+def partly_crossed(s):
+    s.sheet["donor"] = ["D1", "D1", "D2", "D2", "D3", "D3", "D4", "D4", "D5", "D6", "D7", "D8"]
+    s.formula("~ diagnosis + (1 | donor) + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Samples of one donor are taken as independent",
+        "The 12 samples are of 6 donors, and model.formula does not know of it: samples of one donor resemble each other. Add (1 | donor).",
+    ),
+)
+def repeated(s):
+    s.sheet["donor"] = [f"{d}{(i // 4)}" for i, d in enumerate(s.sheet["diagnosis"])]
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+    (
+        "image has few groups",
+        "A variance between 2 groups of image is hardly known, and often estimated as zero. With fewer than 5, image is better a fixed effect, unless it is what is tested between.",
+    ),
+)
+def animals_images(s):
+    s.sheet["animal"] = [f"{d[0]}{(i // 4)}" for i, d in enumerate(s.sheet["diagnosis"])]
+    s.sheet["image"] = [str((i // 2) % 2 + 1) for i in range(12)]
+    s.formula("~ diagnosis + (1 | animal) + (1 | image)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+)
+def animals_images_nested(s):
+    animals_images(s)
+    s.formula("~ diagnosis + (1 | animal/image)")
+
+
+@warned(
+    (
+        "Few samples in some cell types",
+        "Fewer than 6 samples of a level have 10 cells or more of: Neuron (4 of diagnosis AD; true size 0.089). The true size is that of the likelihood ratio test at a nominal 0.05.",
+    ),
+)
+def one_type_few(s):
+    s.obs = s.obs[~((s.obs.cell_type == "Neuron") & s.obs.sample_id.isin(["S02", "S04"]))]
+
+
+@warned()
+def within(s):
+    s.obs["treated"] = ["yes", "no"] * (len(s.obs) // 2)
+    s.formula("~ treated + (1 + treated | sample_id)", "treated")
+
+
+@warned(
+    (
+        "The effect of treated is taken to be the same in each sample",
+        "treated varies within samples and is tested against the scatter of cells. Where its effect differs from sample to sample, p-values are too small, the more so the more cells there are. Add a random slope: (treated | sample_id).",
+    ),
+)
+def within_no_slope(s):
+    s.obs["treated"] = ["yes", "no"] * (len(s.obs) // 2)
+    s.formula("~ treated + (1 | sample_id)", "treated")
+
+
+@warned()
+def numeric_test(s):
+    s.formula("~ age + (1 | sample_id)", "age")
+
+
+@warned(
+    (
+        "Few degrees of freedom for sex:diagnosis",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1 % of genes without any difference (11.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+)
+def interaction(s):
+    s.formula("~ sex * diagnosis + (1 | sample_id)", "sex:diagnosis")
+
+
+@warned()
+def qc_columns(s):
+    s.formula("~ total_counts + pct_counts_mt + diagnosis + (1 | sample_id)")
+
+
+@warned(
+    (
+        "Few degrees of freedom for diagnosis",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 10.6 % of genes without any difference (10.4 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 8.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+    ),
+)
+def no_intercept(s):
+    s.formula("~ 0 + diagnosis + age + (1 | sample_id)")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_a_study_is_warned_of(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    change, warnings = STUDIES[name]
+    study = Study()
+    study = change(study) or study
+    check = study.check()
+    assert check.faults == ()
+    assert [(found["title"], found["text"]) for found in check.content["warnings"]] == list(warnings)
