@@ -257,18 +257,21 @@ def test_nothing_but_a_configuration_still_gives_a_report(tmp_path):
 def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
     table = de_table("Neuron")
     tested = table[table["level"].notna()]
-    age = tested.assign(term="age", level=None, against=None)
-    other = tested.assign(level="MCI")
-    write_tsv(pd.concat([table, other, age]), tmp_path / "de" / "Neuron.tsv")
+    age = tested.assign(term="age", level="age", against="")
+    other, pair = tested.assign(level="MCI"), tested.assign(against="MCI")
+    write_tsv(pd.concat([table, other, pair, age]), tmp_path / "de" / "Neuron.tsv")
     tests = Results(tmp_path, settings(cell_types=["Neuron"])).tests()
-    assert [(test.term, test.level) for test in tests] == [
-        ("age", ""),
-        ("diagnosis", "AD"),
-        ("diagnosis", "MCI"),
+    assert [test.label for test in tests] == [
+        "Neuron: age",
+        "Neuron: AD v Control",
+        "Neuron: AD v MCI",
+        "Neuron: MCI v Control",
     ]
-    assert [len(test.frame) for test in tests] == [60, 62, 62]
-    assert tests[1].label == "Neuron: AD v Control"
-    assert [test.joint for test in tests] == [False, True, True]
+    assert [len(test.frame) for test in tests] == [60, 62, 62, 62]
+    assert not any(test.frame["gene"].duplicated().any() for test in tests)
+    assert [test.joint for test in tests] == [False, True, True, True]
+    bulk = pd.concat([other, pair, age])
+    assert [len(concordance.join(test, bulk, 0.05)) for test in tests] == [60, 0, 60, 60]
 
 
 def test_the_page_that_multiqc_makes(content, tmp_path):

@@ -15,12 +15,12 @@ TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "sa
 
 @dataclass(frozen=True)
 class Test:
-    """The rows of one cell type, tested term and level, and the genes of that cell type that were not tested.
+    """The rows of one cell type, term and pair of levels, and the genes of that cell type that were not tested.
 
     Parameters
     ----------
     level, against
-        The level that is compared and what it is compared with; '' for a number such as age.
+        The level that is compared and what it is compared with; for a number such as age the latter is ''.
     frame
         The rows as in the result table; every gene once.
     n_cells, n_samples
@@ -43,10 +43,8 @@ class Test:
 
     @property
     def comparison(self) -> str:
-        """What is compared, short: ``AD v Control``."""
-        if self.level and self.against:
-            return f"{self.level} v {self.against}"
-        return f"{self.term}[{self.level}]" if self.level else self.term
+        """What is compared, short: ``AD v Control``; for a number its name."""
+        return f"{self.level} v {self.against}" if self.against else self.level or self.term
 
     @property
     def label(self) -> str:
@@ -56,9 +54,9 @@ class Test:
     @property
     def level_words(self) -> str:
         """Which side is which, for an axis."""
-        if self.level and self.against:
+        if self.against:
             return f"← higher in {self.against} · higher in {self.level} →"
-        return f"change per unit of {self.term}" if not self.level else self.comparison
+        return f"change per unit of {self.comparison}"
 
     @property
     def detected(self) -> list[str]:
@@ -117,7 +115,7 @@ class Results:
         return {name: table for name, table in tables.items() if table is not None}
 
     def tests(self) -> list[Test]:
-        """Every cell type, tested term and level that has rows."""
+        """Every cell type, tested term and pair of levels that has rows."""
         found = []
         for cell_type, table in self.of_cell_types("de", ".tsv").items():
             design = self.designs[cell_type]
@@ -126,7 +124,8 @@ class Results:
             named = levels.groupby("term")["level"].transform("max") != ""
             levels = levels[(levels["level"] != "") | ~named]
             for term, level, against in levels.itertuples(index=False):
-                rows = (table["term"] == term) & table["level"].isin([level, ""])
+                compared = (table["level"] == level) & (table["against"] == against)
+                rows = (table["term"] == term) & (compared | (table["level"] == ""))
                 found.append(
                     Test(
                         cell_type=cell_type,

@@ -82,7 +82,8 @@ def _formulas(results: Results) -> str:
 
 def join(test: Test, pseudobulk: pd.DataFrame, fdr: float) -> pd.DataFrame:
     """Genes with a p-value from both, with `kind`, their place in `CLASSES`."""
-    theirs = pseudobulk[(pseudobulk["term"] == test.term) & (pseudobulk["level"] == test.level)]
+    same = (pseudobulk[["term", "level", "against"]] == [test.term, test.level, test.against]).all(axis=1)
+    theirs = pseudobulk[same]
     columns = ["gene", "coef", "pvalue", "padj", "neg_log10_pvalue"]
     frame = test.frame[columns].merge(
         theirs[["gene", "log2fc", "pvalue", "padj"]], on="gene", suffixes=("", "_pb")
