@@ -11,6 +11,11 @@ from nestde.project import template_dir
 DOCS = template_dir() / "workflow/docs"
 
 
+def lines(text: str) -> list[str]:
+    """Lines of a text; how far an optimiser went in the last digits is the processor's affair."""
+    return [re.sub(r"\d+ evaluations, gradient \S+", "", line.rstrip()) for line in text.rstrip().splitlines()]
+
+
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
 def test_examples_print_what_is_shown(page):
     text = (DOCS / page).read_text(encoding="utf-8")
@@ -19,5 +24,4 @@ def test_examples_print_what_is_shown(page):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(code, names)
-        lines = [line.rstrip() for line in printed.getvalue().rstrip().splitlines()]
-        assert lines == shown.rstrip().splitlines()
+        assert lines(printed.getvalue()) == lines(shown)
