@@ -16,7 +16,12 @@ __version__ = "0.1.0"
 __all__ = ["LMMResult", "NestdeError", "__version__", "de", "lmm", "lrt"]
 
 # Looked up when first used: a step of the workflow should not wait for what it does not need.
-_LAZY = {"de": "nestde.differential", "LMMResult": "nestde.mixed", "lmm": "nestde.mixed", "lrt": "nestde.mixed"}
+_LAZY = {
+    "de": "nestde.differential",
+    "LMMResult": "nestde.mixed",
+    "lmm": "nestde.mixed",
+    "lrt": "nestde.mixed",
+}
 
 
 def __getattr__(name: str) -> Any:
