@@ -87,7 +87,9 @@ def test_zarr_is_read_like_h5ad(adata, tmp_path, zarr_format):
 
 def test_only_samples_of_the_sheet_are_taken(adata, tmp_path):
     adata.write_h5ad(tmp_path / "in.h5ad")
-    same(ingested(tmp_path / "in.h5ad", tmp_path, ["S1", "S3"]), adata, ["S1", "S3"])
+    found = ingested(tmp_path / "in.h5ad", tmp_path, ["S1", "S3"])
+    same(found, adata, ["S1", "S3"])
+    assert found.uns["others"] == 80
 
 
 def test_keep_removes_column_by_column_and_says_how_many(adata, tmp_path):

@@ -33,7 +33,8 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
         Section ``input`` of the configuration.
     out
         h5ad; ``uns`` has ``samples`` (names), ``starts`` (first row of each, and the end) and ``came``, ``keep``
-        and ``kept``: cells of each sample in the file, removed by each column of ``input.keep``, left.
+        and ``kept``: cells of each sample in the file, removed by each column of ``input.keep``, left; ``others``:
+        cells of samples that are not in the sheet.
 
     Returns
     -------
@@ -62,6 +63,7 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
         )
     uns["starts"] = np.concatenate([[0], np.cumsum(uns["kept"])]).astype(np.int64)
     uns["samples"] = np.array(samples, object)
+    uns["others"] = int((codes < 0).sum())
     uns["keep"] = {
         name: np.bincount(codes[at], minlength=len(samples)).astype(np.int64) for name, at in removed.items()
     }
@@ -234,6 +236,7 @@ def read_metadata(path: Path) -> "pd.DataFrame":
             dtype={"barcode": str, "sample_id": str},
             keep_default_na=False,
             na_values=["", "NA"],
+            low_memory=False,
             quoting=csv.QUOTE_NONE,
             encoding="utf-8-sig",
         )

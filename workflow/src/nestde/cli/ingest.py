@@ -27,4 +27,7 @@ def main(args: argparse.Namespace) -> None:
         raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")
     path = rows["counts"].iloc[0]
     uns = ingest(path, list(rows["sample_id"]), sections(args.settings).input, args.out)
-    print(f"{path}: {uns['came'].sum():,} cells of {len(rows):,} samples, {uns['kept'].sum():,} kept")
+    print(
+        f"{path}: {uns['came'].sum():,} cells of {len(rows):,} samples, {uns['kept'].sum():,} kept; {uns['others']:,} "
+        "cells of samples that are not in the sheet"
+    )

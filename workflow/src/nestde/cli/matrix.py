@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
     from nestde.config import sections
     from nestde.files import of_slug, read_tsv, write_tsv
-    from nestde.matrix import build
+    from nestde.matrix import build, read_uns
 
     config = sections(args.settings)
     cell_type = of_slug(args.cell_type, config.cell_types)
@@ -37,4 +37,12 @@ def main(args: argparse.Namespace) -> None:
         out=args.out,
     )
     write_tsv(ledger, args.genes)
-    print(f"{cell_type}: {(ledger['status'] == '').sum():,} of {len(ledger):,} genes are tested")
+    told = read_uns(args.out)
+    for sample, why in told["left_out"].items():
+        print(f"{cell_type}: {sample} is left out: {why}")
+    found = told["genes"]
+    removed = [f"{rule} {number:,}" for rule, number in found["removed"].items()]
+    print(
+        f"{cell_type}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "
+        f"({found['rule']}); {found['tested']:,} are tested, removed: {', '.join(removed) or 'none'}"
+    )
