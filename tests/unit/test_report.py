@@ -262,16 +262,16 @@ def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
     write_tsv(pd.concat([table, other, pair, age]), tmp_path / "de" / "Neuron.tsv")
     tests = Results(tmp_path, settings(cell_types=["Neuron"])).tests()
     assert [test.label for test in tests] == [
-        "Neuron: age",
         "Neuron: AD v Control",
-        "Neuron: AD v MCI",
         "Neuron: MCI v Control",
+        "Neuron: AD v MCI",
+        "Neuron: age",
     ]
-    assert [len(test.frame) for test in tests] == [60, 62, 62, 62]
+    assert [len(test.frame) for test in tests] == [62, 62, 62, 60]
     assert not any(test.frame["gene"].duplicated().any() for test in tests)
-    assert [test.joint for test in tests] == [False, True, True, True]
+    assert [test.joint for test in tests] == [True, True, True, False]
     bulk = pd.concat([other, pair, age])
-    assert [len(concordance.join(test, bulk, 0.05)) for test in tests] == [60, 0, 60, 60]
+    assert [len(concordance.join(test, bulk, 0.05)) for test in tests] == [0, 60, 60, 60]
 
 
 def test_the_page_that_multiqc_makes(content, tmp_path):

@@ -119,7 +119,8 @@ class Results:
         found = []
         for cell_type, table in self.of_cell_types("de", ".tsv").items():
             design = self.designs[cell_type]
-            levels = table[["term", "level", "against"]].drop_duplicates().sort_values(["term", "level"])
+            levels = table[["term", "level", "against"]].drop_duplicates()
+            levels = levels.iloc[sorted(range(len(levels)), key=lambda i: self._place(*levels.iloc[i]))]
             # genes that were not tested are in a row per term, without a level
             named = levels.groupby("term")["level"].transform("max") != ""
             levels = levels[(levels["level"] != "") | ~named]
@@ -140,3 +141,9 @@ class Results:
                     )
                 )
         return found
+
+    def _place(self, term: str, level: str, against: str) -> tuple[object, ...]:
+        """Sort comparisons as the configuration names terms and levels."""
+        terms, order = self.config.model.test, self.config.model.levels.get(term, [])
+        ranks = [order.index(name) if name in order else len(order) for name in (against, level)]
+        return (terms.index(term) if term in terms else len(terms), *ranks, against, level)

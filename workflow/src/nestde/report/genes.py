@@ -113,7 +113,8 @@ def _volcanoes(tests: list[Test], fdr: float) -> Section:
         helptext="""
 The effect is the model's coefficient on the scale it was fitted on, the natural logarithm of 1 + counts per 10,000.
 Points that lie beyond the axes are drawn as triangles on the border; where points cover one another only one is
-drawn. Hold the pointer over a significant gene to read its name. The full numbers are in `results/de/`.
+drawn. Hold the pointer over a significant gene to read its name. A term with several levels has one p-value for all of them,
+so that its plots differ in the effects only. The full numbers are in `results/de/`.
 """,
     )
 
@@ -178,6 +179,7 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
             continue
         frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
         significant = int((test.frame["padj"] <= fdr).sum())
+        columns = _columns(test, frame)
         id, title = f"nestde_top_{number}", heading(f"Top genes: {test.label}")
         found.append(
             Section(
@@ -188,8 +190,8 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
                     f"{id}_table",
                     title,
                     "Gene",
-                    _columns(test, frame),
-                    _rows(test, frame),
+                    columns,
+                    _rows(test, frame, columns),
                 ),
                 description=(
                     f"The {len(frame)} smallest p-values of {count(len(test.frame), 'gene')};"
@@ -218,6 +220,8 @@ def _columns(test: Test, frame: pd.DataFrame) -> Columns:
         "log2fc", "log2 ratio", "log2 ratio of mean normalised counts (a description)", format="{:+.2f}"
     )
     columns.add("neg_log10_pvalue", "−log10 p", "Evidence: 3 is p = 0.001", format="{:.1f}", scale="Greens")
+    if test.joint:
+        columns.add("pvalue_level", "p of this pair", "p-value of this pair of levels alone", format="{:.2g}")
     columns.add("padj", "FDR", "False discovery rate, Benjamini-Hochberg", format="{:.2g}")
     for name in test.detected:
         level = name.removeprefix("detected_")
@@ -227,13 +231,10 @@ def _columns(test: Test, frame: pd.DataFrame) -> Columns:
     return columns
 
 
-def _rows(test: Test, frame: pd.DataFrame) -> list[tuple[str, dict[str, object]]]:
+def _rows(test: Test, frame: pd.DataFrame, columns: Columns) -> list[tuple[str, dict[str, object]]]:
     rows = []
     for record in frame.to_dict("records"):
-        cells = {
-            name: record.get(name)
-            for name in ("coef", "se", "log2fc", "neg_log10_pvalue", "padj", "icc", "status")
-        }
+        cells: dict[str, object] = {name: record.get(name) for name in columns.headers}
         cells |= {name: 100 * record[name] for name in test.detected}
         rows.append((str(record["gene"]), cells))
     return rows
