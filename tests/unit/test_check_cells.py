@@ -52,7 +52,7 @@ def test_command_writes_and_prints(capsys):
     )
     printed = capsys.readouterr().out
     assert printed.startswith(
-        "The study can be answered: 12 samples, 288 cells, cell types Neuron, Astrocyte.\n"
+        "The study can be answered\n  12 samples, 288 cells, cell types Neuron, Astrocyte.\n"
     )
     assert "\x1b" not in printed
     assert len(read_tsv("samples-out.tsv", text=["sample_id"])) == 12

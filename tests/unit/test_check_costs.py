@@ -177,6 +177,14 @@ def test_smallest_effect_is_found_in_80_percent_of_simulated_studies():
     assert np.isnan(smallest_effect(variance, 0))
 
 
+@pytest.mark.parametrize("df", [1, 2, 4, 22, 200])
+def test_smallest_effect_is_that_of_the_noncentral_t(df):
+    effect = smallest_effect(1.0, df)
+    critical = stats.t.isf(0.025, df)
+    # the lower tail is left out: scipy's is not a number there, and it is below 1e-3
+    assert stats.nct.sf(critical, df, effect) == pytest.approx(0.8, abs=1e-3)
+
+
 def test_contrast_variance_is_that_of_generalised_least_squares():
     rng = np.random.default_rng(5)
     x = np.column_stack([np.ones(9), rng.normal(size=9), np.arange(9) % 2])

@@ -115,6 +115,15 @@ def sample_is_barcode(s):
 
 
 @fault(
+    "counts.h5ad: barcode, as input.sample_key, has another value in each of the 288 cells (C00000, C00001, C00002, …): it names cells, not samples. Name the column that holds the samples in input.sample_key.",
+)
+def sheet_lists_barcodes(s):
+    s.obs["barcode"] = s.obs.index
+    s.config["input"]["sample_key"] = "barcode"
+    s.sheet = pd.DataFrame({"sample_id": s.obs.index, "diagnosis": s.per_cell("diagnosis")})
+
+
+@fault(
     "counts.h5ad: diagnosis, as input.sample_key, holds values of diagnosis (AD, Control), not samples. The samples of samples.tsv are in its column sample_id: set input.sample_key to it.",
 )
 def sample_is_diagnosis(s):

@@ -14,7 +14,7 @@ from studies import write_h5ad
 from nestde.check import check_study
 from nestde.config import load
 
-ALIASED = ("cannot be separated from", "cannot be estimated", "explains nothing")
+ALIASED = ("cannot be separated from", "cannot be estimated")
 
 COVARIATES = ("sex", "batch", "age", "rin", "plate")
 

@@ -21,7 +21,7 @@ def warned(*warnings):
 @warned(
     (
         "Few samples per diagnosis",
-        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (11.5 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (11.5\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "The pairing by batch is not used",
@@ -35,7 +35,7 @@ def few(s):
 @warned(
     (
         "diagnosis is tested as if cells were samples",
-        "diagnosis differs between samples, but no random term of ~ saturation + diagnosis groups the cells of a sample. With 24 cells per sample and an intraclass correlation of 0.1, 28 % of genes without any difference would have p < 0.05. Add (1 | sample_id).",
+        "diagnosis differs between samples, but no random term of ~ saturation + diagnosis groups the cells of a sample. With 24 cells per sample and an intraclass correlation of 0.1, 28\xa0% of genes without any difference would have p < 0.05. Add (1 | sample_id).",
     ),
 )
 def no_groups(s):
@@ -56,8 +56,33 @@ def unequal(s):
 
 @warned(
     (
+        "Samples with too few cells are left out",
+        "1 sample with fewer than 20 cells (qc.min_cells_per_sample): S03 (6).",
+    ),
+    (
+        "Few samples in some cell types",
+        "Fewer than 6 samples of a level have 10 cells or more of: Neuron (5 of diagnosis Control; true size 0.084), Astrocyte (5 of diagnosis Control; true size 0.084). The true size is that of the likelihood ratio test at a nominal 0.05.",
+    ),
+)
+def left_out(s):
+    s.config["qc"]["min_cells_per_sample"] = 20
+    s.obs = s.obs[(s.obs["sample_id"] != "S03") | (np.arange(len(s.obs)) % 4 == 0)]
+
+
+@warned(
+    (
+        "Cells of no sample are left out",
+        "2 cells of 288 in counts.h5ad have no value of sample_id (input.sample_key).",
+    ),
+)
+def no_sample(s):
+    s.obs.iloc[:2, 0] = np.nan
+
+
+@warned(
+    (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1 % of genes without any difference (11.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "age and rin are nearly collinear",
@@ -72,7 +97,7 @@ def collinear(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8 % of genes without any difference (9.7 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "Covariates on an unhandy scale",
@@ -87,7 +112,7 @@ def scale(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8 % of genes without any difference (9.7 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "sex does not vary within diagnosis",
@@ -104,7 +129,7 @@ def one_sided(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8 % of genes without any difference (9.7 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "batch is taken as a number",
@@ -119,7 +144,7 @@ def label_number(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1 % of genes without any difference (11.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "A batch of one sample",
@@ -134,11 +159,11 @@ def lonely(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "batch as a random effect absorbs diagnosis",
-        "Each batch has samples of one diagnosis, so diagnosis is tested between the 6 batches (degrees of freedom: 4) and not between the 12 samples. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Sequence several diagnoses in each batch, if you can.",
+        "Each batch has samples of one diagnosis, so diagnosis is tested between the 6 batches (degrees of freedom: 4) and not between the 12 samples. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Sequence several diagnoses in each batch, if you can.",
     ),
 )
 def batch_absorbs(s):
@@ -184,7 +209,7 @@ def paired_used(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8 % of genes without any difference (19.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8\xa0% of genes without any difference (19.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
 )
 def paired_fixed(s):
@@ -195,7 +220,7 @@ def paired_fixed(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5 % of genes without any difference (9.4 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5\xa0% of genes without any difference (9.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "Donors are partly crossed with diagnosis",
@@ -220,7 +245,7 @@ def repeated(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
     (
         "image has few groups",
@@ -236,7 +261,7 @@ def animals_images(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1 % of genes without any difference (12.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
 )
 def animals_images_nested(s):
@@ -279,7 +304,7 @@ def numeric_test(s):
 @warned(
     (
         "Few degrees of freedom for sex:diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1 % of genes without any difference (11.6 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
 )
 def interaction(s):
@@ -294,7 +319,7 @@ def qc_columns(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 10.6 % of genes without any difference (10.4 % at an intraclass correlation of 0.1), not in 5 %. The smallest effect that it finds with a power of 80 % (t test at 0.05) is 8.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 10.6\xa0% of genes without any difference (10.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 8.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
     ),
 )
 def no_intercept(s):

@@ -33,7 +33,7 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        _no_groups, _no_slope, _unnamed, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        _no_groups, _no_slope, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
         _collinear, _labels, _scales, _unequal,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
@@ -51,7 +51,7 @@ def _no_groups(study: Study, answer: Answer) -> Found:
                 f"{test['term']} is tested as if cells were samples",
                 f"{test['term']} differs between samples, but no random term of {study.formula.text} groups the cells of a "
                 f"sample. With {np.median(cells[cells > 0]):,.0f} cells per sample and an intraclass correlation of {ICC:g}, "
-                f"{100 * test['lrt_size']:.0f} % of genes without any difference would have p < 0.05. Add (1 | sample_id).",
+                f"{100 * test['lrt_size']:.0f}\u00a0% of genes without any difference would have p < 0.05. Add (1 | sample_id).",
             )
 
 
@@ -59,16 +59,16 @@ def cost(test: dict[str, Any]) -> str:
     """What a test's replication costs: the true size of its LRT and the smallest effect it sees."""
     effect = max((by_icc[f"{ICC:g}"] for by_icc in test["smallest_effect"].values()), default=None)
     sees = (
-        f" The smallest effect that it finds with a power of 80 % (t test at 0.05) is {effect:.2g} standard deviations "
+        f" The smallest effect that it finds with a power of 80\u00a0% (t test at 0.05) is {effect:.2g} standard deviations "
         f"between {several_groups(test['unit'])} (at an intraclass correlation of {ICC:g})."
         if effect is not None
         else ""
     )
     here = test["lrt_size_by_icc"].get(f"{ICC:g}")
-    at_icc = f" ({100 * here:.1f} % at an intraclass correlation of {ICC:g})" if here is not None else ""
+    at_icc = f" ({100 * here:.1f}\u00a0% at an intraclass correlation of {ICC:g})" if here is not None else ""
     return (
-        f"At a nominal 0.05 the χ² likelihood ratio test is wrong in up to {100 * test['lrt_size']:.1f} % of genes without any "
-        f"difference{at_icc}, not in 5 %.{sees}"
+        f"At a nominal 0.05 the χ² likelihood ratio test is wrong in up to {100 * test['lrt_size']:.1f}\u00a0% of genes without any "
+        f"difference{at_icc}, not in 5\u00a0%.{sees}"
     )
 
 
@@ -78,6 +78,18 @@ def _unnamed(study: Study, answer: Answer) -> Found:
             "Cells of no sample are left out",
             f"{count(study.unnamed, 'cell')} of {study.unnamed + len(study.sample):,} in {study.data} have no value of "
             f"{study.config.input.sample_key} (input.sample_key).",
+        )
+
+
+def _left_out(study: Study, answer: Answer) -> Found:
+    """Samples that quality control will leave out of every test, even if it keeps all of their cells."""
+    least = study.config.qc.min_cells_per_sample
+    cells = np.bincount(study.sample, minlength=len(study.samples))
+    poor = [f"{study.samples[row]} ({cells[row]:,})" for row in np.flatnonzero(cells < least)]
+    if poor:
+        yield (
+            "Samples with too few cells are left out",
+            f"{count(len(poor), 'sample')} with fewer than {count(least, 'cell')} (qc.min_cells_per_sample): {a_few(poor)}.",
         )
 
 

@@ -157,10 +157,11 @@ def _named(
         named = pd.Series(pd.Categorical.from_codes(codes, [label(value) for value in values]))
     labels = list(named.cat.categories)
     there = set(labels)
-    if there & set(sheet["sample_id"]):
+    one_each = len(labels) == len(named) > 1
+    if there & set(sheet["sample_id"]) and not one_each:
         return named
     turned = _not_samples(mine, sheet, config)
-    if turned:
+    if turned and not one_each:
         faults.add(
             f"{config.samples}: sample_id holds values of {turned} ({a_few(mine)}), not samples. Write a row for "
             f"each sample; column {key} of {file} has {a_few(labels)}."
@@ -172,7 +173,7 @@ def _named(
         hint = f"The samples of {config.samples} are in its column {right}: set input.sample_key to it."
     else:
         hint = "Name the column that holds the samples in input.sample_key."
-    if len(labels) == len(named) and len(named) > 1:
+    if one_each:
         faults.add(
             f"{say} has another value in each of the {len(named):,} cells ({', '.join(labels[:3])}, …): it names cells, not "
             f"samples. {hint}"

@@ -229,7 +229,7 @@ def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
                 (
                     f"What {test['groups']} {what} can say",
                     f"{cost(test)} The likelihood ratio takes the variance between {what} as if it were known; it is estimated, "
-                    f"with {test['df']} degrees of freedom. More cells do not help, more {what} do. Likelihoods are compared "
+                    f"with {test['df']} degrees of freedom. More cells help little, more {what} do. Likelihoods are compared "
                     "after maximum likelihood (ML), not REML, as REML likelihoods of different fixed effects are of different data.",
                 )
             )
@@ -238,7 +238,7 @@ def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
                 (
                     "How well the variances are known",
                     f"With {test['df']} degrees of freedom the standard deviation between {what} is known to within a factor of "
-                    f"{low:.2f} to {high:.2f} (95 %) even if every {what.removesuffix('s')} had no end of cells. A single gene's "
+                    f"{low:.2f} to {high:.2f} (95\u00a0%) even if every {what.removesuffix('s')} had no end of cells. A single gene's "
                     "estimate may lie far from the truth, or at zero; that is no fault of the fit. Over many genes it evens out.",
                 )
             )

@@ -128,10 +128,12 @@ def smallest_effect(variance: float, df: int, power: float = 0.8, nominal: float
     """
     if df <= 0:
         return math.nan
+    # t = (Z + shift) / s with s² ~ χ²(df) / df: a mean over s, as scipy's noncentral t gives NaN for few df
     critical = stats.t.isf(nominal / 2, df)
+    bound = critical * np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, df) / df)
 
     def lack(shift: float) -> float:
-        return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift)) - power
+        return float(np.mean(stats.norm.sf(bound - shift) + stats.norm.cdf(-bound - shift))) - power
 
     upper = 2.0 * critical
     while lack(upper) < 0:

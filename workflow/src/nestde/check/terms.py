@@ -143,7 +143,7 @@ def _check_pseudobulk(study: Study, faults: Faults) -> None:
 
 def _check_agreement(study: Study, variable: Variable, faults: Faults) -> None:
     """A covariate that sheet and data both have is the same in both."""
-    if variable.in_data is None or variable.origin != study.config.samples:
+    if variable.in_data is None or variable.origin != study.config.samples or variable.name == "sample_id":
         return
     name = variable.name
     mine = variable.values.array.take(study.sample)
