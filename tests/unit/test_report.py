@@ -260,7 +260,9 @@ def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
     age = tested.assign(term="age", level="age", against="")
     other, pair = tested.assign(level="MCI"), tested.assign(against="MCI")
     write_tsv(pd.concat([table, other, pair, age]), tmp_path / "de" / "Neuron.tsv")
-    tests = Results(tmp_path, settings(cell_types=["Neuron"])).tests()
+    results = Results(tmp_path, settings(cell_types=["Neuron"]))
+    tests = results.tests()
+    assert [test.term_label for test in results.terms()] == ["Neuron: diagnosis", "Neuron: age"]
     assert [test.label for test in tests] == [
         "Neuron: AD v Control",
         "Neuron: MCI v Control",

@@ -52,6 +52,11 @@ class Test:
         return self.cell_type if self.alone else f"{self.cell_type}: {self.comparison}"
 
     @property
+    def term_label(self) -> str:
+        """The cell type, with the term where its p-value is of all levels together."""
+        return f"{self.cell_type}: {self.term}" if self.joint else self.label
+
+    @property
     def level_words(self) -> str:
         """Which side is which, for an axis."""
         if self.against:
@@ -141,6 +146,10 @@ class Results:
                     )
                 )
         return found
+
+    def terms(self) -> list[Test]:
+        """One of the tests of each cell type and term: those of one term share their p-values."""
+        return list({(test.cell_type, test.term): test for test in reversed(self.tests())}.values())[::-1]
 
     def _place(self, term: str, level: str, against: str) -> tuple[object, ...]:
         """Sort comparisons as the configuration names terms and levels."""

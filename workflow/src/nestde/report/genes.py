@@ -30,7 +30,7 @@ def sections(results: Results) -> list[Section]:
     counts = [(test, summary(test, fdr)) for test in tests]
     found = [_overview(counts, fdr), _bars(counts, fdr)]
     if any(numbers["tested"] for _, numbers in counts):
-        found += [_volcanoes(tests, fdr), _histograms(tests), *_top(tests, fdr)]
+        found += [_volcanoes(tests, fdr), _histograms(results.terms()), *_top(tests, fdr)]
     return found
 
 
@@ -155,7 +155,7 @@ def _histograms(tests: list[Test]) -> Section:
         html(
             figures.row(
                 [
-                    figures.histogram(test.label, test.frame["pvalue"], "p-value", "if nothing differed")
+                    figures.histogram(test.term_label, test.frame["pvalue"], "p-value", "if nothing differed")
                     for test in tests
                     if test.frame["pvalue"].notna().any()
                 ]

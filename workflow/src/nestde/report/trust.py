@@ -91,7 +91,7 @@ def _p_values(results: Results) -> list[Section]:
     fdr = results.config.inference.fdr
     headline = results.config.inference.p_value
     rows = []
-    for test in results.tests():
+    for test in results.terms():
         ways = {way: test.frame.get(f"pvalue_{way}") for way in WAYS}
         known = {way: p for way, p in ways.items() if p is not None and p.notna().any()}
         if len(known) < 2:
@@ -99,7 +99,7 @@ def _p_values(results: Results) -> list[Section]:
         for way, p in known.items():
             name = f"{WAYS[way]}{' (the headline)' if way == headline else ''}"
             found = int((benjamini_hochberg(p) <= fdr).sum())
-            rows.append([test.label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found])
+            rows.append([test.term_label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found])
     if not rows:
         return []
     header = ["Comparison", "P-value", "Genes", "p ≤ 0.05", f"FDR ≤ {fdr:g}"]
