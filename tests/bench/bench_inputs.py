@@ -3,7 +3,8 @@
     python tests/bench/bench_inputs.py --cells 50000 100000 200000 --scratch /tmp/bench > table.tsv
 
 20,000 genes, 40 samples, 5 cell types, 7 % of the counts not zero. Each step is a process of its own, as in
-the workflow; for steps that run once per sample or cell type, seconds are the sum and MB the largest.
+the workflow; for steps that run once per sample or cell type, seconds are the sum and MB the largest. CPU seconds
+are those to compare on a machine that has other work.
 """
 
 import argparse
@@ -66,8 +67,8 @@ def simulate(path: Path, cells: int) -> float:
     return float(indptr[-1]) / cells / GENES
 
 
-def step(*words: object) -> tuple[float, float]:
-    """Run one nestde command in a process of its own: seconds, and MB at its peak."""
+def step(*words: object) -> tuple[float, float, float]:
+    """Run one nestde command in a process of its own: seconds, seconds of CPU, and MB at its peak."""
     started = time.perf_counter()
     pid = os.fork()
     if pid == 0:
@@ -77,7 +78,7 @@ def step(*words: object) -> tuple[float, float]:
     _, status, usage = os.wait4(pid, 0)
     if status:
         raise SystemExit(f"failed: {words}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def bench(cells: int, folder: Path) -> None:
@@ -86,9 +87,13 @@ def bench(cells: int, folder: Path) -> None:
     os.chdir(folder)
     started = time.perf_counter()
     share = simulate(folder / "counts.h5ad", cells)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    own = resource.getrusage(resource.RUSAGE_SELF)
     size = (folder / "counts.h5ad").stat().st_size / 1e6
-    show(cells, f"(simulation: {share:.1%} non-zero, {size:,.0f} MB)", 1, time.perf_counter() - started, own)
+    show(
+        cells,
+        f"(simulation: {share:.1%} non-zero, {size:,.0f} MB)",
+        [(time.perf_counter() - started, own.ru_utime + own.ru_stime, own.ru_maxrss / 1024)],
+    )
     samples = [f"S{i:02d}" for i in range(SAMPLES)]
     sheet = pd.DataFrame(
         {"sample_id": samples, "slug": samples, "source": slug("counts.h5ad"), "counts": "counts.h5ad"}
@@ -130,14 +135,15 @@ def bench(cells: int, folder: Path) -> None:
     }  # fmt: skip
     for name, commands in runs.items():
         used = [step(*words) for words in commands]
-        show(cells, name, len(used), sum(seconds for seconds, _ in used), max(mb for _, mb in used))
+        show(cells, name, used)
     kept = sum(json.loads(Path(f"qc/{sample}.json").read_text())["cells_kept"] for sample in samples)
     print(f"# {cells:,} cells: {kept:,} kept", file=sys.stderr)
 
 
-def show(cells: int, name: str, jobs: int, seconds: float, mb: float) -> None:
+def show(cells: int, name: str, used: list[tuple[float, float, float]]) -> None:
     """Print one row of the table."""
-    print(f"{cells}\t{name}\t{jobs}\t{seconds:.1f}\t{mb:.0f}", flush=True)
+    seconds, cpu, mb = zip(*used, strict=True)
+    print(f"{cells}\t{name}\t{len(used)}\t{sum(seconds):.1f}\t{sum(cpu):.1f}\t{max(mb):.0f}", flush=True)
 
 
 def main() -> None:
@@ -149,7 +155,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for some GB, removed at the end")
     args = parser.parse_args()
     scratch = args.scratch.resolve()
-    print("cells\tstep\tjobs\tseconds\tpeak_mb")
+    print("cells\tstep\tjobs\tseconds\tcpu_seconds\tpeak_mb")
     for cells in args.cells:
         folder = scratch / str(cells)
         try:

@@ -152,7 +152,7 @@ def _name(column: str) -> str:
 def raw_layer(path: Path) -> tuple[str, Source]:
     """Return the first of X, raw and the layers that starts with whole numbers, opened; X if none does."""
     first = open_source(path)
-    candidates = ["X", "raw", "counts", "raw_counts", "spliced"]
+    candidates = ["X", "raw", "counts", "raw_counts"]
     for layer in candidates:
         try:
             source = first if layer == "X" else open_source(path, layer=layer)

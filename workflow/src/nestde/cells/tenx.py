@@ -109,7 +109,7 @@ def _steps(n: int, step: int = 5_000) -> list[tuple[int, int]]:
 def _side_by_side(path: Path, opened: dict[str, Source]) -> Source:
     """Genes of several genomes beside each other, for the cells that any of them has."""
     import pandas as pd
-    from scipy.sparse import csr_matrix, hstack
+    from scipy.sparse import csr_matrix, hstack, vstack
 
     barcodes = list(dict.fromkeys(barcode for source in opened.values() for barcode in source.obs.index))
     genes = np.array(
@@ -121,17 +121,8 @@ def _side_by_side(path: Path, opened: dict[str, Source]) -> Source:
         place = pd.Index(source.obs.index).get_indexer(pd.Index(barcodes))
         empty = csr_matrix((1, counts.shape[1]), dtype=counts.dtype)
         # the row behind the last is empty: it is that of a cell that this genome does not have
-        parts.append(
-            csr_matrix(csr_matrix(_vstack(counts, empty))[np.where(place < 0, counts.shape[0], place)])
-        )
-    whole = csr_matrix(hstack(parts, format="csr"))
-    return _in_memory(path, barcodes, genes, whole)
-
-
-def _vstack(upper: Any, lower: Any) -> Any:
-    from scipy.sparse import vstack
-
-    return vstack([upper, lower], format="csr")
+        parts.append(vstack([counts, empty], format="csr")[np.where(place < 0, counts.shape[0], place)])
+    return _in_memory(path, barcodes, genes, hstack(parts, format="csr"))
 
 
 def _in_memory(path: Path, barcodes: list[str], genes: Any, whole: Any) -> Source:
