@@ -5,7 +5,6 @@ sentence; `HARMLESS` are inputs that look odd and are read as they are meant.
 """
 
 import gzip
-import shutil
 from pathlib import Path
 
 import anndata as ad
@@ -13,13 +12,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.io
 import scipy.sparse as sp
 from tiny_study import SAMPLES, Steps, cells, config, sheet
-
-from nestde.cells import open_source
-from nestde.errors import NestdeError
-from nestde.ingest import ingest
 
 DATA = Path("counts.h5ad")
 
@@ -179,6 +173,18 @@ BROKEN = {
         counts(np.int64(2**40)), {}, f"holds 1 too large values (first: {2**40} at cell C0002-1, gene G3)",
     ),
     "beyond 64 bits": (counts(np.uint64(2**63 + 9)), {}, "holds 1 too large values"),
+    "gene names that are not UTF-8": (
+        edit(lambda root: replace(root, "var/_index", np.full(30, b"caf\xe9"))), {}, "cannot be read",
+    ),
+    "barcodes cut off": (
+        edit(lambda root: replace(root, "obs/_index", root["obs/_index"][:-1])), {}, "cannot be read",
+    ),
+    "a column of obs cut off": (
+        edit(lambda root: replace(root, "obs/sequencing_saturation", np.zeros(159))), {}, "cannot be read",
+    ),
+    "labels beyond their categories": (
+        edit(lambda root: root["obs/cell_type/codes"].__setitem__(4, 9)), {}, "cannot be read",
+    ),
     "genes twice": (
         names(lambda genes: ["MALAT1", "MALAT1", *genes[2:]]), {}, "1 gene names occur more than once: MALAT1",
     ),
@@ -247,107 +253,6 @@ def test_what_stood_there_before_stays():
     assert leftovers() == [path] and path.read_bytes() == before
 
 
-# 10x folders and files
-
-
-def tenx(
-    folder=Path("tenx"), suffix=".gz", names=("barcodes.tsv", "features.tsv"), genes=None, barcodes=None
-):
-    """Write the cells of S1 as a 10x folder."""
-    adata = cells()
-    adata = adata[adata.obs["sample_id"] == "S1"]
-    folder.mkdir()
-    opened = gzip.open if suffix else open
-    rows = genes or [f"ENS{i}\t{gene}\tGene Expression" for i, gene in enumerate(adata.var_names)]
-    with opened(folder / f"{names[0]}{suffix}", "wb") as handle:
-        handle.write("".join(f"{barcode}\n" for barcode in barcodes or adata.obs_names).encode("latin-1"))
-    with opened(folder / f"{names[1]}{suffix}", "wb") as handle:
-        handle.write("".join(f"{row}\n" for row in rows).encode("latin-1"))
-    with opened(folder / f"matrix.mtx{suffix}", "wb") as handle:
-        scipy.io.mmwrite(handle, sp.coo_matrix(adata.X.T), field="integer")
-    return adata
-
-
-def cut(path, share=0.5):
-    whole = Path(path).read_bytes()
-    Path(path).write_bytes(whole[: int(len(whole) * share)])
-
-
-def plain_matrix(change):
-    """Replace the matrix by a plain one with its text changed."""
-    with gzip.open("tenx/matrix.mtx.gz", "rt") as handle:
-        text = handle.read()
-    Path("tenx/matrix.mtx.gz").unlink()
-    Path("tenx/matrix.mtx").write_text(change(text))
-
-
-def entry(old, new):
-    return lambda: plain_matrix(lambda text: text.replace(old, new, 1))
-
-
-TENX = {
-    "no barcodes": (lambda: Path("tenx/barcodes.tsv.gz").unlink(), "has no barcodes.tsv (or .gz)"),
-    "no features": (lambda: Path("tenx/features.tsv.gz").unlink(), "has no features.tsv or genes.tsv (or .gz)"),
-    "truncated gzip": (lambda: cut("tenx/matrix.mtx.gz"), "cannot be read"),
-    "truncated barcodes": (lambda: cut("tenx/barcodes.tsv.gz"), "cannot be read"),
-    "truncated text": (lambda: plain_matrix(lambda text: text[: len(text) // 2]), "cannot be read"),
-    "no header": (lambda: plain_matrix(lambda text: text.split("\n", 1)[1]), "cannot be read"),
-    "another shape": (entry("30 40 ", "31 40 "), "is 31 × 40, but beside it are 30 features"),
-    "indices beyond the shape": (entry("\n1 1 ", "\n99 1 "), "cannot be read"),
-    "words": (entry("\n1 1 ", "\none 1 "), "cannot be read"),
-    "a barcode more": (
-        lambda: Path("tenx/barcodes.tsv.gz").write_bytes(gzip.compress(b"A\n" * 41)),
-        "30 features and 41 barcodes",
-    ),
-    "two matrices": (
-        lambda: shutil.copy("tenx/matrix.mtx.gz", "tenx/other_matrix.mtx.gz"), "is a folder with 2 matrices",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", TENX)
-def test_a_broken_10x_folder_ends_in_a_sentence(name):
-    tenx()
-    breaking, words = TENX[name]
-    breaking()
-    with pytest.raises(NestdeError) as error:
-        ingest("tenx", ["S1"], config().input, "out.h5ad")
-    assert words in str(error.value)
-    assert not Path("out.h5ad").exists()
-
-
-def test_10x_without_genes_or_with_a_layer_is_refused():
-    tenx(genes=[f"AB{i}\tCD{i}\tAntibody Capture" for i in range(30)])
-    with pytest.raises(NestdeError, match="no feature is of type Gene Expression"):
-        open_source("tenx")
-    with pytest.raises(NestdeError, match="is 10x data and has no layer raw"):
-        open_source("tenx", layer="raw")
-
-
-def test_a_truncated_10x_h5_ends_in_a_sentence():
-    adata = cells()
-    with h5py.File("tenx.h5", "w") as root:
-        group = root.create_group("matrix")
-        for name, values in {
-            "data": adata.X.data,
-            "indices": adata.X.indices,
-            "indptr": adata.X.indptr,
-        }.items():
-            group[name] = values
-        group["shape"] = [30, 160]
-        group["barcodes"] = [name.encode() for name in adata.obs_names]
-        features = group.create_group("features")
-        features["id"] = features["name"] = [name.encode() for name in adata.var_names]
-    found = open_source("tenx.h5").rows(0, 160)
-    assert (found != adata.X).nnz == 0
-    with h5py.File("tenx.h5", "r+") as root:
-        replace(root, "matrix/barcodes", root["matrix/barcodes"][:-1])
-    with pytest.raises(
-        NestdeError, match="its matrix is 30 × 160, but there are 30 features and 159 barcodes"
-    ):
-        open_source("tenx.h5")
-
-
 # Odd, but what is meant is plain
 
 
@@ -403,6 +308,31 @@ def test_unsorted_and_repeated_and_zero_entries_mean_their_sum(kind):
     assert (found.X != wanted.X).nnz == 0
 
 
+def test_cells_without_a_type_are_counted_and_enter_no_matrix():
+    with h5py.File(DATA, "r+") as root:
+        root["obs/cell_type/codes"][:20] = -1
+    steps = Steps(".", config(), sheet())
+    assert steps.ingest() == steps.qc() == 0
+    assert sum(steps.ledger(sample)["without_cell_type"]["kept"] for sample in SAMPLES) == 20
+    sizes = []
+    for cell_type in ("T cell", "B/cell"):
+        assert steps.matrix(cell_type) == 0
+        sizes.append(len(ad.read_h5ad("matrix.h5ad")))
+    assert sum(sizes) == 140
+
+
+def test_a_column_of_mixed_types_in_the_table_of_cells_is_text():
+    obs_of = ad.read_h5ad(DATA).obs
+    rows = [
+        f"{s}\t{barcode}\t{['1', 'a', '', '2.5'][i % 4]}"
+        for i, (barcode, s) in enumerate(obs_of["sample_id"].items())
+    ]
+    Path("meta.tsv").write_text("\n".join(["sample_id\tbarcode\tlane", *rows]) + "\n")
+    found = run_all(Steps(".", config(**META), sheet()))
+    assert list(found.obs["lane"].cat.categories) == ["1", "2.5", "a"]
+    assert found.obs["lane"].isna().any()
+
+
 def test_cells_and_genes_without_counts_are_no_fault():
     adata = ad.read_h5ad(DATA)
     dense = adata.X.toarray()
@@ -439,34 +369,3 @@ def test_hostile_names_stay_names_and_never_become_paths():
     assert {"../gene", "<i>gene</i>", 'ge"ne'} <= set(found.var_names)
     assert sorted(path.name for path in Path().iterdir()) == ["counts.h5ad", "in"]
     assert found.X.sum() == adata[adata.obs["cell_type"] == "../up", found.var_names].X.sum()
-
-
-def test_names_that_are_not_utf_8_are_read_as_latin_1():
-    adata = tenx(barcodes=[f"caf\xe9-{i}" for i in range(40)], genes=[f"E{i}\tg\xe8ne{i}" for i in range(30)])
-    source = open_source("tenx")
-    assert source.obs.index[0] == "café-0" and source.genes[1] == "gène1"
-    assert (source.rows(0, 40) != adata.X).nnz == 0
-
-
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("features", ["features.tsv", "genes.tsv"])
-def test_10x_folders_gzipped_or_not_with_a_prefix_or_by_their_matrix(suffix, features):
-    adata = tenx(suffix=suffix, names=("barcodes.tsv", features))
-    for path in Path("tenx").iterdir():
-        path.rename(path.with_name(f"GSM1_{path.name}"))
-    for path in ("tenx", f"tenx/GSM1_matrix.mtx{suffix}"):
-        source = open_source(path)
-        assert list(source.genes) == list(adata.var_names)
-        assert (source.rows(0, 40) != adata.X).nnz == 0
-
-
-def test_a_10x_symbol_that_occurs_twice_takes_its_id_along_and_antibodies_are_no_genes():
-    kinds = ["Antibody Capture" if i > 27 else "Gene Expression" for i in range(30)]
-    adata = tenx(
-        genes=[f"E{i}\t{'TBCE' if i in (3, 9) else f'G{i}'}\t{kind}" for i, kind in enumerate(kinds)]
-    )
-    source = open_source("tenx")
-    assert len(source.genes) == 28
-    assert (source.genes[3], source.genes[4], source.genes[9]) == ("TBCE_E3", "G4", "TBCE_E9")
-    assert (source.rows(0, 40) != adata.X[:, :28]).nnz == 0
-    assert np.array_equal(source.row_nnz, np.diff(adata.X[:, :28].tocsr().indptr))

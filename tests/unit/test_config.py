@@ -7,7 +7,7 @@ import yaml
 
 from nestde.config import Config, load, schema, sections
 from nestde.errors import NestdeError
-from nestde.project import template_dir
+from nestde.template import template_dir
 
 MINIMAL = {"cell_types": ["Neuron"], "model": {"formula": "~ a + (1 | s)", "test": ["a"]}}
 

@@ -14,8 +14,8 @@ import pytest
 
 from nestde.crate import copy_workflow, crate
 from nestde.files import write_json
-from nestde.project import workflow_dir
 from nestde.provenance import manifest
+from nestde.template import workflow_dir
 
 CONFIGURATION = {
     "title": "A study", "seed": 1, "cell_types": ["Neuron"], "qc": {"max_pct_mt": 20, "enabled": True},

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from nestde.project import template_dir
+from nestde.template import template_dir
 
 DOCS = template_dir() / "workflow/docs"
 

@@ -10,8 +10,8 @@ from nestde import config
 from nestde.cli import main
 from nestde.errors import NestdeError
 from nestde.plan import START, plan
-from nestde.project import workflow_dir
 from nestde.simulate import Cohort, write
+from nestde.template import workflow_dir
 
 SETTINGS = {
     "samples": "samples.tsv",

@@ -126,7 +126,7 @@ def schema(name: str) -> dict[str, Any]:
     """Return the shipped JSON schema ``config`` or ``samples``."""
     import yaml
 
-    from nestde.project import workflow_dir
+    from nestde.template import workflow_dir
 
     return yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
 

@@ -39,7 +39,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -72,7 +72,7 @@ def sha256(path: str | Path) -> str:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write text, UTF-8 with ``\\n``, whole or not at all."""
+    """Write text, UTF-8 with Unix line ends, whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 

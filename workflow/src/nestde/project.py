@@ -1,4 +1,4 @@
-"""Where the shipped workflow lies, how a study is started from it, and how it is run.
+"""How a study is started from the shipped workflow, and how it is run.
 
 The only module that knows of Snakemake.
 """
@@ -13,23 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.files import slug
+from nestde.template import template_dir, workflow_dir
 
 if TYPE_CHECKING:
     from nestde.config import Config
-
-
-def template_dir() -> Path:
-    """Folder with the Snakefile, config/, envs/ and workflow/ that a lab copies.
-
-    In a checkout it is the checkout itself; in an installed wheel it is the copy that ships in the package.
-    """
-    shipped = Path(__file__).parent / "_template"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3]
-
-
-def workflow_dir() -> Path:
-    """Folder of workflow/Snakefile, rules and schemas."""
-    return template_dir() / "workflow"
 
 
 class Study:
