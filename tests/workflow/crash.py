@@ -111,8 +111,8 @@ def disturb(folder: Path, kills: int, seed: int, seconds_of_jobs: float) -> Iter
     """Kill the run `kills` times, at moments spread at random over the time that its jobs take, then let it end."""
     moments = random.Random(seed)
     for _ in range(kills):
-        # from 0 (the first job has just begun) to twice the mean, so that the run does not end before the last kill
-        killed = attempt(folder, kill_after=moments.uniform(0, 2 * seconds_of_jobs / (kills + 2)))
+        # three times what an equal share would be: half of it on average, and what is killed is to do again
+        killed = attempt(folder, kill_after=moments.uniform(0, 3 * seconds_of_jobs / kills))
         yield killed
         if killed.returncode == 0:
             return
