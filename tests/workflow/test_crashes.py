@@ -20,7 +20,7 @@ def study(small: Path, tmp_path: Path) -> Path:
 
 
 def test_killed_four_times(small: Path, study: Path) -> None:
-    attempts = list(disturb(study, kills=4, seed=3, seconds_of_jobs=25))
+    attempts = list(disturb(study, kills=4, seed=3, seconds_of_jobs=8))
     assert [attempt.returncode for attempt in attempts] == [-9, -9, -9, -9, 0], attempts[-1].text
     assert any(attempt.running for attempt in attempts)
     assert results(study) == results(small)
