@@ -112,16 +112,17 @@ def _refit(
 
     factor = design.random[0]
     best, coef = -np.inf, np.full(len(columns), np.nan)
-    for method in ("bfgs", "powell"):
+    for method, tolerances in (("bfgs", {"gtol": 1e-8}), ("powell", {"xtol": 1e-8, "ftol": 1e-12})):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 model = MixedLM(y, design.x[:, columns], groups=factor.codes, exog_re=factor.z)
-                fit = model.fit(reml=reml, method=method)
+                fit = model.fit(reml=reml, method=method, **tolerances)
+                loglik = float(fit.llf)
             except (np.linalg.LinAlgError, ValueError):
                 continue
-        if best < fit.llf < np.inf:
-            best, coef = float(fit.llf), np.asarray(fit.fe_params)
+        if best < loglik < np.inf:
+            best, coef = loglik, np.asarray(fit.fe_params)
             if fit.converged:
                 break
     return best, coef
