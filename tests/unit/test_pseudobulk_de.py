@@ -119,6 +119,12 @@ def test_the_formula_of_samples_is_derived_or_given():
         (["AD"] * 6, None, [], "diagnosis"),
         (["AD", "Control"] * 3, "~ batch + diagnosis", [], "batch"),
         (["AD", "Control"] * 3, "~ batch", [], "diagnosis is not in the formula ~ batch"),
+        (
+            ["AD"] + ["Control"] * 5,
+            None,
+            [],
+            "diagnosis AD has a single sample with enough cells of this type; 2 are",
+        ),
         (["AD", "Control"], None, [], "2 rows are too few"),
         (["AD", "Control"] * 3, None, [0, 1, 2, 3, 4, 5], "no sample has enough cells of this type"),
         (["AD", "Control"] * 3, "~ diagnosis + nonsense", [], "no column nonsense"),
