@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from oracle import SINGLE, case, f_test_agrees, factors, slopes
 
+from nestde.errors import NestdeError
 from nestde.fit import fit_responses, inference
 from nestde.fit.genes import ratio
 
@@ -100,3 +101,9 @@ def test_t_and_f_tests(name):
 def test_t_and_f_tests_of_fifty_genes():
     built, y, records = slopes()
     f_tests_agree(fit_responses(built, y, reml=True), records)
+
+
+def test_a_model_without_random_effects_is_refused_in_words():
+    built, y, _ = case("seed")
+    with pytest.raises(NestdeError, match="no random term"):
+        fit_responses(dataclasses.replace(built, random=()), y)

@@ -9,6 +9,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from nestde.design import Design
+from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
 from nestde.fit.blocks import blocks, chain, flatten
@@ -73,7 +74,18 @@ class Model:
 
 
 def prepare(design: Design) -> Model:
-    """Build the y-free part, once for all responses and all models that leave out columns of X."""
+    """Build the y-free part, once for all responses and all models that leave out columns of X.
+
+    Raises
+    ------
+    NestdeError
+        The design has no random effects.
+    """
+    if not design.random:
+        raise NestdeError(
+            f'formula: "{design.formula.text}" has no random term, so rows of one sample would count as independent. '
+            "Say what groups them, as in (1 | sample_id)."
+        )
     turned = basis(design)
     return Model(design, turned, leaves(design, turned))
 
