@@ -203,6 +203,35 @@ def formula_two_faults(s):
     s.formula("~ diagnosis + (1 + | sample_id) + (1 | )")
 
 
+@fault(
+    "counts.h5ad: tissue has no value in 96 of 288 cells, in 12 samples: S01 (8), S02 (8), S03 (8), S04 (8), S05 (8) … (12 in all). Fill it in, drop the cells, or leave tissue out of the formula.",
+)
+def empty_text(s):
+    s.obs["tissue"] = ["", "a", "b"] * 96
+    s.formula("~ tissue + diagnosis + (1 | sample_id)")
+
+
+@fault(
+    "model.test: 1 is the intercept; name a fixed term, such as diagnosis, saturation.",
+)
+def intercept_tested(s):
+    s.config["model"]["test"] = ["1"]
+
+
+@fault(
+    "model.test: (1 | sample_id) is a random term; name a fixed term, such as diagnosis, saturation.",
+)
+def bar_tested(s):
+    s.config["model"]["test"] = ["(1 | sample_id)"]
+
+
+@fault(
+    "samples.tsv: diagnosis has no value for 12 samples (288 cells): S01, S02, S03, S04, S05 … (12 in all). Fill it in, drop the samples, or leave diagnosis out of the formula.",
+)
+def no_diagnosis_at_all(s):
+    s.sheet["diagnosis"] = np.nan
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_spoilt_study_is_refused_in_these_words(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

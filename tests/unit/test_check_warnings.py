@@ -288,7 +288,7 @@ def within(s):
 @warned(
     (
         "The effect of treated is taken to be the same in each sample",
-        "treated varies within samples and is tested against the scatter of cells. Where its effect differs from sample to sample, p-values are too small, the more so the more cells there are. Add a random slope: (treated | sample_id).",
+        "treated varies within samples, and treated is tested against the scatter of cells. Where the effect differs from sample to sample, p-values are too small, the more so the more cells there are. Add a random slope: (treated | sample_id).",
     ),
 )
 def within_no_slope(s):

@@ -95,7 +95,7 @@ def _left_out(study: Study, answer: Answer) -> Found:
 
 def _few_samples(study: Study, answer: Answer) -> Found:
     for test in answer.tests:
-        for name in variables_of(f"0 + {test['term']}"):
+        for name in study.variables_in(test["term"]):
             variable = study.variables[name]
             if not variable.factor or not variable.between or not test["unit"]:
                 continue
@@ -125,12 +125,13 @@ def _few_words(few: list[str]) -> str:
 def _no_slope(study: Study, answer: Answer) -> Found:
     """Cells of one sample compared, as if the effect were the same in each sample."""
     for test in answer.tests:
-        if not test["unit"] and not test.get("ignores_samples") and ":" not in test["term"]:
+        within = [name for name in study.variables_in(test["term"]) if not study.variables[name].between]
+        if not test["unit"] and within:
             yield (
-                f"The effect of {test['term']} is taken to be the same in each sample",
-                f"{test['term']} varies within samples and is tested against the scatter of cells. Where its effect differs from "
-                f"sample to sample, p-values are too small, the more so the more cells there are. Add a random slope: "
-                f"({test['term']} | sample_id).",
+                f"The effect of {both(within)} is taken to be the same in each sample",
+                f"{both(within)} varies within samples, and {test['term']} is tested against the scatter of cells. Where the effect "
+                "differs from sample to sample, p-values are too small, the more so the more cells there are. Add a random "
+                f"slope: ({' + '.join(within)} | sample_id).",
             )
 
 
@@ -164,7 +165,7 @@ def _cell_types(study: Study, answer: Answer) -> Found:
 def _absorbed(study: Study, answer: Answer) -> Found:
     """A random effect of batches takes up what is tested."""
     for test, factor in itertools.product(answer.tests, answer.design.random):
-        names = variables_of(f"0 + {test['term']}")
+        names = study.variables_in(test["term"])
         if len(names) != 1 or not study.variables[names[0]].between or not study.variables[names[0]].factor:
             continue
         groups, of = _of_samples(study, factor.name, names[0])

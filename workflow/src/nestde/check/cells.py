@@ -111,7 +111,7 @@ def read_part(
         hint = nearest(entry.cell_type_key, known, "It has")
         faults.add(f"{file}: obs has no column {entry.cell_type_key} (input.cell_type_key). {hint}")
         return None
-    if not set(config.cell_types) & set(map(str, obs[entry.cell_type_key].dropna().unique())):
+    if not set(config.cell_types) & set(map(label, obs[entry.cell_type_key].dropna().unique())):
         right = column_with(cells, set(config.cell_types), entry.cell_type_key)
         if right:
             faults.add(

@@ -21,7 +21,6 @@ from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_va
 from nestde.check.words import both, count
 from nestde.design import Design, RandomFactor, build
 from nestde.errors import NestdeError
-from nestde.formula import variables_of
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
@@ -90,21 +89,7 @@ def _test(
     unit = _unit(study, design, term)
     if unit is None:
         return _test_of_cells(study, design, rows, term, columns)
-    first = np.unique(unit.codes, return_index=True)[1]
-    inside = [
-        column for name, places in design.terms.items() if _constant(study, name, unit) for column in places
-    ]
-    slopes = term in unit.effects or any(design.coef_names[column] in unit.effects for column in columns)
-    coarser = np.zeros((len(first), 0))
-    if slopes:
-        between = np.ones((len(first), 1))
-        places = [0] * len(columns)
-    else:
-        for factor in design.random:
-            if len(factor.levels) < len(unit.levels) and _nested(unit, factor):
-                coarser = np.hstack([coarser, np.eye(len(factor.levels))[factor.codes[first]]])
-        between = np.hstack([coarser, design.x[first][:, inside]])
-        places = [coarser.shape[1] + inside.index(column) for column in columns]
+    coarser, between, places = _columns_of_groups(study, design, unit, term)
     rank = int(np.linalg.matrix_rank(coarser)) if coarser.shape[1] else 0
     replicates = Replicates(
         unit.name,
@@ -138,6 +123,55 @@ def _test(
     }
 
 
+def _columns_of_groups(
+    study: Study, design: Design, unit: RandomFactor, term: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+    """What the means (or slopes) of the groups of a factor depend on, one row per group.
+
+    Returns
+    -------
+    coarser
+        Indicators of the groups of coarser random factors.
+    between
+        `coarser`, and the fixed effects that are constant within groups.
+    places
+        The tested columns among them.
+    """
+    first = np.unique(unit.codes, return_index=True)[1]
+    coarser = np.zeros((len(first), 0))
+    slope = _slope(study, term, unit, design)
+    if slope == term and slope not in unit.effects:  # a factor: one contrast per group and level
+        return coarser, np.ones((len(first), 1)), [0] * len(design.tests[term])
+    if slope:
+        of_row = unit.z[:, unit.effects.index(slope)]
+        order = np.lexsort((-np.abs(of_row), unit.codes))
+        row = order[np.unique(unit.codes[order], return_index=True)[1]]
+        terms = [name for name in design.terms if _slope(study, name, unit, design) == slope]
+        inside = [column for name in terms for column in design.terms[name]]
+        between = design.x[row][:, inside] / of_row[row][:, None]
+        return coarser, between, [inside.index(column) for column in design.tests[term]]
+    for factor in design.random:
+        if len(factor.levels) < len(unit.levels) and _nested(unit, factor):
+            coarser = np.hstack([coarser, np.eye(len(factor.levels))[factor.codes[first]]])
+    inside = [
+        column for name, places in design.terms.items() if _constant(study, name, unit) for column in places
+    ]
+    between = np.hstack([coarser, design.x[first][:, inside]])
+    return coarser, between, [coarser.shape[1] + inside.index(column) for column in design.tests[term]]
+
+
+def _slope(study: Study, term: str, factor: RandomFactor, design: Design) -> str:
+    """The random slope of a factor that a term has, alone or times what is constant within groups; '' if none."""
+    names = [design.coef_names[column] for column in (design.tests | design.terms)[term]]
+    if any(name in factor.effects for name in names if name != "(Intercept)"):
+        return names[0] if names[0] in factor.effects and len(names) == 1 else term
+    for part in term.split(":"):
+        others = [other for other in term.split(":") if other != part]
+        if part in factor.effects and others and all(_constant(study, other, factor) for other in others):
+            return part
+    return ""
+
+
 def _test_of_cells(
     study: Study, design: Design, rows: NDArray[np.int64], term: str, columns: list[int]
 ) -> dict[str, Any]:
@@ -149,7 +183,7 @@ def _test_of_cells(
     ]
     df = dimension - sum(map(len, inside))
     between = all(
-        name in study.variables and study.variables[name].between for name in variables_of(f"0 + {term}")
+        name in study.variables and study.variables[name].between for name in study.variables_in(term)
     )
     per_sample = np.bincount(study.sample[rows])
     size = size_without_groups(float(np.median(per_sample[per_sample > 0])), ICC) if between else lrt_size(
@@ -175,12 +209,7 @@ def _unit(study: Study, design: Design, term: str) -> RandomFactor | None:
 
     It is the coarsest within whose groups the term is constant, or whose random slope it has.
     """
-    slope = [
-        factor
-        for factor in design.random
-        if term in factor.effects
-        or any(design.coef_names[column] in factor.effects for column in design.tests[term])
-    ]
+    slope = [factor for factor in design.random if _slope(study, term, factor, design)]
     constant = [factor for factor in design.random if _constant(study, term, factor)]
     return min(slope or constant, key=lambda factor: len(factor.levels), default=None)
 
@@ -188,7 +217,7 @@ def _unit(study: Study, design: Design, term: str) -> RandomFactor | None:
 def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
     """Whether all that a fixed term reads is constant within the groups of a factor."""
     factors = tuple(factor.name.split(":"))
-    names = variables_of(f"0 + {term}") if term != "1" else ()
+    names = study.variables_in(term)
     return all(name in factors or not varies_within(study, name, factors) for name in names)
 
 

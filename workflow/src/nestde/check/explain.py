@@ -254,7 +254,7 @@ def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
 
 
 def _between(study: Study, term: str) -> bool:
-    names = variables_of(f"0 + {term}")
+    names = study.variables_in(term)
     return all(study.variables[name].between for name in names)
 
 

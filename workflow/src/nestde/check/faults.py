@@ -12,7 +12,7 @@ from nestde.check.terms import check_terms, fixed_terms
 from nestde.check.words import count, nearest
 from nestde.design import Design
 from nestde.errors import Faults, NestdeError
-from nestde.formula import Formula, parse, variables_of
+from nestde.formula import Formula, parse
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _readable(study: Study) -> Formula:
     """The formula without the terms whose columns are not there or would be refused for themselves."""
     terms = []
     for term in fixed_terms(study.formula):
-        names = variables_of(f"0 + {term}") if term != "1" else ()
+        names = study.variables_in(term)
         if all(name in study.variables and _varied(study, name) for name in names):
             terms.append(term)
     return parse(f"~ {' + '.join(terms) if '1' in terms else ' + '.join(['0', *terms])}")

@@ -13,7 +13,7 @@ from nestde.check.terms import labels_of, ordered_levels, tested_variables
 from nestde.check.words import both, number, several
 from nestde.columns import materialise, prepare
 from nestde.errors import NestdeError
-from nestde.formula import Formula, variables_of
+from nestde.formula import Formula
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def separation_faults(study: Study, formula: Formula, rows: NDArray[np.int64]) -
         for group in _pairs(terms or frozenset([term_of[name]]), x, names, term_of):
             if group in sentences:
                 continue
-            variables = [variable for term in group for variable in variables_of(f"0 + {term}")]
+            variables = [variable for term in group for variable in study.variables_in(term)]
             unit, table = ("sample", per_sample) if between.issuperset(variables) else ("cell", frame)
             order = [term for term in dict.fromkeys(term_of.values()) if term in group]
             sentences[group] = _sentence(study, order, table, unit, name, combination)

@@ -12,7 +12,7 @@ from nestde.check.cells import Part, covariates, read_part
 from nestde.check.words import nearest
 from nestde.config import Config
 from nestde.errors import Faults, NestdeError, a_few
-from nestde.formula import Formula, parse
+from nestde.formula import Formula, parse, variables_of
 from nestde.ingest import tidy
 from nestde.qc import METRICS
 from nestde.samples import read_samples, source_paths
@@ -100,6 +100,13 @@ class Study:
             np.isin(self.cell_type.codes, self.cell_type.categories.get_indexer(cell_types))
         )
 
+    def variables_in(self, term: str) -> tuple[str, ...]:
+        """Covariates that a fixed term reads; formulaic writes a name with blanks without its quotes."""
+        if term == "1":
+            return ()
+        parts = term.split(":")
+        return tuple(parts) if all(part in self.variables for part in parts) else variables_of(f"0 + {term}")
+
     def frame(self, rows: NDArray[np.int64]) -> "pd.DataFrame":
         """Return the covariates of some cells, ``sample_id`` among them, as the model will read them."""
         import pandas as pd
@@ -175,7 +182,9 @@ def _assemble(
     order = np.argsort(sample, kind="stable")
     sample = sample[order]
     lengths = [len(part.sample) for part in parts]
-    cell_type = pd.Categorical(_joined([part.cell_type for part in parts], lengths)).take(order)
+    cell_type = pd.Categorical(
+        _joined([tidy(part.cell_type.astype(object)) for part in parts], lengths)
+    ).take(order)
     in_data = {
         name: pd.Series(_joined([part.frame.get(name) for part in parts], lengths).take(order))
         for name in wanted
@@ -196,6 +205,8 @@ def _assemble(
             origin, between = "quality control", False
         else:
             continue
+        if isinstance(values.dtype, pd.CategoricalDtype) and "" in values.cat.categories:
+            values = values.cat.remove_categories([""])
         factor = pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype)
         variables[name] = Variable(name, origin, factor, between, values, mine)
     known = dict.fromkeys(sheet.columns.drop("counts", errors="ignore"))

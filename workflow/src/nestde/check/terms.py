@@ -46,7 +46,7 @@ def tested_variables(study: Study) -> tuple[str, ...]:
     for test in study.config.model.test:
         with contextlib.suppress(NestdeError):  # told in check_tests
             for term, factors in fixed_terms(parse(f"~ 0 + {test}")).items():
-                names += variables_of(f"0 + {term}") if factors in terms else ()
+                names += study.variables_in(term) if factors in terms else ()
     return tuple(name for name in dict.fromkeys(names) if name in study.variables)
 
 
@@ -94,10 +94,17 @@ def check_tests(study: Study, faults: Faults) -> None:
     terms = fixed_terms(study.formula)
     for test in study.config.model.test:
         try:
-            wanted = fixed_terms(parse(f"~ 0 + {test}"))
+            parsed = parse(f"~ 0 + {test}")
+            wanted = fixed_terms(parsed)
         except NestdeError as error:
             for sentence in error.faults:
                 faults.add(f"model.test: {sentence.removeprefix('formula, ')}")
+            continue
+        if parsed.random or set(wanted) <= {"1"}:
+            what = "a random term" if parsed.random else "the intercept"
+            faults.add(
+                f"model.test: {test} is {what}; name a fixed term, such as {a_few(sorted(set(terms) - {'1'})) or 'none here'}."
+            )
             continue
         for term, factors in wanted.items():
             if factors in terms.values():
@@ -259,6 +266,8 @@ def _check_levels(study: Study, variable: Variable, faults: Faults) -> None:
     if not variable.factor and configured is None:
         return
     labels = labels_of(values).remove_unused_categories()
+    if not len(labels.categories):  # told as missing
+        return
     numbers = dict(
         zip(labels.categories, np.bincount(labels.codes[labels.codes >= 0], minlength=0), strict=False)
     )
@@ -281,7 +290,7 @@ def _check_levels(study: Study, variable: Variable, faults: Faults) -> None:
         )
     if name in tested_variables(study):
         if len(numbers) < 2:
-            only = next(iter(numbers), "nothing")
+            only = next(iter(numbers))
             faults.add(f"model.test: {name} is {only} in every {unit}; there is nothing to compare it with.")
         elif variable.between:
             few = [label for label, number in numbers.items() if number < 2]
