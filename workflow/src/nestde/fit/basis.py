@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 # A diagonal element of Λ below this share of its row is rounding: the covariance is singular there.
 _ROUNDING = 1e-12
 # A block whose columns are more nearly collinear than this is scaled, not turned.
-_COLLINEAR = 1e-8
+_COLLINEAR = 1e-12
 
 
 @dataclass(frozen=True)

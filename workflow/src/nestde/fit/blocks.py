@@ -7,6 +7,7 @@ coarser levels only: this is the blocked Cholesky factor of MixedModels.jl. Grou
 that the kernels treat several in one instruction.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -146,4 +147,6 @@ def _scale(design: Design, basis: Basis, leaf: Leaves) -> Floats:
 def flatten(design: Design, zy: tuple[Floats, ...]) -> Floats:
     """(G, effects) Z̃'y in the order of the blocks' levels, from one array (G, groups, k) for each factor."""
     nested, crossed = chain(design)
-    return np.concatenate([zy[f].reshape(len(zy[f]), -1) for f in nested + crossed], axis=1)
+    return np.concatenate(
+        [zy[f].reshape(len(zy[f]), math.prod(zy[f].shape[1:])) for f in nested + crossed], axis=1
+    )

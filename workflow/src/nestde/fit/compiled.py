@@ -42,6 +42,7 @@ def compiled(*, inline: bool = False, sums: bool = False) -> Callable[[Kernel], 
             kernel,
             cache=True,
             nogil=True,
+            error_model="numpy",
             inline="always" if inline else "never",
             fastmath={"reassoc", "contract"} if sums else False,
         )

@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 # Of a column of norm 1, variation within leaves below this is rounding.
 _ROUNDING = 1e-11
+# Of y'y, a residual sum of squares below this is rounding: as a difference of sums, or of single residuals.
+_CANCELLED, _ROUNDED = 1e-12, 1e-27
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,15 @@ class Sums:
         (G,) y'y.
     shift
         (G, p) coefficients of Q that were subtracted from y beforehand.
+    rounding
+        (G,) a residual sum of squares below this is rounding.
     """
 
     zy: tuple[Floats, ...]
     qy: Floats
     yy: Floats
     shift: Floats
+    rounding: Floats
 
 
 def leaves(design: Design, basis: Basis) -> Leaves:
@@ -140,7 +145,7 @@ def sums_of_counts(
     scale = 1.0 / np.asarray(size_factor, float)
     spread(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, leaf.code, leaf.f, t, yy)
     zy, qy = _collect(design, leaf, t)
-    return Sums(zy, qy, yy, np.zeros_like(qy))
+    return Sums(zy, qy, yy, np.zeros_like(qy), _CANCELLED * yy)
 
 
 def sums_of_responses(design: Design, basis: Basis, leaf: Leaves, y: Floats) -> Sums:
@@ -159,7 +164,8 @@ def sums_of_responses(design: Design, basis: Basis, leaf: Leaves, y: Floats) -> 
         for j, f in enumerate(leaf.f.T):
             t[g, :, 1 + j] = np.bincount(leaf.code, column * f, len(leaf.mean))
     zy, qy = _collect(design, leaf, t)
-    return Sums(zy, qy, np.einsum("ig,ig->g", residual, residual), (shift + again).T)
+    yy, rounding = np.sum(residual**2, axis=0), _ROUNDED * np.sum(y**2, axis=0)
+    return Sums(zy, qy, yy, (shift + again).T, rounding)
 
 
 def _collect(design: Design, leaf: Leaves, t: Floats) -> tuple[tuple[Floats, ...], Floats]:

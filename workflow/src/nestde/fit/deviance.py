@@ -146,7 +146,7 @@ def deviance(
             if into.shape[2] == 1:
                 _take_from_one(t, start, into[:, :, 0])
             else:
-                _take(t, start, into, above)
+                _take(t, start, into, above, work.n)
                 above = blocks.parent[blocks.group_at[other] :][above]
             start += height
     logdet_q = cholesky(last, p)
@@ -233,14 +233,23 @@ def _scale(rows: Floats, lam: Floats, chol: Floats, t: Floats) -> None:
 
 
 @compiled()
-def _take(t: Floats, start: int, into: Floats, above: Integers) -> None:
+def _take(t: Floats, start: int, into: Floats, above: Integers, lanes: Floats) -> None:
     """Take T'T from the rows of the groups above."""
     height, wide, _ = into.shape
-    for m in range(len(t)):
-        for i in range(height):
-            for j in range(wide):
-                for g in range(len(above)):
-                    into[i, j, above[g]] -= t[m, start + i, g] * t[m, start + j, g]
+    count = len(above)
+    for i in range(height):
+        for j in range(wide):
+            if i <= j:
+                for g in range(count):
+                    lanes[g] = t[0, start + i, g] * t[0, start + j, g]
+                for m in range(1, len(t)):
+                    for g in range(count):
+                        lanes[g] += t[m, start + i, g] * t[m, start + j, g]
+                for g in range(count):
+                    into[i, j, above[g]] -= lanes[g]
+            else:
+                for g in range(into.shape[2]):
+                    into[i, j, g] = into[j, i, g]
 
 
 @compiled(sums=True)
@@ -249,7 +258,7 @@ def _take_from_one(t: Floats, start: int, into: Floats) -> None:
     height, wide = into.shape
     for i in range(height):
         for j in range(wide):
-            if j < min(i, height):
+            if j < i:
                 into[i, j] = into[j, i]
                 continue
             total = 0.0

@@ -121,7 +121,7 @@ def fit(
     keep, r = np.linalg.qr(turned.r[:, columns])
     qy = combine(sums.qy, keep.T)
     freedom = float(design.n - len(columns) if reml else design.n)
-    untested = status.untestable(sums.yy, np.sum(qy**2, axis=1))
+    untested = status.untestable(sums.yy - np.sum(qy**2, axis=1), sums.rounding)
     skip = untested[0] != ""
     zy = flatten(design, sums.zy)
     layout = blocks(design, turned, model.leaf, keep)

@@ -5,7 +5,8 @@ ordinary stationary point and needs no bounds. From each start BFGS with the exa
 element of Λ ends near zero, the face where it is exactly zero is tried and kept if the deviance does not rise. There
 the Hessian, by differences of the gradient in all of θ, is the proof: where it has a direction of negative curvature
 (a variance that wants to leave zero, a saddle) the descent goes on along it. Several starts must come to the
-same end; if they do not, more are tried.
+same end; if they do not, or if groups are few, more are tried, and an end with a correlation of ±1 is left for its
+mirror image.
 """
 
 import math
@@ -25,6 +26,8 @@ Integers = NDArray[np.int64]
 
 # Starts: each variance such that θ is so many times its scale.
 _STARTS = (2.0, 32.0, 0.5, 8.0)
+# With fewer random effects than this every start is used: local optima are common, and evaluations cost little.
+_FEW = 100
 # Ends whose deviances differ by less are the same optimum.
 SAME = 1e-6
 
@@ -248,6 +251,30 @@ def _face(x: Floats, f: int, column: int, element: Integers, scale: Floats, out:
 
 
 @compiled()
+def _gather(
+    x: Floats, f: int, row: int, column: int, sign: float, element: Integers, scale: Floats, out: Floats
+) -> bool:
+    """Fill `out` with x, a row's variance in one column put into another; False if there is none to put."""
+    into, diagonal = element[f, row, column], element[f, row, row]
+    if into < 0 or diagonal < 0 or x[diagonal] == 0.0:
+        return False
+    out[:] = x
+    out[into] = sign * math.hypot(x[into] * scale[into], x[diagonal] * scale[diagonal]) / scale[into]
+    for below in range(row, element.shape[1]):
+        if element[f, below, row] >= 0:
+            out[element[f, below, row]] = 0.0
+    return True
+
+
+@compiled()
+def _fix(f: int, column: int, element: Integers, free: NDArray[np.bool_]) -> None:
+    """Keep a column of Λ at zero."""
+    for row in range(column, element.shape[1]):
+        if element[f, row, column] >= 0:
+            free[element[f, row, column]] = False
+
+
+@compiled()
 def _descend(x: Floats, element: Integers, problem: Problem, slope: Floats) -> tuple[float, float]:
     """Local optimum from x, in place, with exact zeros; deviance, and its decrease that a Newton step promises."""
     size, factors = len(x), len(element)
@@ -341,9 +368,17 @@ def _descend(x: Floats, element: Integers, problem: Problem, slope: Floats) -> t
                 # not above, but for what a last step could still gain
                 if _evaluate(moved, problem, False, there) <= value + 1e-8:
                     x[:] = moved
-                    for row in range(column, element.shape[1]):
-                        if element[f, row, column] >= 0:
-                            free[element[f, row, column]] = False
+                    _fix(f, column, element, free)
+                    continue
+                # with a small pivot the elements below it turn freely into later columns: take them back
+                for row in range(column + 1, element.shape[1]):
+                    for sign in (1.0, -1.0):
+                        if _gather(x, f, row, column, sign, element, problem.blocks.scale, moved):
+                            new = _evaluate(moved, problem, False, there)
+                            if new < value - 1e-9:
+                                x[:] = moved
+                                value = new
+                                _fix(f, row, element, free)
     _upright(x, element)
     return value, decrease
 
@@ -367,33 +402,30 @@ def _search(
         blocks, zy, qy, yy, freedom, reml, space(blocks),
         np.empty(p), np.empty((p, p)), np.empty(size), np.zeros(1, np.int64),
     )  # fmt: skip
-    attempts = len(given) + len(_STARTS)
+    own, mirrors = len(given), len(given) + len(_STARTS)
+    attempts = mirrors + element.shape[0] * element.shape[1]
     ends, values = np.zeros((attempts, size)), np.full(attempts, np.inf)
-    slope = np.empty(size)
-    best, steepest, decrease, done = 0, np.nan, np.nan, 0
+    slope, begin = np.empty(size), np.empty(size)
+    best, steepest, decrease, apart, done = 0, np.nan, np.nan, 0.0, 0
     for attempt in range(attempts):
-        # two that agree are enough
-        if attempt >= 2 and np.ptp(values[:attempt]) < SAME:
-            break
-        x = ends[attempt]
-        for t in range(size):
-            x[t] = given[attempt, t] / blocks.scale[t] if attempt < len(given) else 0.0
-        if attempt >= len(given):
-            for f in range(len(element)):
-                for i in range(element.shape[1]):
-                    if element[f, i, i] >= 0:
-                        x[element[f, i, i]] = _STARTS[attempt - len(given)]
-        begin = x * blocks.scale
-        values[attempt], promise = _descend(x, element, problem, slope)
-        done += 1
-        if attempt == 0 or values[attempt] < values[best]:
-            best = attempt
+        if attempt < own:
+            begin[:] = given[attempt] / blocks.scale
+        elif attempt < mirrors:
+            # two that agree are enough, if there are groups enough to make the likelihood smooth
+            if done >= 2 and apart < SAME and blocks.effect_at[-1] > _FEW:
+                continue
+            _alike(_STARTS[attempt - own], element, begin)
+        elif not _mirror(ends[best], attempt - mirrors, element, begin):
+            continue
+        x = ends[done]
+        x[:] = begin
+        values[done], promise = _descend(x, element, problem, slope)
+        apart = max(apart, abs(values[done] - values[0]))
+        if done == 0 or values[done] < values[best]:
+            best, decrease, steepest = done, promise, np.abs(slope).max()
             theta[:] = x * blocks.scale
-            start[:] = begin
-            decrease = promise
-            steepest = 0.0
-            for t in range(size):
-                steepest = max(steepest, abs(slope[t]))
+            start[:] = begin * blocks.scale
+        done += 1
     margin, optima = np.inf, 0
     for attempt in range(done):
         new = True
@@ -403,6 +435,35 @@ def _search(
         if not _same(ends[attempt], values[best], ends[best], values[best]):
             margin = min(margin, values[attempt] - values[best])
     return problem.evaluations[0], optima, steepest, decrease, margin
+
+
+@compiled()
+def _alike(size: float, element: Integers, x: Floats) -> None:
+    """Fill x with independent effects of one size."""
+    x[:] = 0.0
+    for f in range(len(element)):
+        for i in range(element.shape[1]):
+            if element[f, i, i] >= 0:
+                x[element[f, i, i]] = size
+
+
+@compiled()
+def _mirror(end: Floats, which: int, element: Integers, x: Floats) -> bool:
+    """Fill x with an end at a correlation of ±1, moved to the other side; False if this row is not such."""
+    f, row = which // element.shape[1], which % element.shape[1]
+    singular, crossed = False, False
+    x[:] = end
+    for column in range(row):
+        at = element[f, row, column]
+        if at >= 0:
+            singular = singular or end[element[f, column, column]] == 0.0
+            crossed = crossed or end[at] != 0.0
+            x[at] = -end[at]
+    diagonal = element[f, row, row]
+    if diagonal < 0 or not crossed or not (singular or end[diagonal] == 0.0):
+        return False
+    x[diagonal] = max(x[diagonal], 1.0)
+    return True
 
 
 @compiled()

@@ -10,24 +10,22 @@ from nestde.fit.state import Record
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
 
-# Of y'y, a residual sum of squares below this share is rounding: the response is a combination of X's columns.
-EXPLAINED = 1e-12
 # Promised decrease of the deviance by a Newton step from the end; above it the end is no optimum.
 DECREASE = 1e-6
 # Two local optima whose deviances are closer than this are both "the" optimum, with different estimates.
 TIE = 1e-6
 
-CONSTANT = "no cell has a count"
+CONSTANT = "all values are zero: no cell has a count"
 PERFECT = "the fixed effects explain the response perfectly; no residual variance is left"
 UNBOUNDED = "no residual variance is left within groups; the likelihood has no maximum"
 NOT_OPTIMAL = "the optimiser ended where the likelihood still rises"
 AMBIGUOUS = "two different optima of the likelihood are equally high"
 
 
-def untestable(yy: Floats, explained: Floats) -> tuple[Texts, Texts]:
-    """Status ('' or not_testable) and reason from y'y and what the fixed effects explain of it, both (G,)."""
-    perfect = yy - explained <= EXPLAINED * yy
-    reason = np.where(yy == 0, CONSTANT, np.where(perfect, PERFECT, ""))
+def untestable(residual: Floats, rounding: Floats) -> tuple[Texts, Texts]:
+    """Status ('' or not_testable) and reason from what the fixed effects leave of y'y and what of that is rounding, (G,)."""
+    perfect = residual <= rounding
+    reason = np.where(rounding == 0, CONSTANT, np.where(perfect, PERFECT, ""))
     return np.where(perfect, "not_testable", ""), reason
 
 
