@@ -64,4 +64,8 @@ def test_what_a_killed_writer_left_is_removed_when_the_file_is_written_again(tmp
     for name in (".a.abcdefgh.tsv", ".a.b.abcdefgh.tsv", ".a.abcdefgh.json"):
         (tmp_path / name).touch()
     write_tsv(pd.DataFrame({"gene": ["a"]}), tmp_path / "a.tsv")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.abcdefgh.json", ".a.b.abcdefgh.tsv", "a.tsv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".a.abcdefgh.json",
+        ".a.b.abcdefgh.tsv",
+        "a.tsv",
+    ]

@@ -4,6 +4,7 @@ import argparse
 import ast
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,8 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """Entry point of the installed command."""
-    sys.exit(main())
+    """Entry point of the installed command; a reader that hangs up, such as `head`, is no fault."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
 
 
 def _module(command: str) -> str:

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+
+import pytest
+
+from nestde import __version__
+from nestde.cli import COMMANDS, main
+
+
+def test_every_command_has_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            main([command, "--help"])
+        assert end.value.code == 0
+        first = capsys.readouterr().out.split("\n\n")[1].splitlines()[0]
+        assert f"{command} " in told and first in told
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from nestde.cli import main\ntry: main(['fit', '--help'])\nexcept SystemExit: pass\n"
+    code += "print([name for name in ('numpy', 'pandas', 'anndata', 'numba') if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
+
+
+def test_version_and_unknown_options(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"nestde {__version__}\n"
+    with pytest.raises(SystemExit) as end:
+        main(["check", "--explian"])
+    assert end.value.code == 2
+    assert "unknown: --explian" in capsys.readouterr().err
+
+
+def test_faults_are_sentences_and_exit_code_2(tmp_path, capsys):
+    assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("nestde check: ") and "cannot be read" in told and "Traceback" not in told
