@@ -5,8 +5,9 @@ from mixed_oracle import FORMULAS, frame_of, loglik, response_of
 from nestde import design as designs
 from nestde.fit.blocks import blocks, flatten
 from nestde.fit.crossproducts import sums_of_responses
-from nestde.fit.deviance import deviance, gradient, space
+from nestde.fit.deviance import deviance, space
 from nestde.fit.genes import prepare
+from nestde.fit.gradient import gradient
 
 FRAME, Y = frame_of(), response_of(frame_of())
 

@@ -58,10 +58,7 @@ def test_the_cut_and_the_threads_do_not_change_a_bit(bars):
     whole = fit_genes(design, counts, size_factor, threads=1)
     for parts, threads in ((1, 2), (3, 1), (7, 2)):
         cuts = np.linspace(0, GENES, parts + 1).astype(int)
-        pieces = [
-            fit_genes(design, counts[:, a:b], size_factor, threads=threads)
-            for a, b in pairwise(cuts)
-        ]
+        pieces = [fit_genes(design, counts[:, a:b], size_factor, threads=threads) for a, b in pairwise(cuts)]
         for name in ("loglik", "theta", "sigma", "coef", "se", "vcov"):
             together = np.concatenate([getattr(piece.full, name) for piece in pieces])
             np.testing.assert_array_equal(together, getattr(whole.full, name))

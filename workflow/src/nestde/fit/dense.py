@@ -45,3 +45,17 @@ def inverse(lower: Floats, size: int, out: Floats) -> None:
             for m in range(i + 1, size):
                 total -= lower[m, i] * out[m, c]
             out[i, c] = total / lower[i, i]
+
+
+@compiled()
+def copy(source: Floats, out: Floats) -> None:
+    """Fill `out` with `source`, both of one dimension; numba takes seconds to compile ``out[:] = source``."""
+    for i in range(len(out)):
+        out[i] = source[i]
+
+
+@compiled()
+def stretch(source: Floats, scale: Floats, out: Floats) -> None:
+    """Fill `out` with `source` · `scale`, element by element."""
+    for i in range(len(out)):
+        out[i] = source[i] * scale[i]

@@ -14,6 +14,7 @@ from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
 from nestde.fit.blocks import blocks, chain, flatten
 from nestde.fit.crossproducts import Leaves, Sums, leaves, sums_of_counts, sums_of_responses
+from nestde.fit.descent import elements
 from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.tails import log_chi2_sf
 
@@ -133,7 +134,7 @@ def fit(
     else:
         given = np.stack(starts, axis=1) if starts else np.empty((len(qy), 0, len(turned.theta)))
         record = optimise.search(
-            layout, optimise.elements(turned), zy, qy, sums.yy, freedom, reml, skip, given, threads
+            layout, elements(turned), zy, qy, sums.yy, freedom, reml, skip, given, threads
         )
     theta = np.where(skip[:, None], np.nan, record.end)
     beta, covariance, r2, value = optimise.solve(theta, layout, zy, qy, sums.yy, freedom, reml, threads)

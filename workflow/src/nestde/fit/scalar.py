@@ -22,8 +22,8 @@ from nestde.fit.state import Record
 
 Floats = NDArray[np.float64]
 
-# Neighbours on the grid differ by 10^(1/6) in ψ, a quarter of the width of a logistic bend in log ψ.
-_PER_DECADE = 6
+# Neighbours on the grid differ by 10^(1/4) in ψ; each group's terms bend over more than a decade.
+_PER_DECADE = 4
 _SMALLEST, _LARGEST = 1e-6, 1e10
 
 

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from mixed_oracle import FORMULAS, frame_of
+from scipy import sparse
+
+from nestde import design as designs
+from nestde.fit.crossproducts import sums_of_counts, sums_of_responses
+from nestde.fit.genes import prepare
+
+FRAME = frame_of()
+
+
+def sums_the_long_way(design, basis, y):
+    zy = []
+    for factor, z in zip(design.random, basis.z, strict=True):
+        groups = np.eye(len(factor.levels))[factor.codes]
+        zy.append(np.einsum("ng,nk,nm->mgk", groups, z, y))
+    return zy, (basis.q.T @ y).T
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_one_pass_gives_all_that_y_contributes(formula):
+    design = designs.build(formula, FRAME)
+    model = prepare(design)
+    rng = np.random.default_rng(0)
+    counts, size_factor = rng.poisson(0.5, (len(FRAME), 6)), rng.lognormal(0, 0.3, len(FRAME))
+    y = np.log1p(counts / size_factor[:, None])
+    found = sums_of_counts(design, model.leaf, sparse.csc_array(counts), size_factor, threads=2)
+    zy, qy = sums_the_long_way(design, model.basis, y)
+    for ours, theirs in zip(found.zy, zy, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-11)
+    np.testing.assert_allclose(found.qy, qy, atol=1e-11)
+    np.testing.assert_allclose(found.yy, (y**2).sum(axis=0), rtol=1e-13)
+
+
+def test_dense_responses_are_freed_of_their_fit():
+    design = designs.build("~ x + (x | a)", FRAME)
+    model = prepare(design)
+    y = np.random.default_rng(0).normal(1e6, 1, (len(FRAME), 2))
+    found = sums_of_responses(design, model.basis, model.leaf, y)
+    assert np.abs(found.qy).max() < 1e-9
+    residual = y - model.basis.q @ found.shift.T
+    np.testing.assert_allclose(found.yy, (residual**2).sum(axis=0), rtol=1e-9)
+
+
+def test_what_varies_within_leaves_is_few_columns():
+    design = designs.build("~ x + C(d) + w + (x | a)", FRAME)
+    assert prepare(design).leaf.f.shape[1] == 2
+    design = designs.build("~ C(d) + (1 | a)", FRAME)
+    assert prepare(design).leaf.f.shape[1] == 0
