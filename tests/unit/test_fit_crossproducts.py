@@ -48,3 +48,21 @@ def test_what_varies_within_leaves_is_few_columns():
     assert prepare(design).leaf.f.shape[1] == 2
     design = designs.build("~ C(d) + (1 | a)", FRAME)
     assert prepare(design).leaf.f.shape[1] == 0
+
+
+def test_rows_first_and_entries_in_pieces_are_put_right():
+    design = designs.build("~ w + (1 | a)", FRAME)
+    model = prepare(design)
+    counts = np.random.default_rng(0).poisson(0.5, (len(FRAME), 3))
+    right = sums_of_counts(design, model.leaf, sparse.csc_array(counts), np.ones(len(FRAME)))
+    by_row = sums_of_counts(design, model.leaf, sparse.csr_array(counts), np.ones(len(FRAME)))
+    np.testing.assert_array_equal(by_row.yy, right.yy)
+    rows, columns = np.nonzero(counts)
+    values = counts[rows, columns]
+    order = np.argsort(np.tile(columns, 2), kind="stable")
+    pieces = sparse.csc_array(
+        (np.tile(values, 2)[order], np.tile(rows, 2)[order], np.cumsum([0, *(2 * (counts > 0).sum(axis=0))])),
+        shape=counts.shape,
+    )
+    doubled = sums_of_counts(design, model.leaf, sparse.csc_array(2 * counts), np.ones(len(FRAME)))
+    np.testing.assert_allclose(sums_of_counts(design, model.leaf, pieces, np.ones(len(FRAME))).yy, doubled.yy)

@@ -55,8 +55,7 @@ class Basis:
 
     def theta_of(self, factors: list[Floats]) -> Floats:
         """(G, T) θ on the scale of the formula, in lme4's order, from what `factors` gives."""
-        columns = [factors[f][:, row, column] for f, row, column in self.theta]
-        return np.stack(columns, axis=1) if columns else np.empty((len(factors[0]) if factors else 1, 0))
+        return np.stack([factors[f][:, row, column] for f, row, column in self.theta], axis=1)
 
 
 def combine(values: Floats, rows: Floats) -> Floats:
@@ -79,7 +78,7 @@ def basis(design: Design) -> Basis:
             for row in range(column, k)
             if factor.blocks[row] == factor.blocks[column]
         ]
-    return Basis(q, r, tuple(z), tuple(turn), np.array(theta, np.int64).reshape(-1, 3))
+    return Basis(q, r, tuple(z), tuple(turn), np.array(theta, np.int64))
 
 
 def _turn(factor: RandomFactor) -> tuple[Floats, Floats]:

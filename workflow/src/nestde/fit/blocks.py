@@ -60,8 +60,7 @@ class Blocks(NamedTuple):
 
 def chain(design: Design) -> tuple[list[int], list[int]]:
     """Random factors each nested in the next, and those that cross them."""
-    nested: list[int] = [0][: len(design.random)]
-    crossed: list[int] = []
+    nested, crossed = [0], list[int]()
     for f in range(1, len(design.random)):
         fine, coarse = design.random[nested[-1]], design.random[f]
         pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)

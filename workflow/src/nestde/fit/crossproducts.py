@@ -91,12 +91,9 @@ class Sums:
 
 def leaves(design: Design, basis: Basis) -> Leaves:
     """Find the leaves and sum the y-free cross-products over each."""
-    codes = np.array([factor.codes for factor in design.random], np.int64).reshape(-1, design.n)
-    if len(codes):
-        groups, code = np.unique(codes, axis=1, return_inverse=True)
-        code = code.reshape(-1)
-    else:
-        groups, code = np.empty((0, 1), np.int64), np.zeros(design.n, np.int64)
+    codes = np.array([factor.codes for factor in design.random], np.int64)
+    groups, code = np.unique(codes, axis=1, return_inverse=True)
+    code = code.reshape(-1)
     count = groups.shape[1]
     u = np.hstack([*basis.z, basis.q])
     size = np.bincount(code, minlength=count)
@@ -140,6 +137,10 @@ def sums_of_counts(
     threads
         As for `spread`.
     """
+    counts = scipy.sparse.csc_array(counts)  # the same arrays, if it is by column already
+    if not counts.has_canonical_format:
+        counts = counts.copy()
+        counts.sum_duplicates()
     genes = counts.shape[1]
     t, yy = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros(genes)
     scale = 1.0 / np.asarray(size_factor, float)

@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 def elements(basis: Basis) -> Integers:
     """(factors, K, K) index of the theta in each place of each Λ, −1 where there is none."""
-    largest = max((len(turn) for turn in basis.turn), default=0)
+    largest = max(len(turn) for turn in basis.turn)
     out = np.full((len(basis.turn), largest, largest), -1, np.int64)
     for t, (f, row, column) in enumerate(basis.theta):
         out[f, row, column] = t

@@ -52,7 +52,9 @@ def fit_genes(
     sums = sums_of_counts(design, model.leaf, counts, size_factor, threads)
     every = range(design.x.shape[1])
     kept = {term: tuple(sorted(set(every) - set(columns))) for term, columns in tests.items()}
-    reduced = {columns: fit(model, sums, columns, False, threads=threads) for columns in set(kept.values())}
+    reduced = {
+        columns: fit(model, sums, columns, False, threads=threads) for columns in dict.fromkeys(kept.values())
+    }
     starts = [fits.record.end for fits in reduced.values()]
     full = fit(model, sums, tuple(every), reml, starts, threads=threads)
     return GeneFits(full, {term: ratio(full, reduced[columns]) for term, columns in kept.items()})
