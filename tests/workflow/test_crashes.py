@@ -10,7 +10,7 @@ from conftest import nestde
 from crash import copy_study, disturb, results
 from small import start_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("small")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from conftest import nestde
 
 from nestde.files import read_tsv
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("example")]
+pytestmark = pytest.mark.slow
 CELL_TYPES = ["Neuron", "Astrocyte"]
 
 

@@ -8,7 +8,7 @@ from conftest import real_data
 
 from nestde.files import read_tsv
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real data")]
+pytestmark = pytest.mark.slow
 INTERFERON = [
     "ISG15",
     "ISG20",

@@ -23,7 +23,7 @@ OPTIONS = [
     "--slurm-init-seconds-before-status-checks", "6",
 ]  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("small")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
