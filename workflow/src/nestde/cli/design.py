@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.celltype import cell_type_of, design_of, save_design
     from nestde.config import sections
     from nestde.files import write_json
-    from nestde.matrix import read_obs
+    from nestde.matrix import read_obs, read_uns
 
     config = sections(args.settings)
     design = design_of(config.model, read_obs(args.matrix))
@@ -39,4 +39,16 @@ def main(args: argparse.Namespace) -> None:
             "coefficients": list(design.coef_names),
             "levels": {name: list(levels) for name, levels in design.levels.items()},
         }
-    write_json({"cell_type": cell_type_of(args.cell_type, config), **content}, args.explain)
+    told = read_uns(args.matrix)
+    content |= {
+        "cell_type": cell_type_of(args.cell_type, config),
+        "left_out": {sample: str(why) for sample, why in told["left_out"].items()},
+        "genes": {
+            "rule": str(told["genes"]["rule"]),
+            "came": int(told["genes"]["in_any_sample"]),
+            "in_every_sample": int(told["genes"]["in_every_sample"]),
+            "removed": {rule: int(number) for rule, number in told["genes"]["removed"].items()},
+            "tested": int(told["genes"]["tested"]),
+        },
+    }
+    write_json(content, args.explain)

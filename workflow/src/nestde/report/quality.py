@@ -38,7 +38,46 @@ def sections(results: Results) -> list[Section]:
         return []
     rules = list(dict.fromkeys(line["rule"] for ledger in ledgers for line in ledger["removed"]))
     words = {rule: in_words(rule, results.config.qc) for rule in rules}
-    return [_bars(ledgers, words), _samples(ledgers), _rules(ledgers, words, results.config.qc)]
+    return [
+        _bars(ledgers, words),
+        _samples(ledgers),
+        _rules(ledgers, words, results.config.qc),
+        _genes(results),
+    ]
+
+
+def _genes(results: Results) -> Section:
+    """Per cell type, the genes that came in, what each rule removed, and those that were tested."""
+    rules = results.config.genes
+    words = {
+        "absent": "Not in every sample's data",
+        "no counts": "No counts",
+        "min_cells_share": f"In fewer than {100 * rules.min_cells_share:g} % of cells",
+        "min_samples": f"In fewer than {rules.min_samples} samples",
+    }
+    rows = [
+        [cell_type, *(f"{number:,}" for number in _numbers(design["genes"], words))]
+        for cell_type, design in results.designs.items()
+        if "genes" in design
+    ]
+    header = ["Cell type", "Genes", "In every sample's data", *words.values(), "Tested"]
+    of = results.config.input.genes
+    return Section(
+        "nestde_qc_genes",
+        CHAPTER,
+        "Genes kept and removed",
+        html(plain_table(header, rows, right=range(1, len(header)))),
+        description=f"Genes of the {of} of all samples, each under the first rule that removes it.",
+    )
+
+
+def _numbers(genes: Mapping[str, Any], rules: Mapping[str, str]) -> list[int]:
+    return [
+        genes["came"],
+        genes["in_every_sample"],
+        *(genes["removed"].get(rule, 0) for rule in rules),
+        genes["tested"],
+    ]
 
 
 def in_words(rule: str, qc: QC) -> str:
