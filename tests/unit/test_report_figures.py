@@ -1,0 +1,47 @@
+"""The figures that the report draws itself: axes, points and bars."""
+
+import numpy as np
+import pytest
+
+from nestde.report import figures
+
+
+def test_scatter_draws_each_visible_point_and_caps_the_rest():
+    axes = (figures.x_axis("x", -1, 1), figures.y_axis("y", 0, 10))
+    drawn = figures.scatter(
+        "t", [0, 0.5, 99, np.nan], [1, 2, 3, 4], [0, 1, 1, 1], list("abcd"),
+        (figures.Class("no", "#888", faint=True), figures.Class("yes", "#f00")), axes, labelled=[1],
+    )  # fmt: skip
+    assert drawn.count("<title>") == 2
+    assert drawn.count("m-2 2h4l-2-4z") == 1
+    assert "yes (2)" in drawn and "no (1)" in drawn
+    assert ">b</text>" in drawn
+
+
+def test_a_scatter_of_a_genome_stays_small():
+    random = np.random.default_rng(0)
+    n = 36_000
+    axes = (figures.x_axis("x", -4, 4), figures.y_axis("y", 0, 6))
+    drawn = figures.scatter(
+        "t", random.normal(size=n), random.exponential(size=n), [0] * n, ["g"] * n,
+        (figures.Class("no", "#888", faint=True), figures.Class("yes", "#f00")), axes,
+    )  # fmt: skip
+    assert drawn.count("M") <= figures.MOST_POINTS + 30
+    assert "no (36,000)" in drawn
+
+
+def test_histogram_counts():
+    drawn = figures.histogram("t", [0.01, 0.02, 0.99, np.nan], "p", "flat")
+    assert "0.00 to 0.05: 2 genes" in drawn and "0.95 to 1.00: 1 genes" in drawn
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.2, 1.2), (0, 1), (0, 17000), (-0.003, 0.004), (2.5, 3.5)])
+def test_ticks_are_few_and_inside(low, high):
+    ticks = figures.Axis("", low, high, 0, 1).ticks()
+    assert 4 <= len(ticks) <= 10
+    assert min(ticks) >= low - 1e-9 and max(ticks) <= high + 1e-9
+
+
+def test_limit_is_not_stretched_by_one_gene():
+    assert figures.limit([*np.linspace(-1, 1, 1000), 500.0]) < 4
+    assert figures.limit([]) == 1.0
