@@ -70,7 +70,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     fits
         By REML, with all columns of the design.
     contrasts
-        Each (rows, p) for the columns of X, of full row rank; see `nestde.fit.contrasts`.
+        Each (rows, p) for the columns of X, of full row rank; see `nestde.contrasts`.
     threads
         None: one per processor. The result does not depend on it.
 
@@ -346,10 +346,12 @@ def _kenward_roger_df(contrast: Floats, phi: Floats, inner: Floats, weights: Flo
     parts = np.empty((directions, rows, rows))
     traces = np.zeros(directions)
     for r in range(directions):
-        parts[r] = sandwich(turned, inner[r])
-        solve(covariance.copy(), parts[r])
+        part = sandwich(turned, inner[r])
+        solve(covariance.copy(), part)
         for i in range(rows):
-            traces[r] += parts[r, i, i]
+            traces[r] += part[i, i]
+            for j in range(rows):
+                parts[r, i, j] = part[i, j]
     a1, a2 = 0.0, 0.0
     for r in range(directions):
         for s in range(directions):

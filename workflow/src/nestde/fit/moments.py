@@ -140,7 +140,10 @@ def _directions(
     inner = np.empty((1 + components, p, p))
     outer = np.empty((1 + components, 1 + components, p, p))
     traces = np.empty((1 + components, 1 + components))
-    inner[0], traces[0, 0] = information, n
+    traces[0, 0] = n
+    for i in range(p):
+        for j in range(p):
+            inner[0, i, j] = information[i, j]
     for r in range(components):
         traces[0, 1 + r] = traces[1 + r, 0] = first[r]
         for s in range(components):
@@ -151,7 +154,9 @@ def _directions(
                 for s in range(components):
                     outer[1 + r, 1 + s, i, j] = twice[r, s, i, j]
     for r in range(1 + components):
-        outer[0, r] = outer[r, 0] = inner[r]
+        for i in range(p):
+            for j in range(p):
+                outer[0, r, i, j] = outer[r, 0, i, j] = inner[r, i, j]
 
     expected = np.empty_like(traces)
     # y'PDPy and y'PDPEPy in units of σ²; along V₀ they are y'Py = (n − p)σ², and those of first order
