@@ -19,8 +19,8 @@ import pandas as pd
 from scipy import sparse
 
 from nestde import design as designs
+from nestde.contrasts import joint
 from nestde.fit import fit_genes, fit_responses
-from nestde.fit.contrasts import joint
 from nestde.fit.inference import f_tests
 
 LME4 = """

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from nestde import design
-from nestde.fit.contrasts import contrasts, joint
+from nestde.contrasts import contrasts, joint
 
 
 @pytest.fixture

@@ -117,8 +117,8 @@ def fit_table(
     if isinstance(design, str):
         rows = [(gene, term, "not_testable", design) for gene in genes for term in terms]
         return pd.DataFrame(rows, columns=["gene", "term", "status", "reason"])
+    from nestde.contrasts import contrasts, joint
     from nestde.fit import fit_genes
-    from nestde.fit.contrasts import contrasts, joint
     from nestde.fit.inference import f_tests
 
     ml = fit_genes(design, counts, size_factor, threads=threads)

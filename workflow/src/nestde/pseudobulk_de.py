@@ -164,7 +164,7 @@ def deseq2(
     from pydeseq2.ds import DeseqStats
     from threadpoolctl import threadpool_limits
 
-    from nestde.fit.contrasts import contrasts
+    from nestde.contrasts import contrasts
 
     enough = counts.sum(axis=0) >= FEWEST_COUNTS
     low = np.where(enough, "", f"fewer than {FEWEST_COUNTS} counts over all samples").astype(object)
