@@ -127,8 +127,8 @@ def bench(cells: int, folder: Path) -> None:
             ["ingest", *common, "--samples", "samples.tsv", "--source", slug("counts.h5ad"), "--out", "all.h5ad"]
         ],
         "qc": [
-            ["qc", *common, "--sample", sample, "--counts", "all.h5ad", "--out", f"counts/{sample}.h5ad",
-             "--cells", f"qc/{sample}.tsv", "--ledger", f"qc/{sample}.json"]
+            ["qc", *common, "--samples", sample, "--counts", "all.h5ad", "--out", f"counts/{sample}.h5ad",
+             "--cells", f"qc/{sample}.tsv", "--ledgers", f"qc/{sample}.json"]
             for sample in samples
         ],
         "matrix": [

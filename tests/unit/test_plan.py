@@ -1,5 +1,6 @@
 """The forecast: every rule is in it, and its numbers hang together."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -41,12 +42,17 @@ def test_numbers_hang_together(study: config.Config) -> None:
     forecast = plan(study)
     assert (forecast.samples, forecast.files, forecast.cells) == (6, 1, 180)
     assert sum(cells for cells, _, _ in forecast.fits.values()) == 180
-    assert forecast.jobs["qc"] == 6 and forecast.jobs["fit"] == 2 * forecast.chunks == 2
+    assert forecast.jobs["qc"] == 1 and forecast.jobs["fit"] == 2 * forecast.chunks == 2
     fitting = sum(seconds for _, _, seconds in forecast.fits.values())
     assert forecast.hours * 3600 == pytest.approx(
         START * sum(forecast.jobs.values()) + forecast.reading + fitting
     )
     assert 100 < forecast.memory < 4000
+
+
+def test_samples_of_a_large_study_have_jobs_of_their_own(study: config.Config) -> None:
+    os.truncate("counts.h5ad", 33_000_000)  # zeros after the end of an HDF5 file are no part of it
+    assert plan(study).jobs["qc"] == 6
 
 
 def test_shorter_jobs_are_more_chunks(study: config.Config) -> None:

@@ -1,8 +1,10 @@
+import os
+
 import pytest
 
 from nestde.config import load
 from nestde.errors import NestdeError
-from nestde.samples import read_samples, source_paths
+from nestde.samples import SMALL, is_small, read_samples, source_paths
 
 
 def sheet(tmp_path, text):
@@ -76,3 +78,16 @@ def test_data_are_named_in_one_place(tmp_path):
         source_paths(config(None), plain)
     with pytest.raises(NestdeError, match="no path in the column counts for B"):
         source_paths(config(None), each)
+
+
+def test_small_is_all_inputs_together(tmp_path):
+    folder = tmp_path / "10x"
+    folder.mkdir()
+    files = [folder / "matrix.mtx.gz", tmp_path / "counts.h5ad"]
+    for file in files:
+        file.touch()
+        os.truncate(file, SMALL // 2)
+    paths = [str(folder), str(tmp_path / "counts.h5ad")]
+    assert is_small([*paths, paths[1], str(tmp_path / "absent")])
+    os.truncate(files[0], SMALL // 2 + 1)
+    assert not is_small(paths)

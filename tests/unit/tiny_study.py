@@ -92,18 +92,17 @@ class Steps:
         return 0
 
     def qc(self):
-        for row in self.samples.itertuples():
-            code = self.run(
-                "qc",
-                sample=row.slug,
-                counts=self.folder / f"ingest/{row.source}.h5ad",
-                out=self.folder / f"counts/{row.slug}.h5ad",
-                cells=self.folder / f"qc/{row.slug}.tsv",
-                ledger=self.folder / f"qc/{row.slug}.json",
-            )
-            if code:
-                return code
-        return 0
+        names = list(self.samples["slug"])
+        return self.run(
+            "qc",
+            samples=names,
+            counts=[
+                self.folder / f"ingest/{source}.h5ad" for source in dict.fromkeys(self.samples["source"])
+            ],
+            out=self.counts,
+            cells=[self.folder / f"qc/{name}.tsv" for name in names],
+            ledgers=[self.folder / f"qc/{name}.json" for name in names],
+        )
 
     @property
     def counts(self):

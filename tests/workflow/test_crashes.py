@@ -1,5 +1,6 @@
 """Whatever happens to a run, the same command goes on, and the results are the bytes of an undisturbed run."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -79,6 +80,21 @@ def test_damaged_intermediate_is_named_and_remade_once_removed(small: Path, tmp_
     again = nestde("run", "--cores", "2", cwd=study)
     assert again.returncode == 0, again.stdout + again.stderr
     assert results(study) == results(small)
+
+
+def test_samples_of_a_large_study_have_jobs_of_their_own_and_the_same_results(
+    small: Path, study: Path
+) -> None:
+    os.truncate(
+        study / "config/counts.h5ad", 33_000_000
+    )  # zeros after the end of an HDF5 file are no part of it
+    told = nestde("run", "--cores", "2", "--until", "qc", cwd=study)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert len(list((study / "logs/qc").iterdir())) == 6
+    assert [path.name for path in (small / "logs/qc").iterdir()] == ["every_sample.log"]
+    expected = {name: digest for name, digest in results(small).items() if name.startswith("qc/")}
+    found = {name: digest for name, digest in results(study).items() if name.startswith("qc/")}
+    assert found == expected and len(found) == 12
 
 
 def test_same_bytes_in_another_folder_with_one_core_and_other_chunks(small: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def cancel(rule: str, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def test_chunks_are_a_job_array_and_samples_share_a_job(run: tuple[Path, str]) -> None:
+def test_chunks_are_a_job_array_and_the_samples_of_a_small_study_share_a_job(run: tuple[Path, str]) -> None:
     arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID \d+", run[1])
     assert len(arrays[0].split(",")) == 3
     assert len([job for job in queue() if job["rule"] == "rule_qc_qc"]) == 1

@@ -53,15 +53,15 @@ rule ingest:
 
 rule qc:
     input:
-        expand("<results>/ingest/{source}.h5ad", source=STUDY.source_of_sample),
+        expand("<results>/ingest/{source}.h5ad", source=STUDY.sources_of_job),
     output:
-        counts=temp("<results>/counts/{sample}.h5ad"),
-        cells="<results>/qc/{sample}.tsv",
-        ledger="<results>/qc/{sample}.json",
+        counts=temp(STUDY.each_sample("<results>/counts/{sample}.h5ad")),
+        cells=STUDY.each_sample("<results>/qc/{sample}.tsv"),
+        ledgers=STUDY.each_sample("<results>/qc/{sample}.json"),
     log:
-        "<logs>/qc/{sample}.log",
+        f"<logs>/qc/{STUDY.qc_job}.log",
     benchmark:
-        "<benchmarks>/qc/{sample}.tsv"
+        f"<benchmarks>/qc/{STUDY.qc_job}.tsv"
     conda:
         "../../envs/nestde.yaml"
     threads: 1
@@ -70,7 +70,8 @@ rule qc:
         runtime=runtime(20),
     params:
         version=VERSION,
+        samples=STUDY.samples_of_job,
         settings=STUDY.settings("seed", "input", "qc", "cell_types"),
     shell:
-        "nestde qc --settings {params.settings:q} --sample {wildcards.sample:q} --counts {input:q}"
-        " --out {output.counts:q} --cells {output.cells:q} --ledger {output.ledger:q} > {log:q} 2>&1"
+        "nestde qc --settings {params.settings:q} --samples {params.samples:q} --counts {input:q}"
+        " --out {output.counts:q} --cells {output.cells:q} --ledgers {output.ledgers:q} > {log:q} 2>&1"

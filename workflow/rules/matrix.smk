@@ -63,6 +63,8 @@ rule pseudobulk_de:
         "<logs>/pseudobulk_de/{cell_type}.log",
     benchmark:
         "<benchmarks>/pseudobulk_de/{cell_type}.tsv"
+    # a long job that only the report waits for: begun late, it would be the last to end
+    priority: 1
     conda:
         "../../envs/nestde.yaml"
     threads: 1

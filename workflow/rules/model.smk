@@ -25,8 +25,30 @@ rule design:
         " --matrix {input:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
 
 
+rule kernels:
+    output:
+        temp("<results>/kernels.txt"),
+    log:
+        "<logs>/kernels.log",
+    benchmark:
+        "<benchmarks>/kernels.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000, 0),
+        runtime=runtime(10),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model"),
+    shell:
+        "nestde kernels --settings {params.settings:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule fit:
     input:
+        # of no matter to the result: only to be there first
+        kernels=ancient("<results>/kernels.txt"),
         design="<results>/design/{cell_type}.npz",
         matrix="<results>/matrix/{cell_type}.h5ad",
     output:
@@ -84,7 +106,7 @@ rule crosscheck:
     input:
         design="<results>/design/{cell_type}.npz",
         matrix="<results>/matrix/{cell_type}.h5ad",
-        table="<results>/de/{cell_type}.tsv",
+        fits=gather.genes("<results>/fit/{{cell_type}}/{scatteritem}.tsv"),
     output:
         "<results>/crosscheck/{cell_type}.tsv",
     log:
@@ -102,5 +124,5 @@ rule crosscheck:
         settings=STUDY.settings("seed", "model", "inference", "cell_types"),
     shell:
         "nestde crosscheck --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
-        " --design {input.design:q} --matrix {input.matrix:q} --table {input.table:q}"
+        " --design {input.design:q} --matrix {input.matrix:q} --fits {input.fits:q}"
         " --out {output:q} > {log:q} 2>&1"

@@ -7,7 +7,7 @@ quickly read, and timed. The rest is proportion: fits go with genes and cells, o
 import math
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from nestde.celltype import design_of, fit_table
 from nestde.check.study import Study, read_study
 from nestde.config import Config
 from nestde.errors import Faults, NestdeError
+from nestde.samples import is_small
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
@@ -138,7 +139,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         reading=PASSES * read.seconds_per_value * read.values_per_cell * len(study.sample),
         memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         chunks=chunks,
-        jobs=_jobs(config, len(study.paths), files, chunks),
+        jobs=_jobs(config, study.paths.values(), chunks),
     )
 
 
@@ -176,18 +177,19 @@ def _excerpt(study: Study, cells: int) -> _Excerpt:
     )
 
 
-def _jobs(config: Config, samples: int, files: int, chunks: int) -> dict[str, int]:
+def _jobs(config: Config, paths: Collection[str], chunks: int) -> dict[str, int]:
     """Jobs of each rule; the cell types have as many chunks as each other."""
     types = len(config.cell_types)
     pseudobulk = types if config.pseudobulk.enabled else 0
     return {
         "check": 1,
-        "ingest": files,
-        "qc": samples,
+        "ingest": len(set(paths)),
+        "qc": 1 if is_small(paths) else len(paths),
         "matrix": types,
         "pseudobulk": pseudobulk,
         "pseudobulk_de": pseudobulk,
         "design": types,
+        "kernels": 1,
         "fit": types * chunks,
         "gather": 1,
         "crosscheck": types,

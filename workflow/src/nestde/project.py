@@ -35,7 +35,7 @@ class Study:
 
     def __init__(self, given: Mapping[str, Any]):
         from nestde.config import load
-        from nestde.samples import read_samples, source_paths
+        from nestde.samples import is_small, read_samples, source_paths
 
         self.config = load(given)
         paths = source_paths(self.config, read_samples(self.config.samples))
@@ -44,14 +44,26 @@ class Study:
         self.cell_types = [slug(cell_type) for cell_type in self.config.cell_types]
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
         self.inputs = [self.config.samples, *self.sources.values(), *self.metadata]
+        # The samples of a small study share one QC job.
+        self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
 
     def settings(self, *sections: str) -> str:
         """Return the sections of the configuration that a rule depends on, as JSON."""
         return self.config.text(*sections)
 
-    def source_of_sample(self, wildcards: Any) -> str:
-        """Slug of the file that holds a sample."""
-        return self.samples[wildcards.sample]
+    def each_sample(self, pattern: str) -> str | list[str]:
+        """Return what a QC job writes for each of its samples: the pattern, or in a small study a path for each sample."""
+        if self.qc_job == "{sample}":
+            return pattern
+        return [pattern.replace("{sample}", sample) for sample in self.samples]
+
+    def samples_of_job(self, wildcards: Any) -> list[str]:
+        """Slugs of the samples of a QC job."""
+        return [wildcards.sample] if hasattr(wildcards, "sample") else list(self.samples)
+
+    def sources_of_job(self, wildcards: Any) -> list[str]:
+        """Slugs of the files that hold them."""
+        return sorted({self.samples[sample] for sample in self.samples_of_job(wildcards)})
 
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""

@@ -1,6 +1,7 @@
 """The sample sheet: one row per sample, read and checked, every fault at once."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pandas as pd
 
 from nestde.config import Config, schema, schema_faults
 from nestde.errors import Faults, NestdeError, a_few
+
+SMALL = 32_000_000  # bytes of input
 
 
 def read_samples(path: str | Path) -> pd.DataFrame:
@@ -137,3 +140,9 @@ def source_paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
             f"{config.samples}: no path in the column counts for {a_few(without)}. Write it in, or drop the row."
         )
     return dict(zip(sheet["sample_id"], sheet["counts"].astype(str), strict=True))
+
+
+def is_small(paths: Iterable[str]) -> bool:
+    """Whether all inputs together are so small that to start a job for each sample would take longer than its work."""
+    files = [file for path in set(paths) for file in (Path(path), *Path(path).rglob("*")) if file.is_file()]
+    return sum(file.stat().st_size for file in files) <= SMALL

@@ -27,6 +27,7 @@ COMMANDS = {
     "pseudobulk": "step",
     "pseudobulk-de": "step",
     "design": "step",
+    "kernels": "step",
     "fit": "step",
     "gather": "step",
     "crosscheck": "step",

@@ -12,7 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
     )
-    parser.add_argument("--table", required=True, type=Path, help="result table of the cell type (tsv)")
+    parser.add_argument(
+        "--fits", required=True, type=Path, nargs="+", help="tables of fits of the cell type (tsv)"
+    )
     parser.add_argument("--out", required=True, type=Path, help="differences (tsv)")
 
 
@@ -36,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
         write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
         return
     term = config.model.test[0]
-    table = read_tsv(args.table, TEXT)
+    table = pd.concat([read_tsv(path, TEXT) for path in args.fits], ignore_index=True)
     fitted = table[(table["term"] == term) & table["status"].isin(["ok", "singular"])].drop_duplicates("gene")
     chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
     with Counts(args.matrix) as matrix:

@@ -1,4 +1,4 @@
-"""Quality control of one sample: which cells stay, and a ledger of why the others do not."""
+"""Quality control of samples: which cells stay, and a ledger of why the others do not."""
 
 import argparse
 from pathlib import Path
@@ -7,28 +7,40 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("--settings", required=True, help="sections qc and seed, as JSON or a YAML file")
-    parser.add_argument("--sample", required=True, help="slug of the sample")
-    parser.add_argument("--counts", type=Path, required=True, help="what `nestde ingest` wrote")
-    parser.add_argument("--out", type=Path, required=True, help="h5ad of the kept cells")
-    parser.add_argument("--cells", type=Path, required=True, help="TSV: metrics and verdict of every cell")
-    parser.add_argument("--ledger", type=Path, required=True, help="JSON: counts of cells by rule")
+    parser.add_argument("--samples", required=True, nargs="+", help="slugs of the samples")
+    parser.add_argument("--counts", type=Path, required=True, nargs="+", help="what `nestde ingest` wrote")
+    parser.add_argument("--out", type=Path, required=True, nargs="+", help="h5ad of each sample's kept cells")
+    parser.add_argument(
+        "--cells",
+        type=Path,
+        required=True,
+        nargs="+",
+        help="TSV of each sample: metrics and verdict of every cell",
+    )
+    parser.add_argument(
+        "--ledgers", type=Path, required=True, nargs="+", help="JSON of each sample: counts of cells by rule"
+    )
 
 
 def main(args: argparse.Namespace) -> None:
-    """Control the sample, write its cells, its table and its ledger."""
+    """Control each sample; write its cells, its table and its ledger."""
     from nestde.config import sections
     from nestde.counts import Counts
-    from nestde.errors import NestdeError
+    from nestde.errors import NestdeError, a_few
     from nestde.files import slug, write_json, write_tsv
     from nestde.qc import control
 
     config = sections(args.settings)
-    with Counts(args.counts) as counts:
-        samples = [str(name) for name in counts.uns()["samples"]]
-    named = [name for name in samples if slug(name) == args.sample]
-    if not named:
-        raise NestdeError(f"{args.counts}: holds no sample {args.sample}.")
-    cells, ledger = control(args.counts, named[0], config.qc, config.seed, args.out)
-    write_tsv(cells, args.cells)
-    write_json(ledger, args.ledger)
-    print(f"{named[0]}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")
+    found: dict[str, tuple[Path, str]] = {}
+    for path in args.counts:
+        with Counts(path) as counts:
+            found |= {slug(name): (path, name) for name in map(str, counts.uns()["samples"])}
+    missing = [name for name in args.samples if name not in found]
+    if missing:
+        raise NestdeError(f"{a_few(map(str, args.counts))}: no sample {a_few(missing)} in it.")
+    for name, out, table, told in zip(args.samples, args.out, args.cells, args.ledgers, strict=True):
+        path, sample = found[name]
+        cells, ledger = control(path, sample, config.qc, config.seed, out)
+        write_tsv(cells, table)
+        write_json(ledger, told)
+        print(f"{sample}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")

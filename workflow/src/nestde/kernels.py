@@ -1,0 +1,36 @@
+"""Compile what the fits call once, before they start side by side.
+
+Numba compiles a kernel at its first call and keeps it on disk. Chunks that start together on a machine that is new
+to nestde would each spend the same half minute; one job that fits made-up cells spends it for all of them, while
+the counts are still being read.
+"""
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from nestde.celltype import fit_table
+from nestde.design import build
+from nestde.formula import parse
+
+# One random intercept has kernels of its own; any other model takes the general ones.
+INTERCEPT = "~ x + (1 | a)"
+GENERAL = "~ x + (x | a / b)"
+
+
+def compile_kernels(formula: str) -> str:
+    """Fit made-up cells with a model of the same kind as `formula`; return the model that was fitted.
+
+    Raises
+    ------
+    NestdeError
+        The formula cannot be parsed.
+    """
+    random = parse(formula).random
+    alike = INTERCEPT if [term.effects for term in random] == ["1"] else GENERAL
+    cells = np.arange(48)
+    obs = pd.DataFrame({"x": np.sin(cells), "a": cells % 4, "b": cells % 12}).astype({"a": str, "b": str})
+    design = build(alike, obs, test=["x"])
+    counts = scipy.sparse.csc_matrix((cells[:, None] * [7, 11] % 5).astype(np.int32))
+    fit_table(design, counts, np.ones(len(cells)), ["one", "other"], ["x"], threads=1)
+    return alike
