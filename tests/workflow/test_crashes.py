@@ -60,25 +60,24 @@ def copy_run(run: Path, target: Path) -> Path:
     return Path(shutil.copytree(run, target, copy_function=shutil.copy2))
 
 
-def test_deleted_result_is_remade(small: Path, tmp_path: Path) -> None:
+def test_what_was_deleted_or_damaged_is_remade(small: Path, tmp_path: Path) -> None:
     study = copy_run(small, tmp_path / "study")
-    (study / "results/de/Neuron.tsv").unlink()
-    (study / "results/design/Neuron.npz").unlink()
+    for name in ("de/Neuron.tsv", "design/Neuron.npz", "pseudobulk/Neuron.h5ad", "qc/S01.tsv"):
+        (study / "results" / name).unlink()
     again = nestde("run", "--cores", "2", cwd=study)
     assert again.returncode == 0, again.stdout + again.stderr
     assert results(study) == results(small)
-
-
-def test_damaged_intermediate_is_named_and_remade_once_removed(small: Path, tmp_path: Path) -> None:
-    study = copy_run(small, tmp_path / "study")
-    damaged = study / "results/pseudobulk/Neuron.h5ad"
-    damaged.write_bytes(damaged.read_bytes()[:1000])
-    told = nestde("run", "--cores", "2", cwd=study)
-    assert told.returncode == 1
-    assert "results/pseudobulk/Neuron.h5ad" in told.stderr
-    damaged.unlink()
+    damaged = [
+        "cohort/samples.tsv", "crosscheck/Neuron.tsv", "design/Neuron.json", "design/Neuron.npz",
+        "pseudobulk/Neuron.h5ad", "summary.tsv",
+    ]  # fmt: skip
+    for name in damaged:
+        path = study / "results" / name
+        os.truncate(path, path.stat().st_size * 2 // 3)
     again = nestde("run", "--cores", "2", cwd=study)
     assert again.returncode == 0, again.stdout + again.stderr
+    told = [line.split(": is damaged (")[0] for line in again.stdout.splitlines() if "is damaged" in line]
+    assert told == [f"results/{name}" for name in damaged]
     assert results(study) == results(small)
 
 

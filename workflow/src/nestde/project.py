@@ -163,8 +163,19 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
             raise NestdeError(
                 f"{directory}: is locked by a run that was killed, and Snakemake cannot unlock it."
             )
+    if not {"-n", "--dry-run", "--dryrun"} & set(extra):
+        _remove_damaged(Path("results"))
     sys.stdout.flush()
     os.execv(sys.executable, [*command, "--profile", str(profile_dir), *extra])
+
+
+def _remove_damaged(results: Path) -> None:
+    """Remove what cannot be read, and say so: Snakemake remakes what is missing, not what is there."""
+    from nestde.damage import damaged
+
+    for path, why in damaged(results):
+        print(f"{path}: is damaged ({why}). It is removed, and made again.")
+        path.unlink()
 
 
 def _faults_of_counts(config: "Config") -> list[str]:

@@ -2,7 +2,8 @@
 
 Options that are not listed here are passed on to Snakemake, as in
 `nestde run --cores 8 --until gather` or `nestde run --profile slurm --set-scatter genes=40`.
-A run that was killed goes on where it was with the same command.
+A run that was killed goes on where it was with the same command. Files in results/ that were deleted meanwhile,
+or that cannot be read any more, are made again.
 """
 
 import argparse
