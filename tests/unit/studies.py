@@ -12,6 +12,19 @@ from anndata.io import write_elem
 CELLS = 12  # of each type in each sample
 
 
+def into(studies):
+    """A decorator that files a function, which changes a study, by its name, with what is expected of the study then."""
+
+    def expecting(*expected):
+        def note(change):
+            studies[change.__name__] = (change, expected)
+            return change
+
+        return note
+
+    return expecting
+
+
 class Study:
     """A sound study to be spoilt: change `sheet`, `obs` or `config`, then `check` it in the working directory."""
 

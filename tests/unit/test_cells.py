@@ -1,21 +1,18 @@
 """Every format of the shared real data, against scanpy and anndata reading them by hand."""
 
-import os
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from real import REAL, needs_real_data
 from tiny_study import Steps, config
 
 from nestde.cells import open_source
 from nestde.files import read_tsv, slug
 
-REAL = Path(os.environ.get("NESTDE_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
-pytestmark = pytest.mark.skipif(
-    not REAL.is_dir(), reason="no real data; set NESTDE_REAL_DATA to their folder"
-)
+pytestmark = needs_real_data
 
 
 def same(path, wanted, layer="X"):

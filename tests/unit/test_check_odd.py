@@ -2,19 +2,11 @@
 
 import numpy as np
 import pytest
-from studies import Study
+from studies import Study, into
 
 STUDIES = {}
-
-
-def resting_on(unit, df, dimension):
-    """Replicates, degrees of freedom and dimension of the test in the study that the function below has changed."""
-
-    def note(change):
-        STUDIES[change.__name__] = (change, (unit, df, dimension))
-        return change
-
-    return note
+# @resting_on(replicates, df, dimension): what the test rests on in the study that the function below changes
+resting_on = into(STUDIES)
 
 
 @resting_on("sample_id", 10, 12)

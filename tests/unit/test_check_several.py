@@ -3,19 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from studies import Study, refusal, write_h5ad
+from studies import Study, into, refusal, write_h5ad
 
 STUDIES = {}
-
-
-def fault(*sentences):
-    """What is said of the study that the function below has spoilt."""
-
-    def note(spoil):
-        STUDIES[spoil.__name__] = (spoil, sentences)
-        return spoil
-
-    return note
+# @fault(sentences): what is said of the study that the function below spoils
+fault = into(STUDIES)
 
 
 def batch_per_diagnosis(s):

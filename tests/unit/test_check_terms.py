@@ -2,19 +2,11 @@
 
 import numpy as np
 import pytest
-from studies import Study, refusal
+from studies import Study, into, refusal
 
 STUDIES = {}
-
-
-def fault(*sentences):
-    """What is said of the study that the function below has spoilt."""
-
-    def note(spoil):
-        STUDIES[spoil.__name__] = (spoil, sentences)
-        return spoil
-
-    return note
+# @fault(sentences): what is said of the study that the function below spoils
+fault = into(STUDIES)
 
 
 @fault(

@@ -3,19 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from studies import Study
+from studies import Study, into
 
 STUDIES = {}
-
-
-def warned(*warnings):
-    """Titles and texts that go with the study that the function below has changed."""
-
-    def note(change):
-        STUDIES[change.__name__] = (change, warnings)
-        return change
-
-    return note
+# @warned((title, text), …): the warnings that go with the study that the function below changes
+warned = into(STUDIES)
 
 
 @warned(

@@ -1,9 +1,7 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from real import REAL, needs_real_data
 from tiny_study import SAMPLES, cells
 
 from nestde.cli import main
@@ -11,9 +9,6 @@ from nestde.config import load
 from nestde.errors import NestdeError
 from nestde.guess import guess_study, reference_first
 from nestde.samples import read_samples, source_paths
-
-REAL = Path(os.environ.get("NESTDE_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
-real = pytest.mark.skipif(not REAL.is_dir(), reason="no real data; set NESTDE_REAL_DATA to their folder")
 
 
 def cohort(tmp_path, **columns):
@@ -98,7 +93,7 @@ def test_a_control_is_the_reference(levels):
     assert reference_first(levels)[0] == wanted
 
 
-@real
+@needs_real_data
 @pytest.mark.parametrize(
     "name, diagnosis, levels, types",
     [

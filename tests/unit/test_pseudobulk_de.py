@@ -1,11 +1,11 @@
 import dataclasses
-import os
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from real import REAL, needs_real_data
 from scipy.stats import spearmanr, ttest_ind
 from tiny_study import Steps, cells, config, sheet, write_study
 
@@ -14,7 +14,6 @@ from nestde.files import read_json, read_tsv
 from nestde.pseudobulk import cpm, read
 from nestde.pseudobulk_de import COLUMNS, explore, sample_formula, test
 
-REAL = Path(os.environ.get("NESTDE_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 test.__test__ = False  # a function of ours that pytest must not take for a test
 
 
@@ -195,7 +194,7 @@ def test_the_command_writes_table_and_exploration_and_the_same_bytes_twice(study
     assert len(read_tsv("de.tsv")) == 30
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real data; set NESTDE_REAL_DATA to their folder")
+@needs_real_data
 def test_kang_agrees_with_edger(study):
     """16 samples, 8 donors with and without interferon: PyDESeq2 with donor against edgeR's quasi-likelihood."""
     reference = pd.read_csv(REAL / "reference/kang_bcells.edgeR_QLF.tsv.gz", sep="\t")
