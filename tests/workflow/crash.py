@@ -2,9 +2,10 @@
 
     python tests/workflow/crash.py STUDY --kills 20 --seed 1
 
-STUDY is a folder as `nestde init` makes it; it is copied twice, run once undisturbed and once disturbed. At
-random moments (seeded) SIGKILL goes to the whole process group; `nestde run`, the one documented command,
-goes on each time. Prints a row for each kill, and whether the results are the same bytes.
+STUDY is a folder as `nestde init` makes it; a copy is run undisturbed, and others disturbed: at random moments
+(seeded) SIGKILL goes to the whole process group, and `nestde run`, the one documented command, goes on. A run
+that comes to its end is compared with the undisturbed one and, until there were as many kills as asked for,
+another is begun. Prints a row for each kill, and for each run whether the results are the same bytes.
 """
 
 import argparse
@@ -107,30 +108,23 @@ def copy_study(study: Path, target: Path) -> Path:
     return Path(shutil.copytree(study, target, ignore=made))
 
 
-def disturb(folder: Path, kills: int, seed: int, seconds_of_jobs: float) -> Iterator[Attempt]:
-    """Kill the run `kills` times, at moments spread at random over the time that its jobs take, then let it end."""
-    moments = random.Random(seed)
+def disturb(folder: Path, kills: int, moments: random.Random, latest: float) -> Iterator[Attempt]:
+    """Kill the run up to `kills` times, at random moments of its first `latest` seconds, then let it end."""
     for _ in range(kills):
-        # three times what an equal share would be: half of it on average, and what is killed is to do again
-        killed = attempt(folder, kill_after=moments.uniform(0, 3 * seconds_of_jobs / kills))
+        killed = attempt(folder, kill_after=moments.uniform(0, latest))
         yield killed
         if killed.returncode == 0:
             return
     yield attempt(folder)
 
 
-def rows(attempts: list[Attempt]) -> Iterator[tuple[str, str, str, str]]:
-    """Number, moment, jobs running at the kill, jobs begun before that the next attempt did again."""
+def rows(attempts: list[Attempt]) -> Iterator[tuple[str, str, str]]:
+    """Moment, jobs running at the kill, jobs begun before that the next attempt did again."""
     begun: set[str] = set()
-    for number, (killed, after) in enumerate(pairwise(attempts), start=1):
+    for killed, after in pairwise(attempts):
         begun |= set(killed.jobs.values())
         again = [job for job in after.jobs.values() if job in begun]
-        yield (
-            str(number),
-            f"{killed.seconds:.1f} s",
-            "; ".join(killed.running) or "-",
-            "; ".join(again) or "-",
-        )
+        yield f"{killed.seconds:.1f} s", "; ".join(killed.running) or "-", "; ".join(again) or "-"
 
 
 def main() -> int:
@@ -148,20 +142,28 @@ def main() -> int:
         if undisturbed.returncode != 0:
             print(undisturbed.text)
             return 2
-        folder = copy_study(args.study, Path(scratch, "killed"))
-        attempts = list(disturb(folder, args.kills, args.seed, undisturbed.seconds))
-        print(f"undisturbed: {undisturbed.seconds:.1f} s, {len(undisturbed.finished)} jobs\n")
-        print("| kill | moment | running | remade |\n|---|---|---|---|")
-        for row in rows(attempts):
-            print(f"| {' | '.join(row)} |")
-        expected, found = results(calm), results(folder)
-        left = sorted(found.keys() - expected.keys())
-        differ = sorted(name for name in expected if found.get(name) != expected[name])
-        print(f"\n{len(attempts) - 1} kills; last attempt ended with {attempts[-1].returncode}.")
+        expected = results(calm)
         print(
-            f"{len(expected)} results; differing or missing: {differ or 'none'}; left behind: {left or 'none'}"
+            f"undisturbed: {undisturbed.seconds:.1f} s, {len(undisturbed.finished)} jobs, {len(expected)} results\n"
         )
-        return 1 if differ or attempts[-1].returncode else 0
+        print("| kill | moment | running | remade |\n|---|---|---|---|")
+        moments, kills, good = random.Random(args.seed), 0, True
+        while kills < args.kills:
+            folder = copy_study(args.study, Path(scratch, f"after {kills} kills"))
+            # a quarter of the run: long enough for any job to end, now and then
+            attempts = list(disturb(folder, args.kills - kills, moments, undisturbed.seconds / 4))
+            for row in rows(attempts):
+                kills += 1
+                print(f"| {kills} | {' | '.join(row)} |")
+            found = results(folder)
+            differ = sorted(name for name in expected if found.get(name) != expected[name])
+            left = sorted(found.keys() - expected.keys())
+            print(
+                f"| | end | ended with {attempts[-1].returncode} | differing or missing: {', '.join(differ) or 'none'};"
+                f" left behind: {', '.join(left) or 'none'} |"
+            )
+            good &= not (differ or left or attempts[-1].returncode)
+        return 0 if good else 1
 
 
 if __name__ == "__main__":

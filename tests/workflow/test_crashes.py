@@ -1,6 +1,7 @@
 """Whatever happens to a run, the same command goes on, and the results are the bytes of an undisturbed run."""
 
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def study(small: Path, tmp_path: Path) -> Path:
 
 
 def test_killed_four_times(small: Path, study: Path) -> None:
-    attempts = list(disturb(study, kills=4, seed=3, seconds_of_jobs=8))
+    attempts = list(disturb(study, kills=4, moments=random.Random(3), latest=6))
     assert [attempt.returncode for attempt in attempts] == [-9, -9, -9, -9, 0], attempts[-1].text
     assert any(attempt.running for attempt in attempts)
     assert results(study) == results(small)
