@@ -87,7 +87,7 @@ def test_a_step_sees_only_its_sections():
     config = load(MINIMAL)
     part = sections(config.text("model", "seed"))
     assert part.model == config.model and part.seed == 1
-    with pytest.raises(AttributeError, match="no section 'qc'"):
+    with pytest.raises(AttributeError, match="no 'qc' of the configuration"):
         _ = part.qc
     assert json.loads(config.text())["qc"]["mad_counts"] == 5
 
@@ -96,3 +96,11 @@ def test_sections_reads_a_file_too(tmp_path):
     path = Path(tmp_path / "c.yaml")
     path.write_text(yaml.safe_dump(MINIMAL))
     assert sections(str(path)) == load(MINIMAL)
+
+
+def test_a_step_may_be_given_single_keys():
+    config = load(MINIMAL)
+    part = sections(config.text("seed", "inference.fdr"))
+    assert part.inference.fdr == config.inference.fdr
+    with pytest.raises(AttributeError, match="no 'p_value' of the configuration"):
+        _ = part.inference.p_value

@@ -69,3 +69,8 @@ def test_what_a_killed_writer_left_is_removed_when_the_file_is_written_again(tmp
         ".a.b.abcdefgh.tsv",
         "a.tsv",
     ]
+
+
+def test_slugs_are_not_the_names_of_other_files():
+    assert slug("T.cell") == "T.cell"
+    assert not slug("T.de").endswith(".de") and not slug("T.genes").endswith(".genes")

@@ -73,3 +73,13 @@ def test_story(study: config.Config, capsys: pytest.CaptureFixture[str]) -> None
 def test_a_study_that_cannot_be_read_is_refused(study: config.Config) -> None:
     with pytest.raises(NestdeError, match="Neurone"):
         plan(replace(study, cell_types=["Neurone"]))
+
+
+@pytest.mark.parametrize("minutes", [0, -5, float("nan")])
+def test_a_job_takes_some_time(study: config.Config, minutes: float) -> None:
+    with pytest.raises(NestdeError, match="Give a number above 0"):
+        plan(study, minutes)
+
+
+def test_there_are_no_more_chunks_than_genes(study: config.Config) -> None:
+    assert plan(study, minutes=1e-12).chunks <= 100

@@ -4,7 +4,7 @@ import pytest
 
 from nestde.config import load
 from nestde.errors import NestdeError
-from nestde.samples import SMALL, is_small, read_samples, source_paths
+from nestde.samples import SMALL, files_of, is_small, read_samples, source_paths
 
 
 def sheet(tmp_path, text):
@@ -91,3 +91,24 @@ def test_small_is_all_inputs_together(tmp_path):
     assert is_small([*paths, paths[1], str(tmp_path / "absent")])
     os.truncate(files[0], SMALL // 2 + 1)
     assert not is_small(paths)
+
+
+def test_files_of_a_path(tmp_path):
+    for name in (
+        "S1_matrix.mtx.gz",
+        "S1_barcodes.tsv.gz",
+        "S1_features.tsv.gz",
+        "S2_barcodes.tsv.gz",
+        "a.h5ad",
+    ):
+        (tmp_path / name).touch()
+
+    def names(path):
+        return [file.name for file in files_of(str(path))]
+
+    assert names(tmp_path / "S1_matrix.mtx.gz") == [
+        "S1_matrix.mtx.gz", "S1_barcodes.tsv.gz", "S1_features.tsv.gz",
+    ]  # fmt: skip
+    assert names(tmp_path / "a.h5ad") == ["a.h5ad"]
+    assert len(names(tmp_path)) == 5
+    assert names(tmp_path / "absent") == ["absent"]

@@ -145,3 +145,32 @@ def test_unreadable_table(run: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_no_manifest(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_what_could_not_be_compared_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("samples.tsv").unlink()
+    Path("results/de/Microglia.tsv").write_text("gene\n")
+    code, lines = verified(capsys, "results/manifest.json")
+    assert code == 0
+    assert lines[0].startswith("results against its manifest: 2 results, 0 inputs, ")
+    assert lines[1:3] == [
+        "  not here to be read again, and compared by the manifests only: samples.tsv",
+        "  not of this run: de/Microglia.tsv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "there is no such file"),
+        ("{", "is damaged, or no JSON"),
+        ("[]", "is no manifest of nestde"),
+        ('{"format": 1, "results": []}', "is no manifest of nestde"),
+    ],
+)
+def test_what_is_no_manifest(
+    run: Path, capsys: pytest.CaptureFixture[str], text: str | None, says: str
+) -> None:
+    Path("m.json").write_text(text) if text else None
+    assert main(["verify", "results", "--against", "m.json"]) == 2
+    assert f"m.json: {says}" in capsys.readouterr().err

@@ -116,3 +116,19 @@ def test_several_faults_are_all_named(study):
     assert result.returncode == 2
     for word in ("S99", "Astrocyt", "non-integer"):
         assert word in result.stderr
+
+
+def test_braces_and_dots_in_names_are_harmless(study):
+    folder, config = study
+    edit_data(folder, lambda data: data)
+    config |= {"title": "{x} and {wildcards.y}", "cell_types": ["Neuron", "Neuron.de"]}
+    config["qc"] |= {"hb_pattern": "^HB[AB]{1,2}"}
+
+    def rename(data):
+        data.obs["cell_type"] = data.obs["cell_type"].astype(str).replace("Astrocyte", "Neuron.de")
+        return data
+
+    edit_data(folder, rename)
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+    told = nestde("run", "--cores", "1", "--dry-run", cwd=folder)
+    assert told.returncode == 0, told.stdout + told.stderr

@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +106,39 @@ def test_same_bytes_in_another_folder_with_one_core_and_other_chunks(small: Path
         told = nestde("run", "--cores", "1", "--set-scatter", f"genes={chunks}", cwd=study)
         assert told.returncode == 0, told.stdout + told.stderr
         assert results(study) == expected
+
+
+def test_what_was_changed_by_hand_is_not_taken_for_a_result(small: Path, tmp_path: Path) -> None:
+    study = copy_run(small, tmp_path / "study")
+    table, mine = study / "results/de/Neuron.tsv", study / "results/de/mine.json"
+    table.write_text(table.read_text().replace("Neuron", "Nourons", 1))
+    os.utime(table, (time.time() + 600,) * 2)
+    mine.write_text("{")
+    told = nestde("run", "--cores", "2", cwd=study)
+    assert told.returncode == 2
+    assert "results/de/Neuron.tsv: was changed after the run that made it" in told.stderr
+    table.unlink()
+    again = nestde("run", "--cores", "2", cwd=study)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert mine.read_text() == "{"
+    mine.unlink()
+    assert results(study) == results(small)
+
+
+def test_a_plain_snakemake_at_work_is_left_alone(study: Path) -> None:
+    snakemake = Path(sys.executable).with_name("snakemake")
+    with subprocess.Popen(
+        [snakemake, "--cores", "1", "--until", "ingest", "check"],
+        cwd=study,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PATH": f"{snakemake.parent}:{os.environ['PATH']}"},
+    ) as plain:
+        while plain.poll() is None and not list((study / ".snakemake").glob("locks/*")):
+            time.sleep(0.01)
+        told = nestde("run", "--cores", "1", cwd=study)
+        at_work = plain.poll() is None
+        plain.wait()
+    if at_work:
+        assert told.returncode == 2
+        assert f"is locked by Snakemake, as process {plain.pid}" in told.stderr

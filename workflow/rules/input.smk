@@ -71,7 +71,7 @@ rule qc:
     params:
         version=VERSION,
         samples=STUDY.samples_of_job,
-        settings=STUDY.settings("seed", "input", "qc", "cell_types"),
+        settings=STUDY.settings("seed", "qc"),
     shell:
         "nestde qc --settings {params.settings:q} --samples {params.samples:q} --counts {input:q}"
         " --out {output.counts:q} --cells {output.cells:q} --ledgers {output.ledgers:q} > {log:q} 2>&1"

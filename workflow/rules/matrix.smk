@@ -73,7 +73,7 @@ rule pseudobulk_de:
         runtime=runtime(60),
     params:
         version=VERSION,
-        settings=STUDY.settings("model", "pseudobulk", "inference"),
+        settings=STUDY.settings("model", "pseudobulk", "inference.fdr"),
     shell:
         "nestde pseudobulk-de --settings {params.settings:q} --counts {input:q}"
         " --out {output.table:q} --explore {output.explore:q} > {log:q} 2>&1"

@@ -19,7 +19,7 @@ rule design:
         runtime=runtime(10),
     params:
         version=VERSION,
-        settings=STUDY.settings("model", "inference", "cell_types"),
+        settings=STUDY.settings("model", "cell_types"),
     shell:
         "nestde design --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
         " --matrix {input:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
@@ -48,7 +48,7 @@ rule kernels:
 rule fit:
     input:
         # of no matter to the result: only to be there first
-        kernels=ancient("<results>/kernels.txt"),
+        kernels="<results>/kernels.txt",
         design="<results>/design/{cell_type}.npz",
         matrix="<results>/matrix/{cell_type}.h5ad",
     output:
@@ -65,9 +65,9 @@ rule fit:
         runtime=runtime(120),
     params:
         version=VERSION,
-        settings=STUDY.settings("model", "inference", "cell_types"),
+        settings=STUDY.settings("model", "inference.p_value"),
     shell:
-        "nestde fit --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
+        "nestde fit --settings {params.settings:q}"
         " --design {input.design:q} --matrix {input.matrix:q} --chunk {wildcards.scatteritem:q}"
         " --threads {threads} --out {output:q} > {log:q} 2>&1"
 
@@ -96,7 +96,9 @@ rule gather:
         runtime=runtime(20),
     params:
         version=VERSION,
-        settings=STUDY.settings("model", "inference", "cell_types"),
+        settings=STUDY.settings(
+            "model", "inference.p_value", "inference.fdr", "cell_types"
+        ),
     shell:
         "nestde gather --settings {params.settings:q} --genes {input.genes:q} --fits {input.fits:q}"
         " --out {output.tables:q} --summary {output.summary:q} > {log:q} 2>&1"
@@ -121,8 +123,13 @@ rule crosscheck:
         runtime=runtime(60),
     params:
         version=VERSION,
-        settings=STUDY.settings("seed", "model", "inference", "cell_types"),
+        settings=STUDY.settings(
+            "seed",
+            "model",
+            "inference.crosscheck_genes",
+            "inference.crosscheck_tolerance",
+        ),
     shell:
-        "nestde crosscheck --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
+        "nestde crosscheck --settings {params.settings:q}"
         " --design {input.design:q} --matrix {input.matrix:q} --fits {input.fits:q}"
         " --out {output:q} > {log:q} 2>&1"

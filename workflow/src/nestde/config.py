@@ -12,9 +12,21 @@ from typing import Any
 
 from nestde.errors import Faults, NestdeError
 
+_ABSENT: Any = object()
+
+
+class _Given:
+    """Values of which a step is given only those that its rule names."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if value is _ABSENT:
+            raise AttributeError(f"this step was given no '{name}' of the configuration")
+        return value
+
 
 @dataclass(frozen=True)
-class Input:
+class Input(_Given):
     """Where counts, cell types and cell-level covariates are found."""
 
     counts: str | None
@@ -28,7 +40,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class QC:
+class QC(_Given):
     """Which cells are kept."""
 
     enabled: bool
@@ -49,7 +61,7 @@ class QC:
 
 
 @dataclass(frozen=True)
-class Genes:
+class Genes(_Given):
     """Which genes are tested, and what their counts are divided by."""
 
     min_cells_share: float
@@ -58,7 +70,7 @@ class Genes:
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(_Given):
     """The formula, what of it is tested, and its factors' levels."""
 
     formula: str
@@ -68,7 +80,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Inference:
+class Inference(_Given):
     """The headline p-value, the false discovery rate, the check against statsmodels."""
 
     p_value: str
@@ -78,7 +90,7 @@ class Inference:
 
 
 @dataclass(frozen=True)
-class Pseudobulk:
+class Pseudobulk(_Given):
     """Pseudobulk profiles and their test."""
 
     enabled: bool
@@ -88,7 +100,7 @@ class Pseudobulk:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(_Given):
     """The whole configuration, every key present. See workflow/schemas/config.schema.yaml."""
 
     title: str
@@ -104,18 +116,22 @@ class Config:
     pseudobulk: Pseudobulk
 
     def text(self, *sections: str) -> str:
-        """Return the sections named (all, if none) as JSON: what a rule passes to its command."""
+        """Return the sections or keys named (all, if none) as JSON: what a rule passes to its command.
+
+        >>> config.text("seed", "inference.fdr")  # doctest: +SKIP
+        '{"inference": {"fdr": 0.05}, "seed": 1}'
+        """
         whole = dataclasses.asdict(self)
-        return json.dumps({name: whole[name] for name in sections or whole}, sort_keys=True)
+        chosen: dict[str, Any] = {}
+        for name in sections or whole:
+            section, _, key = name.partition(".")
+            if key:
+                chosen.setdefault(section, {})[key] = whole[section][key]
+            else:
+                chosen[section] = whole[section]
+        return json.dumps(chosen, sort_keys=True)
 
-    def __getattribute__(self, name: str) -> Any:
-        value = object.__getattribute__(self, name)
-        if value is _ABSENT:
-            raise AttributeError(f"this step was given no section '{name}' of the configuration")
-        return value
 
-
-_ABSENT: Any = object()
 _SECTIONS = {
     field.name: field.type for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)
 }
@@ -151,8 +167,8 @@ def load(source: str | Path | Mapping[str, Any]) -> Config:
 def sections(settings: str) -> Config:
     """Return the configuration that a step is given: JSON of some sections, or the path of a YAML file.
 
-    A section that the step was not given raises AttributeError when it is used, so that a rule that
-    forgot to name a section fails in its first run and not by a stale result.
+    A section or key that the step was not given raises AttributeError when it is used, so that a rule that
+    forgot to name it fails in its first run and not by a stale result.
     """
     if not settings.lstrip().startswith("{"):
         return load(settings)
@@ -254,7 +270,8 @@ def _frozen(values: Mapping[str, Any], *, partial: bool) -> Config:
             parts[field.name] = _ABSENT
         elif field.name in _SECTIONS:
             section = typing.cast(type, _SECTIONS[field.name])
-            parts[field.name] = section(**values[field.name])
+            names = [part.name for part in dataclasses.fields(section)]
+            parts[field.name] = section(**{name: values[field.name].get(name, _ABSENT) for name in names})
         else:
             parts[field.name] = values[field.name]
     return Config(**parts)

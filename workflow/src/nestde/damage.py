@@ -3,24 +3,74 @@
 nestde itself never leaves half a file, so these are rare; but each would stop every later run in the same place.
 """
 
+import base64
+import errno
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-# Where steps put what other steps read; a person's own files lie elsewhere.
-FOLDERS = ("cohort", "counts", "crosscheck", "de", "design", "fit", "ingest", "matrix", "pseudobulk", "qc")
+from nestde.errors import NestdeError
+from nestde.files import sha256
+
+SLACK = 60  # seconds by which the clocks of a cluster's nodes and file server may differ
 
 
-def damaged(results: Path) -> Iterator[tuple[Path, str]]:
-    """Find the files of a results folder that cannot be read, and say why."""
-    files = [path for folder in FOLDERS for path in (results / folder).rglob("*") if path.is_file()]
-    for path in sorted([*files, *results.glob("summary.tsv"), *results.glob("manifest.json")]):
-        if path.suffix in _READERS and not path.name.startswith("."):
+def made(metadata: Path) -> dict[Path, float]:
+    """Files of nestde's rules that are there, with the time (seconds since 1970) at which their jobs ended.
+
+    `metadata` is Snakemake's folder of records, each under the file's name in base64, cut where it is long. Files of
+    rules that a study has added may look as they like.
+    """
+    found = {}
+    for record in sorted(path for path in metadata.rglob("*") if path.is_file()):
+        name = "".join(part.removeprefix("@") for part in record.relative_to(metadata).parts)
+        path = Path(os.fsdecode(base64.urlsafe_b64decode(name)))
+        if path.is_file():
+            try:
+                told = json.loads(record.read_bytes())
+                if told["shellcmd"].startswith(("nestde ", "multiqc ")):
+                    found[path] = float(told["endtime"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue  # of a job that was killed: Snakemake makes its files again
+    return found
+
+
+def damaged(files: Mapping[Path, float]) -> Iterator[tuple[Path, str]]:
+    """Find those of the files that cannot be read, and say why.
+
+    Raises
+    ------
+    NestdeError
+        If the system does not let one be read (no permission, locked, a fault of the disk): it may well be whole.
+    """
+    for path in sorted(files):
+        if path.suffix not in _READERS:
+            continue
+        try:
             why = _READERS[path.suffix](path)
-            if why:
-                yield path, why
+        except OSError as error:
+            if error.errno not in (None, errno.EINVAL):
+                raise NestdeError(
+                    f"{path}: cannot be read ({error.strerror}). See to that, and run again."
+                ) from error
+            why = str(error)
+        if why:
+            yield path, why
+
+
+def changed(files: Mapping[Path, float], manifest: Path) -> Iterator[Path]:
+    """Find results that are no longer what the manifest tells of, and are younger than the jobs that made them."""
+    if not manifest.is_file():
+        return
+    for name, told in json.loads(manifest.read_bytes())["results"].items():
+        path = manifest.parent / name
+        # a file that was just found damaged is there no longer
+        if path not in files or not path.is_file() or path.stat().st_mtime <= files[path] + SLACK:
+            continue
+        if sha256(path) != told["sha256"]:
+            yield path
 
 
 def _h5ad(path: Path) -> str:
@@ -30,7 +80,7 @@ def _h5ad(path: Path) -> str:
     try:
         with h5py.File(path, "r") as file:
             return "" if "X" in file else "there is no X in it"
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         return str(error)
 
 
@@ -40,7 +90,7 @@ def _npz(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             return f"{broken} is not what its checksum says" if broken else ""
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError) as error:
         return str(error)
 
 
@@ -48,25 +98,26 @@ def _json(path: Path) -> str:
     try:
         text = path.read_bytes()
         json.loads(text)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         return str(error)
     return "" if text.endswith(b"\n") else "its last line is cut off"
 
 
 def _tsv(path: Path) -> str:
     """Compare its last line with its first: what is cut off, or filled with zeros, ends in another way."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline()
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - max(1_000_000, len(first))))
-            tail = file.read()
-    except OSError as error:
-        return str(error)
+    with path.open("rb") as file:
+        first = file.readline()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - max(1_000_000, len(first))))
+        tail = file.read()
     if not tail.endswith(b"\n"):
         return "its last line is cut off"
     last = tail[:-1].rpartition(b"\n")[2]
     return "" if last.count(b"\t") == first.count(b"\t") and b"\0" not in tail else "its last line is no row"
 
 
-_READERS = {".h5ad": _h5ad, ".json": _json, ".npz": _npz, ".tsv": _tsv}
+def _html(path: Path) -> str:
+    return "" if path.read_bytes().rstrip().endswith(b"</html>") else "its end is cut off"
+
+
+_READERS = {".h5ad": _h5ad, ".html": _html, ".json": _json, ".npz": _npz, ".tsv": _tsv}

@@ -47,11 +47,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def slug(name: str) -> str:
     """Make a name from data safe in a path: same name, same slug; different names, different slugs.
 
-    A name of ASCII letters, digits, ``_``, inner ``-`` and dots stays itself; any other (one that begins
-    with ``-`` would look like an option) gets its
-    harmless characters and the first 8 hex digits of its SHA-256.
+    A name of ASCII letters, digits, ``_``, inner ``-`` and dots stays itself; any other gets its harmless characters
+    and the first 8 hex digits of its SHA-256. So does one that begins with ``-``, which would look like an option,
+    and one that ends in ``.de`` or ``.genes``, which would look like another file of the same folder.
     """
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name) and len(name) <= 60:
+    harmless_now = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name) and len(name) <= 60
+    if harmless_now and not name.endswith((".de", ".genes")):
         return name
     harmless = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:50]
     return f"{harmless or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -102,8 +102,10 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     Raises
     ------
     NestdeError
-        With all that is wrong with the study, or if no cell type can be fitted.
+        With all that is wrong with the study, if no cell type can be fitted, or `minutes` is not above 0.
     """
+    if not minutes > 0:
+        raise NestdeError(f"--minutes {minutes:g}: the longest job takes some time. Give a number above 0.")
     faults = Faults()
     study = read_study(config, faults)
     faults.raise_if_any()
@@ -127,7 +129,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     fits = {
         name: (cells, read.genes, per_gene * read.genes * cells / design.n) for name, cells in sizes.items()
     }
-    chunks = max(1, math.ceil(fits[largest][2] / (60 * minutes)))
+    chunks = min(max(1, math.ceil(fits[largest][2] / (60 * minutes))), read.genes)
     files = len(set(study.paths.values()))
     return Plan(
         samples=len(study.paths),

@@ -3,11 +3,15 @@
 The only module that knows of Snakemake.
 """
 
+import contextlib
 import fcntl
 import os
+import re
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,8 @@ from nestde.template import template_dir, workflow_dir
 
 if TYPE_CHECKING:
     from nestde.config import Config
+
+LOCK = ".snakemake/nestde.lock"
 
 
 class Study:
@@ -43,13 +49,21 @@ class Study:
         self.sources = {slug(path): path for path in paths.values()}
         self.cell_types = [slug(cell_type) for cell_type in self.config.cell_types]
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
-        self.inputs = [self.config.samples, *self.sources.values(), *self.metadata]
+        self.inputs = [
+            self.config.samples,
+            *chain.from_iterable(map(_inputs_of, self.sources.values())),
+            *self.metadata,
+        ]
         # The samples of a small study share one QC job.
         self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
 
-    def settings(self, *sections: str) -> str:
-        """Return the sections of the configuration that a rule depends on, as JSON."""
-        return self.config.text(*sections)
+    def settings(self, *sections: str) -> Callable[[Any], str]:
+        """Return what gives the sections of the configuration that a rule depends on, as JSON.
+
+        A function, because Snakemake would take braces in a plain text, as in a pattern of genes, for wildcards.
+        """
+        text = self.config.text(*sections)
+        return lambda wildcards: text
 
     def each_sample(self, pattern: str) -> str | list[str]:
         """Return what a QC job writes for each of its samples: the pattern, or in a small study a path for each sample."""
@@ -67,7 +81,7 @@ class Study:
 
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
-        return [self.sources[wildcards.source], *self.metadata]
+        return [*_inputs_of(self.sources[wildcards.source]), *self.metadata]
 
     def pseudobulk(self, pattern: str) -> list[str]:
         """Expand a path pattern over the cell types, or to nothing where pseudobulk is switched off."""
@@ -75,11 +89,21 @@ class Study:
         return [pattern.replace("{cell_type}", cell_type) for cell_type in cell_types]
 
 
+def _inputs_of(path: str) -> list[str]:
+    """Files of a path of counts; a folder of very many (zarr) stands for itself."""
+    from nestde.samples import files_of
+
+    files = files_of(path)
+    return [str(file) for file in files] if 0 < len(files) <= 100 else [path]
+
+
 def memory(base: int, per_input: float) -> Callable[..., int]:
     """Memory of a job in MB: `base`, and `per_input` times the size of its input; more at each attempt."""
 
     def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
-        return int((base + per_input * input.size_mb) * attempt)
+        folders = [file for path in input for file in Path(path).rglob("*") if file.is_file()]
+        inside = sum(file.stat().st_size for file in folders) / 1e6  # to Snakemake a folder has no size
+        return int((base + per_input * (input.size_mb + inside)) * attempt)
 
     return mem_mb
 
@@ -127,19 +151,21 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
 
     A study is what `configfile` says (run with the shipped workflow), or else what the Snakefile in the
     folder says, or else config/config.yaml there. A folder that a killed run has left locked is unlocked:
-    our own lock, which the kernel drops with the last process of a run, tells that nobody is at work there.
+    our own lock, which the kernel drops with the last process of a run, tells that no `nestde run` is at work there, and
+    the list of processes that no other Snakemake is.
 
     Raises
     ------
     NestdeError
-        With all that the design check refuses; or where another run is at work in the folder.
+        With all that the design check refuses; where another run is at work in the folder; or where results were
+        changed by hand.
     """
     from nestde.check import check_study
     from nestde.config import load
 
-    profile_dir = find_profile(profile)
     if not directory.is_dir():
         raise NestdeError(f"{directory}: there is no such folder.")
+    profile_dir = find_profile(profile, directory)
     if configfile:
         configfile = str(Path(configfile).resolve())
     os.chdir(directory)
@@ -156,26 +182,39 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     # Rules call `nestde` and `multiqc` by name: those of this environment, activated or not.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, *config_args]
-    _take_lock()
-    if any(Path(".snakemake/locks").glob("*")):
-        status = os.spawnv(os.P_WAIT, sys.executable, [*command, "--cores", "1", "--unlock"])
-        if status != 0:
-            raise NestdeError(
-                f"{directory}: is locked by a run that was killed, and Snakemake cannot unlock it."
-            )
-    if not {"-n", "--dry-run", "--dryrun"} & set(extra):
-        _remove_damaged(Path("results"))
+    if "--unlock" not in extra:
+        _take_lock()
+        if any(Path(".snakemake/locks").glob("*")):
+            _unlock(command)
+        _remake(dry=any(re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", word) for word in extra))
     sys.stdout.flush()
     os.execv(sys.executable, [*command, "--profile", str(profile_dir), *extra])
 
 
-def _remove_damaged(results: Path) -> None:
-    """Remove what cannot be read, and say so: Snakemake remakes what is missing, not what is there."""
-    from nestde.damage import damaged
+def _remake(dry: bool) -> None:
+    """Remove what cannot be read, and say so: Snakemake remakes what is missing, not what is there.
 
-    for path, why in damaged(results):
-        print(f"{path}: is damaged ({why}). It is removed, and made again.")
-        path.unlink()
+    Raises
+    ------
+    NestdeError
+        If results were changed since they were made: the next manifest would tell of them as if they were ours.
+    """
+    from nestde.damage import changed, damaged, made
+
+    files = made(Path(".snakemake/metadata"))
+    for path, why in damaged(files):
+        print(f"{path}: is damaged ({why}). The run removes it and makes it again.")
+        if not dry:
+            path.unlink()
+    if dry:
+        return
+    faults = Faults()
+    for path in changed(files, Path("results/manifest.json")):
+        faults.add(
+            f"{path}: was changed after the run that made it. Move it out of results/, or remove it: "
+            "`nestde run` then makes it again."
+        )
+    faults.raise_if_any()
 
 
 def _faults_of_counts(config: "Config") -> list[str]:
@@ -197,10 +236,13 @@ def _faults_of_counts(config: "Config") -> list[str]:
     return faults
 
 
-def find_profile(name: str) -> Path:
-    """Folder of a profile: a path, or the name of one that is shipped. Snakemake would ignore an unknown one."""
+def find_profile(name: str, directory: Path) -> Path:
+    """Folder of a profile: a path, or the name of one of the study's or of a shipped one.
+
+    Snakemake would ignore an unknown one.
+    """
     shipped = workflow_dir() / "profiles"
-    for folder in (Path(name), Path("workflow/profiles") / name, shipped / name):
+    for folder in (Path(name), directory / "workflow/profiles" / name, shipped / name):
         if any((folder / file).is_file() for file in ("profile.yaml", "config.yaml")):
             return folder.resolve()
     known = sorted(path.name for path in shipped.iterdir())
@@ -212,11 +254,39 @@ def find_profile(name: str) -> Path:
 def _take_lock() -> None:
     """Hold a lock on the working directory for as long as this process, or Snakemake in its place, lives."""
     Path(".snakemake").mkdir(exist_ok=True)
-    handle = os.open(".snakemake/nestde.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    handle = os.open(LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     os.set_inheritable(handle, True)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         raise NestdeError(
             f"{Path.cwd()}: another `nestde run` is at work in this folder. Wait for it, or stop it."
         ) from error
+    if not any(Path(".snakemake/locks").glob("*")):
+        os.truncate(handle, 0)
+        os.write(handle, socket.gethostname().encode())
+
+
+def _unlock(command: Sequence[str]) -> None:
+    """Remove the lock of Snakemake that a killed run has left; refuse where that run may still be at work."""
+    host = Path(LOCK).read_text()
+    at_work = [path.parent.name for path in Path("/proc").glob("[0-9]*/cwd") if _is_snakemake_here(path)]
+    if host != socket.gethostname() or at_work:
+        where = f"as process {a_few(at_work)}" if at_work else f"on {host or 'an unknown machine'}"
+        raise NestdeError(
+            f"{Path.cwd()}: is locked by Snakemake, {where}. Wait for it, or stop it; if it is gone, free the folder "
+            "with `nestde run --unlock`."
+        )
+    if os.spawnv(os.P_WAIT, sys.executable, [*command, "--cores", "1", "--unlock"]) != 0:
+        raise NestdeError(
+            f"{Path.cwd()}: is locked by a run that was killed, and Snakemake cannot unlock it."
+        )
+
+
+def _is_snakemake_here(cwd: Path) -> bool:
+    """Whether the process whose /proc/<pid>/cwd this is is a Snakemake in our working directory."""
+    with contextlib.suppress(OSError):
+        words = cwd.with_name("cmdline").read_bytes().split(b"\0")
+        snakemake = any(Path(os.fsdecode(word)).name == "snakemake" for word in words[:4])
+        return snakemake and cwd.resolve() == Path.cwd()
+    return False

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from nestde import __version__
-from nestde.errors import Faults
-from nestde.files import read_json, sha256
+from nestde.errors import Faults, NestdeError
+from nestde.files import sha256
 
 # Whatever computes a number that ends in a result, or orders the steps that do.
 PACKAGES = (
@@ -92,13 +92,23 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     path = path / "manifest.json" if path.is_dir() else path
-    content = read_json(path)
-    faults = Faults()
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        faults.add(
+    if not path.exists():
+        raise NestdeError(
+            f"{path}: there is no such file. Give the results folder, or the manifest.json, of a run."
+        )
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise NestdeError(f"{path}: is damaged, or no JSON ({error}). Give the manifest of a run.") from error
+    kinds = {"configuration": dict, "software": dict, "root": str, "inputs": dict, "results": dict}
+    whole = isinstance(content, dict) and content.get("format") == FORMAT
+    whole = whole and all(isinstance(content.get(key), kind) for key, kind in kinds.items())
+    if not whole or not all(
+        isinstance(told, dict) and "sha256" in told for told in content["results"].values()
+    ):
+        raise NestdeError(
             f"{path}: is no manifest of nestde (format {FORMAT}). Give results/manifest.json of a run."
         )
-    faults.raise_if_any()
     return dict(content)
 
 

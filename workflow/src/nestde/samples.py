@@ -142,7 +142,21 @@ def source_paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
     return dict(zip(sheet["sample_id"], sheet["counts"].astype(str), strict=True))
 
 
+def files_of(path: str) -> list[Path]:
+    """List what a path of counts stands for: the files of a folder (10x, zarr), a 10x matrix and those beside it."""
+    whole = Path(path)
+    if whole.is_dir():
+        return sorted(file for file in whole.rglob("*") if file.is_file())
+    prefix, _, rest = whole.name.rpartition("matrix.mtx")
+    if rest in ("", ".gz") and whole.name.endswith(f"matrix.mtx{rest}"):
+        beside = [
+            f"{prefix}{name}.tsv{gz}" for name in ("barcodes", "features", "genes") for gz in ("", ".gz")
+        ]
+        return [whole, *(whole.with_name(name) for name in beside if whole.with_name(name).is_file())]
+    return [whole]
+
+
 def is_small(paths: Iterable[str]) -> bool:
     """Whether all inputs together are so small that to start a job for each sample would take longer than its work."""
-    files = [file for path in set(paths) for file in (Path(path), *Path(path).rglob("*")) if file.is_file()]
+    files = [file for path in set(paths) for file in files_of(path) if file.is_file()]
     return sum(file.stat().st_size for file in files) <= SMALL

@@ -9,6 +9,9 @@ from typing import Any
 from nestde.errors import a_few
 from nestde.provenance import describe, digest, numbers, read_columns, read_manifest, versions
 
+# Folders in which all files are results.
+STEPS = ("cohort", "crosscheck", "de", "design", "matrix", "pseudobulk", "qc")
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -35,12 +38,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was compared, and all that differs."""
+    """What was compared, all that differs, and remarks on what could not be compared."""
 
     folder: Path
     reference: Path
     compared: dict[str, int]
     differences: tuple[Difference, ...]
+    remarks: tuple[str, ...] = ()
 
     def same(self, tolerance: float = 0.0) -> bool:
         """Tell whether all is the same: every byte and version, or every number within a tolerance."""
@@ -58,6 +62,7 @@ class Verdict:
         width = max((len(difference.name) for difference in self.differences), default=0)
         for difference in self.differences:
             lines.append(f"  {difference.kind:<8} {difference.name:<{width}}  {difference.detail}".rstrip())
+        lines += [f"  {remark}" for remark in self.remarks]
         if not self.differences:
             lines.append("The same, byte for byte.")
         elif tolerance and self.same(tolerance):
@@ -76,7 +81,7 @@ def verify(folder: str | Path, against: str | Path | None = None) -> Verdict:
     Parameters
     ----------
     folder
-        Results folder of the run to be verified, with its ``manifest.json``.
+        Results folder of the run to be verified, or the ``manifest.json`` in it.
     against
         Manifest of the run that it should equal, or that run's results folder; default: the folder's own manifest.
         Where the reference's tables stand beside its manifest, numbers are compared one by one; elsewhere by the
@@ -88,6 +93,7 @@ def verify(folder: str | Path, against: str | Path | None = None) -> Verdict:
         If either manifest cannot be read.
     """
     folder = Path(folder)
+    folder = folder.parent if folder.is_file() else folder
     own = read_manifest(folder)
     reference = Path(against) if against is not None else folder
     recorded = own if against is None else read_manifest(reference)
@@ -108,12 +114,13 @@ def verify(folder: str | Path, against: str | Path | None = None) -> Verdict:
         there = beside / path
         copy = there if there.is_file() and there.resolve() != file.resolve() else None
         differences += compare(path, file, recorded["results"][path], copy)
+    absent = [path for path in recorded["inputs"] if not (folder / own["root"] / path).exists()]
     compared = {
         "results": len(recorded["results"]),
-        "inputs": len(recorded["inputs"]),
+        "inputs": len(recorded["inputs"]) - len(absent),
         "packages": len(recorded["software"]),
     }
-    return Verdict(folder, reference, compared, tuple(differences))
+    return Verdict(folder, reference, compared, tuple(differences), tuple(_remarks(folder, own, absent)))
 
 
 def compare(name: str, file: Path, recorded: dict[str, Any], copy: Path | None) -> Iterator[Difference]:
@@ -199,6 +206,21 @@ def _inputs(folder: Path, own: dict[str, Any], recorded: dict[str, Any]) -> Iter
                 yield Difference("differs", path, "an input that is not the one that was read", math.inf)
         elif own["inputs"].get(path) != expected:
             yield Difference("missing", path, "an input, and this run did not read it", math.inf)
+
+
+def _remarks(folder: Path, own: dict[str, Any], absent: list[str]) -> Iterator[str]:
+    """What is no difference, but should be known: inputs that could not be compared, files of no manifest."""
+    if absent:
+        yield f"not here to be read again, and compared by the manifests only: {a_few(absent)}"
+    beside = sorted(
+        path.relative_to(folder).as_posix()
+        for step in STEPS
+        for path in (folder / step).glob("*")
+        if path.is_file()
+    )
+    strange = [path for path in beside if path not in own["results"]]
+    if strange:
+        yield f"not of this run: {a_few(strange)}"
 
 
 def _settings(ours: Any, theirs: Any, at: str = "") -> Iterator[Difference]:

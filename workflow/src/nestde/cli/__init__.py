@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for sentence in error.faults:
             print(f"nestde {chosen.command}: {sentence}", file=sys.stderr)
         return 2
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        print(f"nestde {chosen.command}: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

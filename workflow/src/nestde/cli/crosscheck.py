@@ -7,7 +7,6 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
-    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
     parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
     parser.add_argument(
         "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"

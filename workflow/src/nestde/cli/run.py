@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options; whatever else is given goes to Snakemake."""
     parser.add_argument("--configfile", metavar="FILE", help="configuration (default: config/config.yaml)")
     parser.add_argument(
-        "--directory",
+        *("-d", "--directory"),
         metavar="DIR",
         type=Path,
         default=Path(),
