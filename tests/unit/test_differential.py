@@ -8,6 +8,7 @@ from scipy.stats import chi2
 import nestde
 from nestde.celltype import design_of, fit_table, load_design, save_design, slice_of_chunk
 from nestde.config import Model
+from nestde.errors import NestdeError
 from nestde.simulate import Cohort, simulate
 
 FORMULA = "~ sequencing_saturation + diagnosis + (1 | sample_id)"
@@ -124,3 +125,30 @@ def test_design_and_refusal_are_read_back(tmp_path, cohort):
     np.testing.assert_array_equal(load_design(tmp_path / "a.npz").x, design.x)
     save_design("no sample has enough cells", tmp_path / "b.npz")
     assert load_design(tmp_path / "b.npz") == "no sample has enough cells"
+
+
+def test_an_unknown_headline_is_refused(cohort):
+    with pytest.raises(NestdeError, match="p_value: kenward-roger is none of lrt, satterthwaite"):
+        nestde.de(cohort, FORMULA, test="diagnosis", levels=LEVELS, p_value="kenward-roger")
+
+
+def test_cells_without_a_type_are_in_no_test(cohort):
+    cells = cohort.copy()
+    neuron = cells.obs["cell_type"] == "Neuron"
+    cells.obs["cell_type"] = cells.obs["cell_type"].astype(object).where(neuron, None)
+    found = nestde.de(cells, FORMULA, test="diagnosis", cell_type_key="cell_type", levels=LEVELS)
+    assert set(found["cell_type"]) == {"Neuron"}
+
+
+def test_levels_that_are_numbers(cohort):
+    cells = cohort.copy()
+    cells.obs["group"] = (cells.obs["diagnosis"] == "AD").astype(float)
+    formula = "~ sequencing_saturation + group + (1 | sample_id)"
+    found = nestde.de(cells, formula, test="group", cell_type_key="cell_type", levels={"group": ["0", "1"]})
+    assert set(found["level"].dropna()) == {"1"} and (found["status"] == "ok").any()
+
+
+def test_a_broken_design_is_a_sentence(tmp_path):
+    (tmp_path / "design.npz").write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(NestdeError, match=r"design\.npz: no design that nestde can read .* makes it again"):
+        load_design(tmp_path / "design.npz")

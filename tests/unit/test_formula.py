@@ -102,3 +102,13 @@ def test_all_faulty_terms_are_told_at_once():
     with pytest.raises(NestdeError) as caught:
         parse("~ x y + (|g) + (1|a+b)")
     assert len(caught.value.faults) == 3
+
+
+def test_what_is_coded_as_a_factor():
+    formula = parse("~ age + C(age_group) + C( `my batch` , levels=[1, 2]) + (1 | s)")
+    assert [formula.codes(name) for name in ("age", "age_group", "my batch", "s")] == [
+        False,
+        True,
+        True,
+        False,
+    ]

@@ -40,6 +40,7 @@ print(sorted(compiled() - before))
     ("formula", "terms"),
     [
         ("~ x + d + (1 | a)", ["d"]),
+        ("~ x + d + (0 + x | a)", ["d"]),
         ("~ d * x + (x | a / b)", ["d", "d:x"]),
         ("~ d + (1 | a) + (1 | c)", ["d"]),
         ("~ x + (x || a) + (0 + z | c)", ["x"]),

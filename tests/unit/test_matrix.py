@@ -174,3 +174,18 @@ def test_levels_of_the_tested_factors():
     assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
         "Control": [1], "AD": [0, 2], "MCI": [3], "1": [0, 2], "2": [1, 3],
     }  # fmt: skip
+
+
+def test_levels_that_two_factors_have_are_told_apart():
+    obs = ad.AnnData(np.zeros((3, 1))).obs.assign(smoker=["yes", "no", "no"], diabetic=["no", "yes", "AD"])
+    model = config(model={"formula": "~ smoker + diabetic + (1 | sample_id)"}).model
+    masks = matrix.tested_levels(obs, type(model)(model.formula, ["smoker", "diabetic"], {}, 1))
+    assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
+        "smoker_no": [1, 2], "smoker_yes": [0], "AD": [2], "diabetic_no": [0], "diabetic_yes": [1],
+    }  # fmt: skip
+
+
+def test_a_column_is_a_factor_only_if_the_formula_codes_it():
+    obs = ad.AnnData(np.zeros((3, 1))).obs.assign(age=[1.0, 2, 3], age_group=["a", "b", "b"])
+    model = config(model={"formula": "~ age + C(age_group) + (1 | sample_id)"}).model
+    assert matrix.tested_levels(obs, type(model)(model.formula, ["age"], {}, 1)) == {}

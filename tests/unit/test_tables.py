@@ -106,3 +106,16 @@ def test_a_term_with_several_levels_counts_once():
 def test_benjamini_hochberg_passes_over_missing():
     rates = benjamini_hochberg(pd.Series([0.01, np.nan, 0.04]))
     np.testing.assert_allclose(rates, [0.02, np.nan, 0.04])
+
+
+def test_fold_changes_of_levels_that_two_factors_have():
+    genes = ledger().drop(columns=["mean_AD", "mean_Control"])
+    for factor, means in {"smoker": [2.0, 1.0, 1.0, 3.0], "diabetic": [1.0, 8.0, 1.0, 3.0]}.items():
+        genes[f"mean_{factor}_yes"], genes[f"mean_{factor}_no"] = means, 1.0
+    rows = [
+        chunk(["B", "A", "D"], [-1.0, -2.0, -3.0], 1.0).assign(term=term, level="yes", against="no")
+        for term in ("smoker", "diabetic")
+    ]
+    table = combine("Neuron", genes, [pd.concat(rows)], ["smoker", "diabetic"], "lrt")
+    found = table[table["gene"] == "A"].set_index("term")["log2fc"]
+    assert found.to_dict() == {"smoker": 0.0, "diabetic": 3.0}

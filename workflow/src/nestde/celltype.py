@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde import config
+from nestde.cells.source import label
 from nestde.design import Design, build, load
 from nestde.errors import NestdeError
 from nestde.files import atomic, of_slug
@@ -47,8 +50,8 @@ def _too_few_samples(design: Design, obs: pd.DataFrame) -> str:
             continue
         pairs = obs[["sample_id", term]].drop_duplicates()
         if pairs["sample_id"].is_unique:
-            number = pairs[term].astype(str).value_counts()
-            single = [level for level in design.levels[term] if number[level] < 2]
+            number = pairs[term].astype(object).map(label, na_action="ignore").value_counts()
+            single = [level for level in design.levels[term] if number.get(level, 0) < 2]
             if single:
                 return f"{term} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
     return ""
@@ -64,8 +67,18 @@ def save_design(design: Design | str, path: Path) -> None:
 
 
 def load_design(path: Path) -> Design | str:
-    """Read what `save_design` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
+    """Read what `save_design` wrote.
+
+    Raises
+    ------
+    NestdeError
+        If it cannot be read.
+    """
+    with (
+        suppress(OSError, ValueError, zipfile.BadZipFile),
+        path.open("rb") as handle,
+        np.load(handle) as stored,
+    ):
         if "refused" in stored:
             return str(json.loads(stored["refused"].tobytes()))
     return load(path)
@@ -126,7 +139,11 @@ def fit_table(
     shown = ml.full if headline == "lrt" else reml
     every = [contrast for term in terms for contrast in (joint(design, term), *contrasts(design, term))]
     tests = dict(
-        zip([id(contrast) for contrast in every], f_tests(reml, [c.rows for c in every]), strict=True)
+        zip(
+            [id(contrast) for contrast in every],
+            f_tests(reml, [contrast.rows for contrast in every], threads=threads),
+            strict=True,
+        )
     )
     parts = []
     for contrast in every:

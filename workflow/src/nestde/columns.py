@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.cells.source import label
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.formula import Formula, variables_of
 
@@ -35,7 +36,7 @@ def prepare(
             what = "formula" if where else "levels"
             faults.add(f"{what}: the data have no column {name}. {hint}{where}")
     fixed = set(variables_of(formula.fixed)).union(*(variables_of(term.effects) for term in formula.random))
-    called = {name for name in fixed if f"C({name}" in formula.text.replace(" ", "")}
+    called = {name for name in fixed if formula.codes(name)}
     columns: dict[str, Any] = {}
     found: dict[str, tuple[str, ...]] = {}
     for name in formula.variables:
@@ -105,11 +106,11 @@ def _factor(column: "pd.Series[Any]", levels: Sequence[object] | None, coded: bo
 
     name = str(column.name)
     codes, values = pd.factorize(column)
-    labels = np.array([_label(value) for value in values], dtype=object)
+    labels = np.array([label(value) for value in values], dtype=object)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         raise NestdeError(f"{name}: holds dates. Give a number, such as days since the start, or text.")
     if levels is not None:
-        order = [_label(level) for level in levels]
+        order = [label(level) for level in levels]
         strange = sorted(set(labels) - set(order))
         if strange:
             raise NestdeError(
@@ -120,7 +121,7 @@ def _factor(column: "pd.Series[Any]", levels: Sequence[object] | None, coded: bo
                 f"{name}: no cell has the reference level {order[0]}; there are {a_few(labels)}."
             )
     elif isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
-        order = [_label(level) for level in column.dtype.categories]
+        order = [label(level) for level in column.dtype.categories]
     else:
         order = _sorted_labels(labels)
         if coded and not pd.api.types.is_bool_dtype(column.dtype) and all(map(_looks_numeric, labels)):
@@ -134,13 +135,6 @@ def _factor(column: "pd.Series[Any]", levels: Sequence[object] | None, coded: bo
         raise NestdeError(f"{name}: is {order[0]} in every cell; there is nothing to compare. Drop it.")
     place = {level: i for i, level in enumerate(order)}
     return pd.Categorical.from_codes(np.array([place[label] for label in labels])[codes], categories=order)
-
-
-def _label(value: object) -> str:
-    """Text of a label; 3.0 and 3 are one label, whatever made the column float."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _looks_numeric(label: str) -> bool:

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import json
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def load(path: str | Path) -> Design:
         The file is not there or is no design.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             header = json.loads(stored["header"].tobytes())
             formula = header["formula"]
             return Design(
@@ -146,8 +147,10 @@ def load(path: str | Path) -> Design:
                     for i, factor in enumerate(header["random"])
                 ),
             )
-    except (OSError, ValueError, KeyError) as error:
-        raise NestdeError(f"{path}: no design that nestde can read ({error}).") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise NestdeError(
+            f"{path}: no design that nestde can read ({error}). Run `nestde run` again: it makes it again."
+        ) from error
 
 
 def build(

@@ -64,22 +64,24 @@ def de(
         With all that is wrong with the counts, the formula or the covariates.
     """
     from nestde.celltype import design_of, fit_table
-    from nestde.tables import adjust, combine
+    from nestde.tables import HEADLINES, adjust, combine
 
     terms = [test] if isinstance(test, str) else list(test)
+    if p_value not in HEADLINES:
+        raise NestdeError(f"p_value: {p_value} is none of {', '.join(HEADLINES)}.")
     given = {name: [str(level) for level in order] for name, order in (levels or {}).items()}
     model = Model(formula=formula, test=terms, levels=given, min_cells=1)
     counts = _counts(adata, layer)
     sample_key = _check(adata, model, cell_type_key)
     names = np.asarray(adata.var_names.astype(str), object)
     kind = (
-        adata.obs[cell_type_key].astype(str).to_numpy()
+        adata.obs[cell_type_key].astype(str).where(adata.obs[cell_type_key].notna(), "").to_numpy()
         if cell_type_key
         else np.full(adata.n_obs, "all cells")
     )
     rules = Genes(min_cells_share=min_cells_share, min_samples=min_samples, size_factors="library")
     tables, refused = {}, []
-    for cell_type in sorted(set(kind)):
+    for cell_type in sorted(set(kind) - {""}):  # cells without a type are in no test
         cells = np.flatnonzero(kind == cell_type)
         mine = counts[cells].tocsc()
         mine.sort_indices()

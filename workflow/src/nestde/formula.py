@@ -75,6 +75,10 @@ class Formula:
             names.update(variables_of(term.effects), term.factors)
         return tuple(sorted(names))
 
+    def codes(self, name: str) -> bool:
+        """Whether the formula makes a factor of a column: ``C(name)``."""
+        return bool(re.search(rf"(?<![\w.])C\(\s*`?{re.escape(name)}`?\s*[,)]", self.text))
+
     def at(self, name: str) -> str:
         """Lines that show the formula with a caret under the first mention of `name`."""
         found = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", self.text)

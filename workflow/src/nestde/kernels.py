@@ -5,6 +5,8 @@ to nestde would each spend the same half minute; one job that fits made-up cells
 the counts are still being read.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import scipy.sparse
@@ -13,8 +15,8 @@ from nestde.celltype import fit_table
 from nestde.design import build
 from nestde.formula import parse
 
-# One random intercept has kernels of its own; any other model takes the general ones.
-INTERCEPT = "~ x + (1 | a)"
+# A single random effect has kernels of its own; any other model takes the general ones.
+SINGLE = "~ x + (1 | a)"
 GENERAL = "~ x + (x | a / b)"
 
 
@@ -27,7 +29,8 @@ def compile_kernels(formula: str) -> str:
         The formula cannot be parsed.
     """
     random = parse(formula).random
-    alike = INTERCEPT if [term.effects for term in random] == ["1"] else GENERAL
+    single = len(random) == 1 and re.fullmatch(r"1|0\s*\+\s*[\w.]+", random[0].effects)
+    alike = SINGLE if single else GENERAL
     cells = np.arange(48)
     obs = pd.DataFrame({"x": np.sin(cells), "a": cells % 4, "b": cells % 12}).astype({"a": str, "b": str})
     design = build(alike, obs, test=["x"])

@@ -1,5 +1,6 @@
 """One cell type over all samples: gene-major raw counts on disk, built by gene blocks; the ledger of its genes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from nestde.cells.source import BLOCK, block_edges, label
 from nestde.config import Genes, Model
 from nestde.counts import Counts, writing
-from nestde.formula import variables_of
+from nestde.formula import parse, variables_of
 from nestde.ingest import tidy
 
 if TYPE_CHECKING:
@@ -173,7 +174,6 @@ def build(
     pandas.DataFrame
         ``gene, status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene: cells and samples
         that have it, and by level of the tested factors the mean of counts per 10,000 and the share of cells.
-
     """
     every = parts_of(paths, cell_type)
     parts, left_out = enough(every, model.min_cells, min_cells_per_sample)
@@ -210,16 +210,18 @@ def build(
 
 
 def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.bool_]]:
-    """Cells of each level of the factors in ``model.test``, by the level's name."""
-    masks: dict[str, NDArray[np.bool_]] = {}
+    """Cells of each level of the factors in ``model.test``, by the level's name; of one that two factors have, by both."""
+    found: list[tuple[str, str, NDArray[np.bool_]]] = []
+    formula = parse(model.formula)
     for name in dict.fromkeys(variable for term in model.test for variable in variables_of(term)):
-        coded = name in model.levels or f"C({name}" in model.formula.replace(" ", "")
+        coded = name in model.levels or formula.codes(name)
         if name not in obs or (obs[name].dtype.kind in "iuf" and not coded):
             continue
         labels = obs[name].astype(object).map(label, na_action="ignore")
-        for level in model.levels.get(name, sorted(set(labels.dropna()))):
-            masks[str(level)] = (labels == str(level)).to_numpy()
-    return masks
+        for level in map(str, model.levels.get(name, sorted(set(labels.dropna())))):
+            found.append((name, level, (labels == level).to_numpy()))
+    times = Counter(level for _, level, _ in found)
+    return {level if times[level] == 1 else f"{name}_{level}": mask for name, level, mask in found}
 
 
 def survey(

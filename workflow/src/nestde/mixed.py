@@ -166,9 +166,11 @@ class LMMResult:
         Raises
         ------
         NestdeError
-            Satterthwaite's or Kenward and Roger's are asked of an ML fit.
+            The method is unknown, or Satterthwaite's or Kenward and Roger's are asked of an ML fit.
         """
         coef = self.fits.coef[0]
+        if method not in (None, "satterthwaite", "kenward_roger", "containment"):
+            raise NestdeError(f"t_tests: {method} is none of satterthwaite, kenward_roger, containment.")
         if self.fits.reml:
             rows = [row[None] for row in np.eye(len(coef))]
             tests = [getattr(test, method or "satterthwaite") for test in f_tests(self.fits, rows)]

@@ -130,7 +130,7 @@ def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Desi
         if term not in design.levels or term not in obs:
             continue
         number = obs[term].map(label, na_action="ignore").value_counts()
-        single = [level for level in design.levels[term] if number[level] < 2]
+        single = [level for level in design.levels[term] if number.get(level, 0) < 2]
         if single:
             # DESeq2 would take the variance of such a level from the others on trust
             return (

@@ -7,8 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde.errors import NestdeError, a_few
+from nestde.formula import variables_of
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
+HEADLINES = ("lrt", "satterthwaite", "kenward_roger", "containment")
 TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "df_method", "estimates")
 FIRST = [
     "gene",
@@ -83,9 +85,13 @@ def _log2fc(table: pd.DataFrame) -> NDArray[np.float64]:
     ratio = np.full(len(table), np.nan)
     if "level" not in table:
         return ratio
-    for (level, against), rows in table.groupby(["level", "against"], dropna=True).indices.items():
-        if f"mean_{level}" in table and f"mean_{against}" in table:
-            means = table[[f"mean_{level}", f"mean_{against}"]].to_numpy(float)[rows]
+    for (term, *levels), rows in table.groupby(["term", "level", "against"], dropna=True).indices.items():
+        # a level that two factors have is told with its factor's name
+        names = [f"mean_{level}" for level in levels]
+        if not set(names) <= set(table):
+            names = [f"mean_{'_'.join(variables_of(term))}_{level}" for level in levels]
+        if set(names) <= set(table):
+            means = table[names].to_numpy(float)[rows]
             both = (means > 0).all(axis=1)
             ratio[rows[both]] = np.log2(means[both, 0] / means[both, 1])
     return ratio

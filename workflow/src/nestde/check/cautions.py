@@ -337,11 +337,7 @@ def _labels(study: Study, answer: Answer) -> Found:
     """Small whole numbers that may be labels."""
     for name in variables_of(study.formula.fixed):
         variable = study.variables[name]
-        if (
-            variable.factor
-            or name in study.config.model.levels
-            or f"C({name}" in study.formula.text.replace(" ", "")
-        ):
+        if variable.factor or name in study.config.model.levels or study.formula.codes(name):
             continue
         values = variable.values.dropna().unique()
         if variable.between and 3 <= len(values) <= 12 and all(float(value).is_integer() for value in values):

@@ -17,7 +17,8 @@ STATUS_HELP = """
 **Tested** genes got a p-value. **Singular** ones are among them: the model found no variance between samples
 beyond what cells alone explain, which is a valid fit. **Not testable** genes are constant or detected in too few
 cells or samples; **unstable** and **failed** genes could not be fitted reliably. All of these stand in the result
-table with a status and a reason: every gene that came in is in exactly one row per tested term and level.
+table with a status and a reason: a gene that was fitted has a row for each tested term and level, any other one for
+each term.
 """
 
 
@@ -59,7 +60,12 @@ def _overview(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
         .add("down", "Down", f"Significantly lower (FDR ≤ {fdr:g})", format="{:,d}", scale="Blues", min=0)
         .add("not_testable", "Not testable", "Constant, or in too few cells or samples", format="{:,d}")
         .add("singular", "Singular", "Tested; no variance between samples was found", format="{:,d}")
-        .add("unstable", "Unstable", "Restarts of the optimiser disagree", format="{:,d}")
+        .add(
+            "unstable",
+            "Unstable",
+            "The optimiser found no optimum, or two that are equally high",
+            format="{:,d}",
+        )
         .add("failed", "Failed", "Could not be fitted", format="{:,d}")
     )
     rows = [

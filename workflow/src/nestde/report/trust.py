@@ -47,6 +47,7 @@ def _crosscheck(results: Results) -> list[Section]:
                 f"{frame['difference_coef'].max():.1e}",
                 int((frame["verdict"] == "agrees").sum()),
                 int((frame["verdict"] == "statsmodels stopped short").sum()),
+                int((frame["verdict"] == "statsmodels failed").sum()),
                 int((frame["verdict"] == "differs").sum()),
             ]
         )
@@ -61,8 +62,8 @@ def _crosscheck(results: Results) -> list[Section]:
         else note(f"No gene differs by more than the tolerance of {tolerance:g}.", "success")
     )
     header = ["Cell type", "Genes refitted", "Largest Δ log-likelihood", "of gene", "Largest Δ coefficient"]
-    header += ["Agree", "statsmodels stopped short", "Differ"]
-    content = verdict + plain_table(header, rows, right=[1, 2, 4, 5, 6, 7]) if tables else ""
+    header += ["Agree", "statsmodels stopped short", "statsmodels failed", "Differ"]
+    content = verdict + plain_table(header, rows, right=[1, 2, 4, 5, 6, 7, 8]) if tables else ""
     without = [cell_type for cell_type in every if cell_type not in tables]
     if without:
         content += note(
