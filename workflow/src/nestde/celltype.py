@@ -16,7 +16,7 @@ from nestde import config
 from nestde.cells.source import label
 from nestde.design import Design, build, load
 from nestde.errors import NestdeError
-from nestde.files import atomic, of_slug
+from nestde.files import atomic
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from nestde.fit.inference import FTests
 
 Floats = NDArray[np.float64]
-
-
-def cell_type_of(slug: str, settings: config.Config) -> str:
-    """Name of the cell type with this slug."""
-    return of_slug(slug, settings.cell_types)
 
 
 def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:

@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
-    from nestde.celltype import cell_type_of, design_of, save_design
+    from nestde.celltype import design_of, save_design
     from nestde.config import sections
-    from nestde.files import write_json
+    from nestde.files import of_slug, write_json
     from nestde.matrix import read_obs, read_uns
 
     config = sections(args.settings)
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
         }
     told = read_uns(args.matrix)
     content |= {
-        "cell_type": cell_type_of(args.cell_type, config),
+        "cell_type": of_slug(args.cell_type, config.cell_types),
         "left_out": {sample: str(why) for sample, why in told["left_out"].items()},
         "genes": {
             "rule": str(told["genes"]["rule"]),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.fit.basis import combine
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.containment import containment, containment_of
 from nestde.fit.genes import prepare
@@ -91,7 +92,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     model = prepare(fits.design)
     strata = build(model.design, model.basis, model.leaf)
     zy = [part @ np.linalg.inv(turn) for part, turn in zip(fits.zy, model.basis.turn, strict=True)]
-    b = _combine(fits.coef - fits.shift, model.basis.r)
+    b = combine(fits.coef - fits.shift, model.basis.r)
     found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef, threads)
     each = containment(fits.design)
     out = []
@@ -146,7 +147,7 @@ def raw_tests(
     # X = QR, so lβ = lR⁻¹ b
     rows = np.ascontiguousarray(np.linalg.solve(strata.r.T, np.vstack(contrasts).T).T)
     start = np.cumsum([0, *(len(contrast) for contrast in contrasts)])
-    estimates = _combine(coef, np.vstack(contrasts))
+    estimates = combine(coef, np.vstack(contrasts))
     results = np.full((len(theta), len(contrasts), 4), np.nan)
     variances = np.full((len(theta), len(rows), 2), np.nan)
     spread(
@@ -165,11 +166,6 @@ def raw_tests(
         )
         out.append((satterthwaite, kenward_roger))
     return out
-
-
-def _combine(values: Floats, rows: Floats) -> Floats:
-    """(G, p) and (rows, p) -> (G, rows), each response by itself: BLAS would round by what is beside it."""
-    return np.stack([np.sum(values * row, axis=1) for row in rows], axis=1)
 
 
 def _tests(f: Floats, df: int, df_residual: Floats, se: Floats, method: str | NDArray[np.str_]) -> Tests:

@@ -57,11 +57,6 @@ def log_f_sf(x: ArrayLike, df: ArrayLike, df_residual: ArrayLike) -> Floats:
     return out
 
 
-def log_t_sf_two_sided(t: ArrayLike, df: ArrayLike) -> Floats:
-    """Log of P(|T| > |t|), which is an F tail with one numerator degree of freedom."""
-    return log_f_sf(np.square(np.asarray(t, float)), 1.0, df)
-
-
 def _fraction(
     denominator: Callable[[int], Floats], numerator: Callable[[int], Floats], like: Floats
 ) -> Floats:
