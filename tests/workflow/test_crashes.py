@@ -84,6 +84,23 @@ def test_what_was_deleted_or_damaged_is_remade(small: Path, tmp_path: Path) -> N
     assert results(study) == results(small)
 
 
+def test_intermediate_that_a_kill_left_is_removed(small: Path, tmp_path: Path) -> None:
+    """The kill came when the jobs that needed it had ended, and it was still there."""
+    study = copy_run(small, tmp_path / "study")
+    (study / "results/manifest.json").unlink()
+    left = study / "results/matrix/Neuron.h5ad"
+    shutil.copy(study / "results/pseudobulk/Neuron.h5ad", left)
+    os.utime(left, (0, 0))
+    lock = study / ".snakemake/locks/0.output.lock"
+    for options, stays in ((["--dry-run"], True), (["--notemp"], True), ([], False)):
+        lock.parent.mkdir(exist_ok=True)
+        lock.touch()
+        told = nestde("run", "--cores", "2", *options, cwd=study)
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert left.exists() == stays
+    assert results(study) == results(small)
+
+
 def test_samples_of_a_large_study_have_jobs_of_their_own_and_the_same_results(
     small: Path, study: Path
 ) -> None:

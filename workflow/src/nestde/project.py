@@ -147,7 +147,7 @@ def init(folder: Path) -> list[Path]:
 
 
 def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[str]) -> None:
-    """Check a study, then become Snakemake in its folder. Does not return.
+    """Check a study, then be Snakemake in its folder. Exits as Snakemake does.
 
     A study is what `configfile` says (run with the shipped workflow), or else what the Snakefile in the
     folder says, or else config/config.yaml there. A folder that a killed run has left locked is unlocked:
@@ -182,13 +182,42 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     # Rules call `nestde` and `multiqc` by name: those of this environment, activated or not.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, *config_args]
+    dry = any(re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", word) for word in extra)
+    killed = False
     if "--unlock" not in extra:
         _take_lock()
-        if any(Path(".snakemake/locks").glob("*")):
+        killed = any(Path(".snakemake/locks").glob("*"))
+        if killed:
             _unlock(command)
-        _remake(dry=any(re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", word) for word in extra))
+        _remake(dry)
     sys.stdout.flush()
-    os.execv(sys.executable, [*command, "--profile", str(profile_dir), *extra])
+    status = _snakemake([*command[3:], "--profile", str(profile_dir), *extra])
+    tidy = killed and not dry and not {"--notemp", "--nt"} & set(extra)
+    if tidy and status == 0 and _is_complete():
+        os.execv(sys.executable, [*command, "--cores", "1", "--quiet", "--delete-temp-output"])
+    sys.exit(status)
+
+
+def _snakemake(arguments: Sequence[str]) -> int:
+    """Run Snakemake in this process, so that a signal finds it; return its exit code."""
+    from snakemake.cli import main
+
+    try:
+        main(list(arguments))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _is_complete() -> bool:
+    """Whether the manifest is the youngest of all files: no job is left that needs an intermediate.
+
+    Snakemake removes one when the last job that needs it has ended. One that was to go at the moment of a kill stays.
+    """
+    from nestde.damage import made
+
+    files = made(Path(".snakemake/metadata"))
+    return files.get(Path("results/manifest.json"), 0) >= max(files.values(), default=1)
 
 
 def _remake(dry: bool) -> None:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Become Snakemake."""
+    """Be Snakemake, once the study is found sound."""
     from nestde.project import run
 
     run(args.configfile, args.directory, args.profile, args.forwarded)
