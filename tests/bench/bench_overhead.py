@@ -14,10 +14,10 @@ Measured on 2 idle cores (Python 3.11, numba 0.68, Snakemake 9.27), seconds; bef
 kernels, qc and pseudobulk_de, and the loops for slices in the kernels:
 
     commit     kernels    wall   snakemake   start   compute     cpu   jobs
-    aebf359    cold       68.2         5.0    20.9      42.4   120.1     44
-    aebf359    warm       40.0         4.1    19.5      16.4    65.8     44
-    37f35df    cold       39.9         4.1    10.9      24.9    67.6     20
-    37f35df    warm       29.1         4.2    11.1      13.8    45.5     20
+    aebf359    cold       67.5         4.8    20.9      41.8   117.8     44
+    aebf359    warm       40.8         4.0    19.9      16.9    67.3     44
+    35cbf91    cold       39.5         4.0    11.1      24.4    67.7     20
+    35cbf91    warm       29.0         4.1    11.2      13.7    45.3     20
 """
 
 import argparse

@@ -26,8 +26,8 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command",
     [
-        ("ruff", "check", "workflow/src", "tests"),
-        ("ruff", "format", "--check", "workflow/src", "tests"),
+        ("ruff", "check"),
+        ("ruff", "format", "--check"),
         ("mypy",),
         ("snakefmt", "--check", "Snakefile", "workflow"),
         ("snakemake", "--lint"),

@@ -187,7 +187,7 @@ def compare_summaries(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[flo
         return math.inf, "text or missing values"
     largest = max(1.0, *(abs(summary[key]) for summary in (a, b) for key in ("min", "max")))
     gap = max(abs(a[key] - b[key]) for key in ("min", "max", "sum", "weighted"))
-    return gap / largest, f"sum {b['sum']:.6g} → {a['sum']:.6g}, by {abs(a['sum'] - b['sum']):.2g}"
+    return gap / largest, f"sum {b['sum']:.15g} → {a['sum']:.15g}, by {abs(a['sum'] - b['sum']):.2g}"
 
 
 def _unequal(a: list[float], b: list[float]) -> Iterator[tuple[float, float]]:
