@@ -3,7 +3,7 @@ from snakemake.exceptions import WorkflowError
 
 from nestde import __version__ as VERSION
 from nestde.errors import NestdeError
-from nestde.project import Study, memory, runtime
+from nestde.project import Study, by_input
 
 try:
     STUDY = Study(config)

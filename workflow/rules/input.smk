@@ -15,8 +15,8 @@ rule check:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500, 0.5),
-        runtime=runtime(10),
+        mem_mb=by_input(500, 0.5),
+        runtime=by_input(10, 0.002),
     params:
         version=VERSION,
         settings=STUDY.settings(
@@ -41,8 +41,8 @@ rule ingest:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(800, 2),
-        runtime=runtime(30),
+        mem_mb=by_input(800, 2),
+        runtime=by_input(30, 0.01),
     params:
         version=VERSION,
         settings=STUDY.settings("input"),
@@ -66,8 +66,8 @@ rule qc:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 1),
-        runtime=runtime(20),
+        mem_mb=by_input(1000, 1),
+        runtime=by_input(20, 0.01),
     params:
         version=VERSION,
         samples=STUDY.samples_of_job,

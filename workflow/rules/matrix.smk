@@ -16,8 +16,8 @@ rule matrix:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 1),
-        runtime=runtime(60),
+        mem_mb=by_input(1000, 1),
+        runtime=by_input(60, 0.01),
     params:
         version=VERSION,
         settings=STUDY.settings("input", "genes", "model", "qc", "cell_types"),
@@ -42,8 +42,8 @@ rule pseudobulk:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 0.5),
-        runtime=runtime(30),
+        mem_mb=by_input(1000, 0.5),
+        runtime=by_input(30, 0.01),
     params:
         version=VERSION,
         settings=STUDY.settings("input", "qc", "model", "pseudobulk", "cell_types"),
@@ -69,8 +69,8 @@ rule pseudobulk_de:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 20),
-        runtime=runtime(60),
+        mem_mb=by_input(1500, 20),
+        runtime=by_input(60, 1),
     params:
         version=VERSION,
         settings=STUDY.settings("model", "pseudobulk", "inference.fdr"),

@@ -15,8 +15,8 @@ rule design:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(800, 0.2),
-        runtime=runtime(10),
+        mem_mb=by_input(800, 0.2),
+        runtime=by_input(10, 0.01),
     params:
         version=VERSION,
         settings=STUDY.settings("model", "cell_types"),
@@ -36,8 +36,8 @@ rule kernels:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 0),
-        runtime=runtime(10),
+        mem_mb=by_input(1000, 0),
+        runtime=by_input(10, 0),
     params:
         version=VERSION,
         settings=STUDY.settings("model"),
@@ -61,8 +61,8 @@ rule fit:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(800, 0.5),
-        runtime=runtime(120),
+        mem_mb=by_input(800, 0.5),
+        runtime=by_input(120, 0.05),
     params:
         version=VERSION,
         settings=STUDY.settings("model", "inference.p_value"),
@@ -92,8 +92,8 @@ rule gather:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(800, 8),
-        runtime=runtime(20),
+        mem_mb=by_input(800, 8),
+        runtime=by_input(20, 0.1),
     params:
         version=VERSION,
         settings=STUDY.settings(
@@ -119,8 +119,8 @@ rule crosscheck:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 1),
-        runtime=runtime(60),
+        mem_mb=by_input(1000, 1),
+        runtime=by_input(60, 0.05),
     params:
         version=VERSION,
         settings=STUDY.settings(

@@ -26,8 +26,8 @@ rule summary:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 10),
-        runtime=runtime(20),
+        mem_mb=by_input(1000, 10),
+        runtime=by_input(20, 0.1),
     params:
         version=VERSION,
         settings=STUDY.settings(),
@@ -50,8 +50,8 @@ rule multiqc:
         "../../envs/multiqc.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 10),
-        runtime=runtime(20),
+        mem_mb=by_input(1000, 10),
+        runtime=by_input(20, 0.1),
     params:
         version=VERSION,
         folder=subpath(output[0], parent=True),
@@ -101,8 +101,8 @@ rule manifest:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500, 0),
-        runtime=runtime(20),
+        mem_mb=by_input(500, 0),
+        runtime=by_input(20, 0.005),
     params:
         version=VERSION,
         settings=STUDY.settings(),

@@ -97,24 +97,19 @@ def _inputs_of(path: str) -> list[str]:
     return [str(file) for file in files] if 0 < len(files) <= 100 else [path]
 
 
-def memory(base: int, per_input: float) -> Callable[..., int]:
-    """Memory of a job in MB: `base`, and `per_input` times the size of its input; more at each attempt."""
+def by_input(base: int, per_mb: float) -> Callable[..., int]:
+    """What a job asks for (MB of memory, or minutes): `base`, and `per_mb` for each MB of its input, times the attempt.
 
-    def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
-        folders = [file for path in input for file in Path(path).rglob("*") if file.is_file()]
-        inside = sum(file.stat().st_size for file in folders) / 1e6  # to Snakemake a folder has no size
-        return int((base + per_input * (input.size_mb + inside)) * attempt)
+    Input that is not there yet counts nothing: of a job whose input its own group makes, Snakemake would otherwise
+    ask nothing at all. Other jobs are asked again when their input is there.
+    """
 
-    return mem_mb
+    def amount(wildcards: Any, input: Any, attempt: int) -> int:
+        from nestde.samples import size_of
 
+        return int((base + per_mb * size_of(input) / 1e6) * attempt)
 
-def runtime(minutes: int) -> Callable[..., int]:
-    """Time limit of a job in minutes; more at each attempt."""
-
-    def limit(wildcards: Any, attempt: int) -> int:
-        return minutes * attempt
-
-    return limit
+    return amount
 
 
 def init(folder: Path) -> list[Path]:

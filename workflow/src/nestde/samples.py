@@ -158,5 +158,10 @@ def files_of(path: str) -> list[Path]:
 
 def is_small(paths: Iterable[str]) -> bool:
     """Whether all inputs together are so small that to start a job for each sample would take longer than its work."""
-    files = [file for path in set(paths) for file in files_of(path) if file.is_file()]
-    return sum(file.stat().st_size for file in files) <= SMALL
+    return size_of(paths) <= SMALL
+
+
+def size_of(paths: Iterable[str]) -> int:
+    """Bytes of all their files that are there."""
+    files = {file for path in paths for file in files_of(path)}
+    return sum(file.stat().st_size for file in files if file.is_file())
