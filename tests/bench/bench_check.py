@@ -79,7 +79,7 @@ def main() -> None:
                 "-c",
                 "from nestde.cli import entry; entry()",
                 "check",
-                "--config",
+                "--configfile",
                 config,
             ]
             done = subprocess.run(

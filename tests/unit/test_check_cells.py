@@ -73,7 +73,7 @@ def test_command_prints_json_of_faults_too(capsys):
     study.config["cell_types"] = ["Neurons"]
     study.write()
     Path("config.yaml").write_text(json.dumps(study.config))
-    assert main(["check", "--config", "config.yaml", "--json"]) == 2
+    assert main(["check", "--configfile", "config.yaml", "--json"]) == 2
     (fault,) = json.loads(capsys.readouterr().out)["faults"]
     assert fault.startswith("cell_types: no cell of counts.h5ad is named Neurons")
 
@@ -85,7 +85,7 @@ def test_text_keeps_to_the_width_of_the_terminal(columns, long, capsys, monkeypa
     study = Study(per_level=3)
     study.write()
     Path("config.yaml").write_text(json.dumps(study.config))
-    assert main(["check", "--config", "config.yaml", *long]) == 0
+    assert main(["check", "--configfile", "config.yaml", *long]) == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= min(int(columns), 110)
 
 

@@ -29,7 +29,7 @@ def test_simulated_cohort(alias, tmp_path, monkeypatch, capsys):
     write(Cohort(donors=4, cells=60, genes=60, alias_batch=alias), Path("cohort"))
     config = config_of(Path("cohort"), "~ sequencing_saturation + batch + diagnosis + (1 | sample_id)")
     Path("config.yaml").write_text(json.dumps(config))
-    code = main(["check", "--config", "config.yaml", "--out", "check.json", "--explain"])
+    code = main(["check", "--configfile", "config.yaml", "--out", "check.json", "--explain"])
     printed = capsys.readouterr()
     if alias:
         assert code == 2

@@ -38,6 +38,6 @@ def test_version_and_unknown_options(capsys):
 
 
 def test_faults_are_sentences_and_exit_code_2(tmp_path, capsys):
-    assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 2
+    assert main(["check", "--configfile", str(tmp_path / "none.yaml")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("nestde check: ") and "cannot be read" in told and "Traceback" not in told

@@ -12,7 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--config", default="config/config.yaml", help="configuration (default: config/config.yaml)"
+        "--configfile",
+        default="config/config.yaml",
+        metavar="FILE",
+        help="configuration (default: config/config.yaml)",
     )
     source.add_argument("--settings", help="the same as JSON text, as the workflow gives it")
     parser.add_argument("--out", type=Path, help="what was found (json)")
@@ -30,7 +33,7 @@ def main(args: argparse.Namespace) -> int | None:
     from nestde.config import load, sections
     from nestde.files import write_json, write_tsv
 
-    check = check_study(sections(args.settings) if args.settings else load(args.config))
+    check = check_study(sections(args.settings) if args.settings else load(args.configfile))
     if args.json:
         print(json.dumps(check.content, indent=1, ensure_ascii=False))
         return 2 if check.faults else None

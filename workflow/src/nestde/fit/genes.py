@@ -26,7 +26,6 @@ def fit_genes(
     counts: scipy.sparse.csc_array,
     size_factor: Floats,
     *,
-    test: str | None = None,
     reml: bool = False,
     threads: int | None = None,
 ) -> GeneFits:
@@ -40,14 +39,12 @@ def fit_genes(
         (n, G) raw counts, compressed by column. Memory beside it: a few numbers per gene and group.
     size_factor
         (n,) of each cell, positive.
-    test
-        One of `design.tests`; None tests each of them.
     reml
         Fit by REML, without tests.
     threads
         None: one per processor. The result does not depend on it.
     """
-    tests = {} if reml else design.tests if test is None else {test: design.tests[test]}
+    tests = {} if reml else design.tests
     model = prepare(design)
     sums = sums_of_counts(design, model.leaf, counts, size_factor, threads)
     every = range(design.x.shape[1])
