@@ -107,7 +107,9 @@ def refusal(study, capsys):
 
     study.write()
     Path("config.yaml").write_text(json.dumps(study.config))
-    assert main(["check", "--configfile", "config.yaml", "--out", "check.json", "--samples-out", "out.tsv"]) == 2
+    assert (
+        main(["check", "--configfile", "config.yaml", "--out", "check.json", "--samples-out", "out.tsv"]) == 2
+    )
     assert not Path("check.json").exists()
     assert not Path("out.tsv").exists()
     printed = capsys.readouterr()

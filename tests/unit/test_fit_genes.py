@@ -94,7 +94,7 @@ def test_likelihood_ratio_tests_of_several_terms():
         "stage": 2,
         "stage + diagnosis": 3,
     }
-    for term, test in fits.tests.items():
+    for test in fits.tests.values():
         assert (test.stat >= 0).all()
         np.testing.assert_allclose(test.stat, 2 * (fits.full.loglik - test.loglik_reduced), atol=1e-12)
         np.testing.assert_allclose(test.log_p, chi2.logsf(test.stat, test.df), rtol=1e-9)

@@ -35,10 +35,10 @@ def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
         design = build(model.formula, obs, test=model.test, levels=model.levels)
     except NestdeError as error:
         return " ".join(" ".join(fault.split()) for fault in error.faults)
-    return _too_few_samples(design, obs) or design
+    return too_few_samples(design, obs) or design
 
 
-def _too_few_samples(design: Design, obs: pd.DataFrame) -> str:
+def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
     """Name the tested levels with a single sample, where the level belongs to the sample; '' if there are none."""
     for term in design.tests:
         if term not in design.levels or "sample_id" not in obs or term not in obs:

@@ -51,6 +51,11 @@ class RandomFactor:
     z: Floats
     blocks: tuple[int, ...]
 
+    def nested_in(self, coarse: "RandomFactor") -> bool:
+        """Whether each of its groups lies in one group of the other."""
+        pairs = np.unique(self.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
+        return len(pairs) == len(self.levels)
+
 
 @dataclass(frozen=True)
 class Design:
@@ -285,8 +290,7 @@ def _random(formula: Formula, prepared: "pd.DataFrame", faults: Faults) -> tuple
     factors = sorted(merged.values(), key=lambda factor: -len(factor.levels))
     for fine, coarse in itertools.combinations(factors, 2):
         shared = set(fine.effects) & set(coarse.effects)
-        pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
-        if shared and len(fine.levels) == len(coarse.levels) == len(pairs):
+        if shared and len(fine.levels) == len(coarse.levels) and fine.nested_in(coarse):
             faults.add(
                 f"formula: {fine.name} and {coarse.name} group the rows in the same way; the variances of "
                 f"{a_few(sorted(shared))} cannot be told apart. Drop one of them."

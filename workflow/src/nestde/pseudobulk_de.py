@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells.source import label
+from nestde.celltype import too_few_samples
 from nestde.config import Model
 from nestde.design import Design, build
 from nestde.errors import NestdeError
@@ -126,17 +126,8 @@ def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Desi
         design = build(parsed, obs, test=tests, levels=levels)
     except NestdeError as error:
         return " ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults)
-    for term in design.tests:
-        if term not in design.levels or term not in obs:
-            continue
-        number = obs[term].map(label, na_action="ignore").value_counts()
-        single = [level for level in design.levels[term] if number.get(level, 0) < 2]
-        if single:
-            # DESeq2 would take the variance of such a level from the others on trust
-            return (
-                f"{term} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
-            )
-    return design
+    # DESeq2 would take the variance of a level with one sample from the others on trust
+    return too_few_samples(design, obs) or design
 
 
 def _terms(fixed: str) -> list[str]:

@@ -151,7 +151,7 @@ def _columns_of_groups(
         between = design.x[row][:, inside] / of_row[row][:, None]
         return coarser, between, [inside.index(column) for column in design.tests[term]]
     for factor in design.random:
-        if len(factor.levels) < len(unit.levels) and _nested(unit, factor):
+        if len(factor.levels) < len(unit.levels) and unit.nested_in(factor):
             coarser = np.hstack([coarser, np.eye(len(factor.levels))[factor.codes[first]]])
     inside = [
         column for name, places in design.terms.items() if _constant(study, name, unit) for column in places
@@ -219,12 +219,6 @@ def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
     factors = tuple(factor.name.split(":"))
     names = study.variables_in(term)
     return all(name in factors or not varies_within(study, name, factors) for name in names)
-
-
-def _nested(fine: RandomFactor, coarse: RandomFactor) -> bool:
-    """Whether each group of the one lies in one group of the other."""
-    pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
-    return len(pairs) == len(fine.levels)
 
 
 def _cells_per_group(

@@ -63,8 +63,7 @@ def chain(design: Design) -> tuple[list[int], list[int]]:
     nested, crossed = [0], list[int]()
     for f in range(1, len(design.random)):
         fine, coarse = design.random[nested[-1]], design.random[f]
-        pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
-        (nested if len(pairs) == len(fine.levels) else crossed).append(f)
+        (nested if fine.nested_in(coarse) else crossed).append(f)
     return nested, crossed
 
 

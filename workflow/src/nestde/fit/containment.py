@@ -56,12 +56,6 @@ def _within(x: Floats, factor: RandomFactor) -> Floats:
 
 def _taken(coarser: list[RandomFactor], factor: RandomFactor | None, intercept: bool) -> int:
     """Degrees of freedom of a level's groups that coarser factors, or the intercept alone, have taken."""
-    above = [other for other in coarser if factor is None or _nested(factor, other)]
-    finest = [f for i, f in enumerate(above) if not any(_nested(finer, f) for finer in above[i + 1 :])]
+    above = [other for other in coarser if factor is None or factor.nested_in(other)]
+    finest = [f for i, f in enumerate(above) if not any(finer.nested_in(f) for finer in above[i + 1 :])]
     return int(intercept) + sum(len(f.levels) - int(intercept) for f in finest)
-
-
-def _nested(fine: RandomFactor, coarse: RandomFactor) -> bool:
-    """Whether each group of `fine` lies in one group of `coarse`."""
-    pairs = np.unique(fine.codes.astype(np.int64) * len(coarse.levels) + coarse.codes)
-    return len(pairs) == len(fine.levels)
