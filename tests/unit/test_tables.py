@@ -60,6 +60,32 @@ def test_chunks_of_another_matrix_are_refused():
         combine("N", ledger(), [chunk(["B", "A", "X"], [-1.0] * 3, [1.0] * 3)], ["diagnosis"], "lrt")
 
 
+def test_a_cell_type_without_a_testable_gene_stands_beside_the_others():
+    rare = ledger().assign(status="not_testable", reason="no sample has enough cells of this type")
+    nothing = pd.DataFrame(columns=["gene", "term", "status", "reason"])
+    tables = adjust(
+        {
+            "rare": combine("rare", rare, [nothing], ["diagnosis"], "lrt"),
+            "N": combine(
+                "N", ledger(), [chunk(["B", "A", "D"], [-1.0, -90.0, -2.0], 1.0)], ["diagnosis"], "lrt"
+            ),
+        }
+    )
+    assert list(tables["rare"]["status"]) == ["not_testable"] * 4
+    columns = ["level", "against", "log2fc", "coef", "se", "pvalue", "padj"]
+    assert tables["rare"][columns].isna().all(axis=None)
+    told = totals(tables, 0.05).set_index("cell_type")
+    assert told.loc["rare", ["genes", "tested", "not_testable", "significant", "up", "down"]].tolist() == [
+        4,
+        0,
+        4,
+        0,
+        0,
+        0,
+    ]
+    assert told.loc["N", ["genes", "tested", "significant", "up"]].tolist() == [4, 3, 1, 1]
+
+
 def test_unstable_fits_have_no_p_value():
     table = combine(
         "N", ledger(), [chunk(["B", "A", "D"], [-9.0] * 3, [1.0] * 3, "unstable")], ["diagnosis"], "lrt"

@@ -65,6 +65,8 @@ def combine(
         )
     untested = genes.loc[genes["status"] != "", ["gene", "status", "reason"]]
     rows = pd.concat([fitted, *(untested.assign(term=term) for term in terms)], ignore_index=True)
+    # where no gene of a cell type could be fitted, no chunk has them
+    rows = rows.reindex(columns=list(dict.fromkeys([*rows, "level", "against", "coef", "se"])))
     table = rows.merge(
         genes.drop(columns=["status", "reason"]), on="gene", how="left", validate="many_to_one"
     )
@@ -83,8 +85,6 @@ def combine(
 def _log2fc(table: pd.DataFrame) -> NDArray[np.float64]:
     """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where one is 0 or there are none."""
     ratio = np.full(len(table), np.nan)
-    if "level" not in table:
-        return ratio
     for (term, *levels), rows in table.groupby(["term", "level", "against"], dropna=True).indices.items():
         # a level that two factors have is told with its factor's name
         names = [f"mean_{level}" for level in levels]
