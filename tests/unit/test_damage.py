@@ -94,13 +94,15 @@ def test_only_files_of_the_rules_of_nestde_are_looked_at(results: Path) -> None:
     record(metadata, str(results / "de/empty.tsv"), shellcmd="cp x y", endtime=6)
     record(metadata, str(results / "manifest.json"), shellcmd=None)
     record(metadata, str(results / "absent.json"), shellcmd="nestde x", endtime=5)
+    (metadata / ".nfs000000000123abc").touch()
     assert made(metadata) == {results / "de/T.tsv": 5.5, long: 7}
     assert made(results / "absent") == {}
 
 
 def test_changed_by_hand(results: Path) -> None:
     path, manifest = results / "de/T.tsv", results / "manifest.json"
-    write_json({"results": {"de/T.tsv": {"sha256": sha256(path)}}}, manifest)
+    whole = {"format": 1, "configuration": {}, "software": {}, "root": "..", "inputs": {}}
+    write_json({**whole, "results": {"de/T.tsv": {"sha256": sha256(path)}}}, manifest)
     ended = path.stat().st_mtime
     assert list(changed({path: ended - 1000}, manifest)) == []  # copied or touched, not changed
     path.write_text("gene\tcoef\na\t2\n")

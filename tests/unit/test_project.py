@@ -1,8 +1,11 @@
 """What jobs ask of a cluster."""
 
+import os
 from pathlib import Path
 
-from nestde.project import by_input
+import pytest
+
+from nestde.project import Study, by_input
 
 
 def test_jobs_ask_by_the_size_of_their_input_and_the_attempt(tmp_path: Path) -> None:
@@ -13,3 +16,31 @@ def test_jobs_ask_by_the_size_of_their_input_and_the_attempt(tmp_path: Path) -> 
     asked = by_input(500, 2.5)
     assert [asked(None, input=paths, attempt=attempt) for attempt in (1, 2, 3)] == [510, 1020, 1530]
     assert asked(None, input=paths[2:], attempt=2) == 1000
+
+
+def test_another_file_under_the_name_of_an_input_changes_the_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("samples.tsv").write_text("sample_id\tdiagnosis\nS1\tAD\n")
+    deep = Path("counts.zarr/X/data")
+    deep.mkdir(parents=True)
+    for chunk in range(101):
+        (deep / f"{chunk}").write_bytes(b"12")
+    study = Study(
+        {
+            "samples": "samples.tsv",
+            "cell_types": ["N"],
+            "input": {"counts": "counts.zarr"},
+            "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
+        }
+    )
+    assert study.inputs == ["samples.tsv", "counts.zarr"]
+    stamps = [study.stamp(None)]
+    os.utime("samples.tsv", (1.7e9, 1.7e9))  # as `mv` and `cp -p` of an older file leave it
+    stamps.append(study.stamp(None))
+    os.utime("samples.tsv", (1.7e9 + 0.5, 1.7e9 + 0.5))  # no copy keeps more than seconds for sure
+    assert study.stamp(None) == stamps[-1]
+    (deep / "7").write_bytes(b"123")  # neither the folder's time nor its name tells
+    stamps.append(study.stamp(None))
+    assert len(set(stamps)) == 3

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anndata as ad
 import pytest
 from conftest import nestde
 from crash import copy_study, disturb, results
@@ -140,6 +142,46 @@ def test_what_was_changed_by_hand_is_not_taken_for_a_result(small: Path, tmp_pat
     assert mine.read_text() == "{"
     mine.unlink()
     assert results(study) == results(small)
+
+
+def test_an_input_replaced_by_an_older_file_is_seen(small: Path, tmp_path: Path) -> None:
+    study = copy_run(small, tmp_path / "moved")
+    still = nestde("run", "--cores", "2", cwd=study)
+    assert "Nothing to be done" in still.stdout + still.stderr  # in another folder, too
+    counts = study / "config/counts.h5ad"
+    data = ad.read_h5ad(counts)
+    data.X = data.X[::-1]
+    data.write_h5ad(counts)
+    os.utime(counts, (1.7e9, 1.7e9))
+    again = nestde("run", "--dry-run", cwd=study)
+    assert re.search(r"^gather +1$", again.stdout + again.stderr, re.MULTILINE), again.stdout + again.stderr
+    # and where Snakemake has no record of what it made
+    shutil.rmtree(study / ".snakemake")
+    told = nestde("run", "--cores", "2", cwd=study)
+    assert told.returncode == 2
+    assert (
+        "of which this folder has no record (.snakemake), and which differs in config/counts.h5ad"
+        in told.stderr
+    )
+    assert results(study) == results(small)
+
+
+def test_options_are_read_before_anything_is_touched(small: Path, tmp_path: Path) -> None:
+    study = copy_run(small, tmp_path / "study")
+    os.truncate(study / "results/de/Neuron.tsv", 100)
+    before = results(study)
+    for options, status in ((["--corse", "2"], 2), (["--list-rules"], 0), (["--dry-run"], 0)):
+        assert nestde("run", *options, cwd=study).returncode == status
+        assert results(study) == before
+
+
+def test_results_of_an_earlier_configuration_are_named(small: Path, tmp_path: Path) -> None:
+    study = copy_run(small, tmp_path / "study")
+    for name in ("de/Glia.tsv", "qc/S99.tsv"):
+        (study / "results" / name).write_text("gene\n")
+    told = nestde("run", "--cores", "2", cwd=study)
+    assert told.returncode == 0
+    assert "results/ holds files that are not of this run: de/Glia.tsv, qc/S99.tsv." in told.stdout
 
 
 def test_a_plain_snakemake_at_work_is_left_alone(study: Path) -> None:

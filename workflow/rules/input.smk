@@ -19,6 +19,7 @@ rule check:
         runtime=by_input(10, 0.002),
     params:
         version=VERSION,
+        inputs=STUDY.stamp,
         settings=STUDY.settings(
             "samples", "cell_types", "input", "qc", "model", "pseudobulk"
         ),

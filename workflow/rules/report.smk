@@ -106,7 +106,7 @@ rule manifest:
     params:
         version=VERSION,
         settings=STUDY.settings(),
-        workflow=subpath(str(workflow.current_basedir.path), parent=True),
+        workflow=near(subpath(str(workflow.current_basedir.path), parent=True)),
     shell:
         "nestde manifest --settings {params.settings:q} --inputs {input.data:q}"
         " --results {input.results:q} --out {output.manifest:q} --workflow {params.workflow:q} > {log:q} 2>&1"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nestde.errors import NestdeError
 from nestde.files import sha256
+from nestde.provenance import read_manifest
 
 SLACK = 60  # seconds by which the clocks of a cluster's nodes and file server may differ
 
@@ -26,14 +27,13 @@ def made(metadata: Path) -> dict[Path, float]:
     found = {}
     for record in sorted(path for path in metadata.rglob("*") if path.is_file()):
         name = "".join(part.removeprefix("@") for part in record.relative_to(metadata).parts)
-        path = Path(os.fsdecode(base64.urlsafe_b64decode(name)))
-        if path.is_file():
-            try:
-                told = json.loads(record.read_bytes())
-                if told["shellcmd"].startswith(("nestde ", "multiqc ")):
-                    found[path] = float(told["endtime"])
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # of a job that was killed: Snakemake makes its files again
+        try:
+            path = Path(os.fsdecode(base64.urlsafe_b64decode(name)))
+            told = json.loads(record.read_bytes())
+            if path.is_file() and told["shellcmd"].startswith(("nestde ", "multiqc ")):
+                found[path] = float(told["endtime"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # of a job that was killed: Snakemake makes its files again; or no record, as a file of NFS
     return found
 
 
@@ -61,10 +61,16 @@ def damaged(files: Mapping[Path, float]) -> Iterator[tuple[Path, str]]:
 
 
 def changed(files: Mapping[Path, float], manifest: Path) -> Iterator[Path]:
-    """Find results that are no longer what the manifest tells of, and are younger than the jobs that made them."""
+    """Find results that are no longer what the manifest tells of, and are younger than the jobs that made them.
+
+    Raises
+    ------
+    NestdeError
+        The manifest cannot be read.
+    """
     if not manifest.is_file():
         return
-    for name, told in json.loads(manifest.read_bytes())["results"].items():
+    for name, told in read_manifest(manifest)["results"].items():
         path = manifest.parent / name
         # a file that was just found damaged is there no longer
         if path not in files or not path.is_file() or path.stat().st_mtime <= files[path] + SLACK:

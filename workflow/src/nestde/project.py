@@ -1,28 +1,15 @@
-"""How a study is started from the shipped workflow, and how it is run.
+"""How a study is started from the shipped workflow, and what the rules need to know of it."""
 
-The only module that knows of Snakemake.
-"""
-
-import contextlib
-import fcntl
-import os
-import re
+import hashlib
 import shutil
-import socket
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nestde.errors import Faults, NestdeError, a_few
+from nestde.errors import NestdeError, a_few
 from nestde.files import slug
-from nestde.template import template_dir, workflow_dir
-
-if TYPE_CHECKING:
-    from nestde.config import Config
-
-LOCK = ".snakemake/nestde.lock"
+from nestde.template import template_dir
 
 
 class Study:
@@ -65,6 +52,20 @@ class Study:
         text = self.config.text(*sections)
         return lambda wildcards: text
 
+    def stamp(self, wildcards: Any) -> str:
+        """Return what changes with any file of the inputs: a digest of their sizes and times (s).
+
+        Snakemake asks only whether an input is younger than what was made of it; one that was replaced by an older
+        file is not.
+        """
+        from nestde.samples import files_of
+
+        files = sorted(file for path in self.inputs for file in files_of(path))
+        told = [
+            f"{file}\0{file.stat().st_size}\0{int(file.stat().st_mtime)}" for file in files if file.is_file()
+        ]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
     def each_sample(self, pattern: str) -> str | list[str]:
         """Return what a QC job writes for each of its samples: the pattern, or in a small study a path for each sample."""
         if self.qc_job == "{sample}":
@@ -95,6 +96,12 @@ def _inputs_of(path: str) -> list[str]:
 
     files = files_of(path)
     return [str(file) for file in files] if 0 < len(files) <= 100 else [path]
+
+
+def near(path: str) -> str:
+    """Return a path relative to the study's folder, if it lies in it: the folder may be moved, and nothing has changed."""
+    whole = Path(path).resolve()
+    return str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole)
 
 
 def by_input(base: int, per_mb: float) -> Callable[..., int]:
@@ -139,178 +146,3 @@ def init(folder: Path) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     return targets
-
-
-def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[str]) -> None:
-    """Check a study, then be Snakemake in its folder. Exits as Snakemake does.
-
-    A study is what `configfile` says (run with the shipped workflow), or else what the Snakefile in the
-    folder says, or else config/config.yaml there. A folder that a killed run has left locked is unlocked:
-    our own lock, which the kernel drops with the last process of a run, tells that no `nestde run` is at work there, and
-    the list of processes that no other Snakemake is.
-
-    Raises
-    ------
-    NestdeError
-        With all that the design check refuses; where another run is at work in the folder; or where results were
-        changed by hand.
-    """
-    from nestde.check import check_study
-    from nestde.config import load
-
-    if not directory.is_dir():
-        raise NestdeError(f"{directory}: there is no such folder.")
-    profile_dir = find_profile(profile, directory)
-    if configfile:
-        configfile = str(Path(configfile).resolve())
-    os.chdir(directory)
-    config = load(configfile or "config/config.yaml")
-    faults = Faults()
-    for sentence in (*check_study(config).faults, *_faults_of_counts(config)):
-        faults.add(sentence)
-    faults.raise_if_any()
-    if configfile is None and Path("Snakefile").is_file():
-        snakefile, config_args = "Snakefile", []
-    else:
-        snakefile = str(workflow_dir() / "Snakefile")
-        config_args = ["--configfile", configfile or "config/config.yaml"]
-    # Rules call `nestde` and `multiqc` by name: those of this environment, activated or not.
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, *config_args]
-    dry = any(re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", word) for word in extra)
-    killed = False
-    if "--unlock" not in extra:
-        _take_lock()
-        killed = any(Path(".snakemake/locks").glob("*"))
-        if killed:
-            _unlock(command)
-        _remake(dry)
-    sys.stdout.flush()
-    status = _snakemake([*command[3:], "--profile", str(profile_dir), *extra])
-    tidy = killed and not dry and not {"--notemp", "--nt"} & set(extra)
-    if tidy and status == 0 and _is_complete():
-        os.execv(sys.executable, [*command, "--cores", "1", "--quiet", "--delete-temp-output"])
-    sys.exit(status)
-
-
-def _snakemake(arguments: Sequence[str]) -> int:
-    """Run Snakemake in this process, so that a signal finds it; return its exit code."""
-    from snakemake.cli import main
-
-    try:
-        main(list(arguments))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def _is_complete() -> bool:
-    """Whether the manifest is the youngest of all files: no job is left that needs an intermediate.
-
-    Snakemake removes one when the last job that needs it has ended. One that was to go at the moment of a kill stays.
-    """
-    from nestde.damage import made
-
-    files = made(Path(".snakemake/metadata"))
-    return files.get(Path("results/manifest.json"), 0) >= max(files.values(), default=1)
-
-
-def _remake(dry: bool) -> None:
-    """Remove what cannot be read, and say so: Snakemake remakes what is missing, not what is there.
-
-    Raises
-    ------
-    NestdeError
-        If results were changed since they were made: the next manifest would tell of them as if they were ours.
-    """
-    from nestde.damage import changed, damaged, made
-
-    files = made(Path(".snakemake/metadata"))
-    for path, why in damaged(files):
-        print(f"{path}: is damaged ({why}). The run removes it and makes it again.")
-        if not dry:
-            path.unlink()
-    if dry:
-        return
-    faults = Faults()
-    for path in changed(files, Path("results/manifest.json")):
-        faults.add(
-            f"{path}: was changed after the run that made it. Move it out of results/, or remove it: "
-            "`nestde run` then makes it again."
-        )
-    faults.raise_if_any()
-
-
-def _faults_of_counts(config: "Config") -> list[str]:
-    """Open every input that is there and look at its first cells; return what is wrong with any."""
-    from nestde.ingest import peek
-    from nestde.samples import read_samples, source_paths
-
-    faults: list[str] = []
-    try:
-        paths = set(source_paths(config, read_samples(config.samples)).values())
-    except NestdeError:
-        return faults  # the check has said so
-    for path in sorted(paths):
-        try:
-            if Path(path).exists():
-                peek(path, config.input)
-        except NestdeError as error:
-            faults += error.faults
-    return faults
-
-
-def find_profile(name: str, directory: Path) -> Path:
-    """Folder of a profile: a path, or the name of one of the study's or of a shipped one.
-
-    Snakemake would ignore an unknown one.
-    """
-    shipped = workflow_dir() / "profiles"
-    for folder in (Path(name), directory / "workflow/profiles" / name, shipped / name):
-        if any((folder / file).is_file() for file in ("profile.yaml", "config.yaml")):
-            return folder.resolve()
-    known = sorted(path.name for path in shipped.iterdir())
-    raise NestdeError(
-        f"--profile {name}: there is no such profile. Shipped are {a_few(known)}; or give a folder with profile.yaml."
-    )
-
-
-def _take_lock() -> None:
-    """Hold a lock on the working directory for as long as this process, or Snakemake in its place, lives."""
-    Path(".snakemake").mkdir(exist_ok=True)
-    handle = os.open(LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    os.set_inheritable(handle, True)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise NestdeError(
-            f"{Path.cwd()}: another `nestde run` is at work in this folder. Wait for it, or stop it."
-        ) from error
-    if not any(Path(".snakemake/locks").glob("*")):
-        os.truncate(handle, 0)
-        os.write(handle, socket.gethostname().encode())
-
-
-def _unlock(command: Sequence[str]) -> None:
-    """Remove the lock of Snakemake that a killed run has left; refuse where that run may still be at work."""
-    host = Path(LOCK).read_text()
-    at_work = [path.parent.name for path in Path("/proc").glob("[0-9]*/cwd") if _is_snakemake_here(path)]
-    if host != socket.gethostname() or at_work:
-        where = f"as process {a_few(at_work)}" if at_work else f"on {host or 'an unknown machine'}"
-        raise NestdeError(
-            f"{Path.cwd()}: is locked by Snakemake, {where}. Wait for it, or stop it; if it is gone, free the folder "
-            "with `nestde run --unlock`."
-        )
-    if os.spawnv(os.P_WAIT, sys.executable, [*command, "--cores", "1", "--unlock"]) != 0:
-        raise NestdeError(
-            f"{Path.cwd()}: is locked by a run that was killed, and Snakemake cannot unlock it."
-        )
-
-
-def _is_snakemake_here(cwd: Path) -> bool:
-    """Whether the process whose /proc/<pid>/cwd this is is a Snakemake in our working directory."""
-    with contextlib.suppress(OSError):
-        words = cwd.with_name("cmdline").read_bytes().split(b"\0")
-        snakemake = any(Path(os.fsdecode(word)).name == "snakemake" for word in words[:4])
-        return snakemake and cwd.resolve() == Path.cwd()
-    return False

@@ -100,8 +100,8 @@ def verify(folder: str | Path, against: str | Path | None = None) -> Verdict:
     beside = reference if reference.is_dir() else reference.parent
     present = {path: folder / path for path in recorded["results"] if (folder / path).is_file()}
     differences = [
-        *_inputs(folder, own, recorded),
-        *_settings(own["configuration"], recorded["configuration"]),
+        *other_inputs(folder, own, recorded),
+        *other_settings(own["configuration"], recorded["configuration"]),
         *_versions(versions() if against is None else own["software"], recorded["software"]),
         *(Difference("missing", path, "", math.inf) for path in recorded["results"] if path not in present),
         *(
@@ -197,7 +197,7 @@ def _unequal(a: list[float], b: list[float]) -> Iterator[tuple[float, float]]:
             yield x, y
 
 
-def _inputs(folder: Path, own: dict[str, Any], recorded: dict[str, Any]) -> Iterator[Difference]:
+def other_inputs(folder: Path, own: dict[str, Any], recorded: dict[str, Any]) -> Iterator[Difference]:
     """Inputs that are there must be those that were read; those that are not (large, or elsewhere) cannot be checked."""
     root = folder / own["root"]
     for path, expected in recorded["inputs"].items():
@@ -212,22 +212,22 @@ def _remarks(folder: Path, own: dict[str, Any], absent: list[str]) -> Iterator[s
     """What is no difference, but should be known: inputs that could not be compared, files of no manifest."""
     if absent:
         yield f"not here to be read again, and compared by the manifests only: {a_few(absent)}"
-    beside = sorted(
-        path.relative_to(folder).as_posix()
-        for step in STEPS
-        for path in (folder / step).glob("*")
-        if path.is_file()
-    )
-    strange = [path for path in beside if path not in own["results"]]
-    if strange:
-        yield f"not of this run: {a_few(strange)}"
+    left = strange(folder, own)
+    if left:
+        yield f"not of this run: {a_few(left)}"
 
 
-def _settings(ours: Any, theirs: Any, at: str = "") -> Iterator[Difference]:
+def strange(folder: Path, own: dict[str, Any]) -> list[str]:
+    """Files in the folders of the steps that the folder's manifest does not tell of."""
+    beside = (path for step in STEPS for path in (folder / step).glob("*") if path.is_file())
+    return sorted({path.relative_to(folder).as_posix() for path in beside} - own["results"].keys())
+
+
+def other_settings(ours: Any, theirs: Any, at: str = "") -> Iterator[Difference]:
     """Keys of the configuration that are set in another way."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
-            yield from _settings(ours.get(key), theirs.get(key), f"{at}.{key}" if at else key)
+            yield from other_settings(ours.get(key), theirs.get(key), f"{at}.{key}" if at else key)
     elif ours != theirs:
         yield Difference("setting", at, f"{theirs} → {ours}", math.inf)
 

@@ -69,14 +69,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         for sentence in error.faults:
             print(f"nestde {chosen.command}: {sentence}", file=sys.stderr)
         return 2
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        print(f"nestde {chosen.command}: {error.filename}: {error.strerror}.", file=sys.stderr)
-        return 2
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if (
+            isinstance(error, FileExistsError | NotADirectoryError | PermissionError)
+            or error.errno == errno.EROFS
+        ):
+            print(f"nestde {chosen.command}: {error.filename}: {error.strerror}.", file=sys.stderr)
+            return 2
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(
-            f"nestde {chosen.command}: No space left on device. Make room on the disk of the results (or of the "
+            f"nestde {chosen.command}: {os.strerror(error.errno)}. Make room on the disk of the results (or of the "
             "temporary folder) and run again: nothing half-written was kept.",
             file=sys.stderr,
         )
