@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html import escape, unescape
@@ -221,6 +222,35 @@ def test_writing_again_gives_the_same_bytes_and_leaves_nothing_old(results, cont
     before = {path.name: path.read_bytes() for path in content.iterdir() if path.name != "old_mqc.json"}
     report.write(settings(), results, content)
     assert {path.name: path.read_bytes() for path in content.iterdir()} == before
+
+
+def test_pseudobulk_of_an_earlier_run_is_not_read(results, content, tmp_path):
+    off = settings(pseudobulk={"enabled": False})
+    report.write(off, results, tmp_path / "off")
+    gone = {path.name for path in content.iterdir()} - {path.name for path in (tmp_path / "off").iterdir()}
+    assert gone == {
+        f"nestde_{name}_mqc.json" for name in ("concordance", "disagreements", "likeness", "covariates")
+    }
+    shutil.rmtree(results / "pseudobulk")
+    report.write(off, results, tmp_path / "never")
+    made = [
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("off", "never")
+    ]
+    assert made[0] == made[1]
+
+
+def test_the_rule_lists_every_file_that_is_read(results, tmp_path, monkeypatch):
+    read = set()
+    real = Results._made
+    monkeypatch.setattr(Results, "_made", lambda self, *parts: read.add(parts) or real(self, *parts))
+    report.write(settings(), results, tmp_path / "content")
+    rule = (Path(__file__).parents[2] / "workflow/rules/report.smk").read_text()
+    inputs = rule.partition("rule summary:")[2].partition("output:")[0]
+    listed = {re.sub("{.*?}", "*", path) for path in re.findall('<results>/([^"]+)', inputs)} - {
+        "summary.tsv"
+    }
+    names = "|".join(re.escape(slug(name)) for name in SAMPLES + CELL_TYPES)
+    assert {re.sub(f"/({names})[.]", "/*.", "/".join(parts)) for parts in read} == listed
 
 
 def test_summary_counts_every_gene(content):

@@ -4,6 +4,7 @@
 rule summary:
     input:
         check="<results>/cohort/check.json",
+        samples="<results>/cohort/samples.tsv",
         ledgers=expand("<results>/qc/{sample}.json", sample=STUDY.samples),
         tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
         counts="<results>/summary.tsv",

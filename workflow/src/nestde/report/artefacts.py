@@ -78,13 +78,23 @@ class Results:
 
     def table(self, *parts: str) -> pd.DataFrame | None:
         """Read a table of the folder; None if the run made none."""
-        path = self.folder.joinpath(*parts)
-        return read_tsv(path, text=TEXT) if path.exists() else None
+        path = self._made(*parts)
+        return read_tsv(path, text=TEXT) if path else None
 
     def json(self, *parts: str) -> Any:
         """Read a JSON file of the folder; an empty mapping if the run made none."""
-        path = self.folder.joinpath(*parts)
-        return read_json(path) if path.exists() else {}
+        path = self._made(*parts)
+        return read_json(path) if path else {}
+
+    def _made(self, step: str, *parts: str) -> Path | None:
+        """Path of a file that the run made, if it made it.
+
+        What an earlier run left in ``pseudobulk/`` may be of other cells: where pseudobulk is switched off, nothing
+        there belongs to the run.
+        """
+        path = self.folder.joinpath(step, *parts)
+        left_over = step == "pseudobulk" and not self.config.pseudobulk.enabled
+        return path if path.exists() and not left_over else None
 
     @cached_property
     def check(self) -> dict[str, Any]:
