@@ -63,22 +63,10 @@ class Columns:
 def table(
     id: str, title: str, first: str, columns: Columns, rows: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> dict[str, Any]:
-    """A MultiQC table; row names and text cells are escaped here.
-
-    Rows keep their order. Two rows of one name would be one row to MultiQC: a zero-width space sets the
-    second apart.
-    """
-    data: dict[str, dict[str, Any]] = {}
-    for name, cells in rows:
-        key = escape(name)
-        while key in data:
-            key += "\u200b"
-        data[key] = {
-            column: _cell(value) for column, value in cells.items() if value is not None and value == value
-        }
+    """A MultiQC table; row names (see `_by_name`) and text cells are escaped here. Rows keep their order."""
     return {
         "plot_type": "table",
-        "data": data,
+        "data": _by_name((name, _cells(cells)) for name, cells in rows),
         "headers": columns.headers,
         "pconfig": {
             "id": id,
@@ -90,6 +78,27 @@ def table(
             "scale": False,
         },
     }
+
+
+def _by_name(rows: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Rows by names as MultiQC leaves them, each name with its row.
+
+    MultiQC takes row names for those of files, also where it is told not to clean them: what stands before a slash
+    is dropped, and so are spaces around a name, and rows that share what is left become one. So a look-alike
+    stands for the slash, also that of an escaped ``</b>``. A zero-width space sets a second row of one name apart.
+    """
+    named: dict[str, dict[str, Any]] = {}
+    for name, row in rows:
+        key = escape(name).replace("/", "∕").strip()
+        while key in named:
+            key += "\u200b"
+        named[key] = row
+    return named
+
+
+def _cells(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a row that are not missing."""
+    return {column: _cell(value) for column, value in cells.items() if value is not None and value == value}
 
 
 def _cell(value: Any) -> Any:
@@ -109,13 +118,15 @@ def bars(
     rows: Mapping[str, Mapping[str, float]],
     **options: Any,
 ) -> dict[str, Any]:
-    """A MultiQC bar graph, one bar per row; `categories` are key -> (name, colour), drawn in that order."""
+    """A MultiQC bar graph, one bar per row; `categories` are key -> (name, colour), drawn in that order.
+
+    Names of rows (see `_by_name`) and of categories are escaped here.
+    """
     return {
         "plot_type": "bargraph",
-        "data": {
-            escape(name): {escape(key): value for key, value in values.items()}
-            for name, values in rows.items()
-        },
+        "data": _by_name(
+            (name, {escape(key): value for key, value in values.items()}) for name, values in rows.items()
+        ),
         "categories": {
             escape(key): {"name": escape(name), "color": colour} for key, (name, colour) in categories.items()
         },
