@@ -288,7 +288,7 @@ def test_nothing_but_a_configuration_still_gives_a_report(tmp_path):
 
 
 def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
-    table = de_table("Neuron")
+    table = de_table("Neuron").assign(pvalue_level=0.01)
     tested = table[table["level"].notna()]
     age = tested.assign(term="age", level="age", against="")
     other, pair = tested.assign(level="MCI"), tested.assign(against="MCI")
@@ -307,6 +307,48 @@ def test_a_term_with_three_levels_and_a_number_have_a_test_each(tmp_path):
     assert [test.joint for test in tests] == [True, True, True, False]
     bulk = pd.concat([other, pair, age])
     assert [len(concordance.join(test, bulk, 0.05)) for test in tests] == [0, 60, 60, 60]
+
+
+def test_a_gene_of_one_level_is_not_found_for_every_pair(tmp_path):
+    """One p-value for three diagnoses: a gene that only MCI changes must not be up or down in AD v Control."""
+    ad = de_table("Neuron")
+    strong = ad["padj"] <= 0.05
+    ad["pvalue_level"] = np.where(strong & ~ad["gene"].isin([HOSTILE[0], HOSTILE[2]]), 0.65, 1e-4)
+    mci = ad[ad["level"].notna()].assign(level="MCI", pvalue_level=1e-5)
+    write_tsv(pd.concat([ad, mci]), tmp_path / "de" / "Neuron.tsv")
+    bulk = ad[["gene", "term", "level", "against", "log2fc", "pvalue", "padj"]].assign(
+        log2fc=ad["coef"], padj=1.0
+    )
+    write_tsv(bulk, tmp_path / "pseudobulk" / "Neuron.de.tsv")
+    three = settings(cell_types=["Neuron"])
+    first, second = Results(tmp_path, three).tests()
+    assert first.comparison == "AD v Control" and first.joint
+    assert set(first.frame["gene"][first.found(0.05)]) == {HOSTILE[0], HOSTILE[2]}
+    numbers = [genes.summary(test, 0.05) for test in (first, second)]
+    assert [n["up"] + n["down"] for n in numbers] == [2, strong.sum()]
+    assert (concordance.join(first, bulk, 0.05)["kind"] == 2).sum() == 2
+
+    report.write(three, tmp_path, tmp_path / "content")
+    section = {
+        name: json.loads((tmp_path / "content" / f"nestde_{name}_mqc.json").read_text())
+        for name in ("brief_text", "overview", "gene_counts", "volcano", "top_1", "concordance")
+    }
+    brief = "".join(tags(section["brief_text"]["data"]).text)
+    said = brief[brief.index("Neuron, AD v Control") : brief.index("Neuron, MCI v Control")]
+    assert f"{strong.sum()} of 60 tested genes differ between the levels of diagnosis" in said
+    assert "5 %, 2 of them with p ≤ 0.05 for this pair (" in said
+    assert HOSTILE[0] in said and HOSTILE[1] not in said
+    assert "of at most 0.05, 2 of them with p ≤ 0.05 for this pair." in section["top_1"]["description"]
+    for name in ("overview", "gene_counts", "volcano", "concordance"):
+        assert "by the test of all levels, and p ≤ 0.05 for this pair." in section[name]["description"]
+    volcano = section["volcano"]["data"]
+    volcano = volcano[: volcano.index("MCI v Control")]
+    assert volcano.count("<title>") == 2 and "not found for this pair" in volcano
+
+
+def test_a_single_pair_is_found_by_its_false_discovery_rate(content):
+    for path in content.glob("*_mqc.json"):
+        assert "this pair" not in path.read_text().replace("p of this pair", ""), path.name
 
 
 def run_multiqc(content, out):

@@ -10,6 +10,9 @@ import pandas as pd
 from nestde.config import Config
 from nestde.files import read_json, read_tsv, slug
 
+# What a pair of levels must show by itself, where the false discovery rate is of a test of all levels.
+PAIR_P = 0.05
+
 TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "sample_id", "slug", "verdict")
 
 
@@ -62,6 +65,15 @@ class Test:
         if self.against:
             return f"← higher in {self.against} · higher in {self.level} →"
         return f"change per unit of {self.comparison}"
+
+    def found(self, fdr: float) -> "pd.Series[bool]":
+        """Tell of each gene whether it counts as found for this comparison.
+
+        The test of a term with several levels says that some of them differ, not which: a gene of one diagnosis
+        would be found for every pair. So the pair's own p-value has to be small too.
+        """
+        found = self.frame["padj"] <= fdr
+        return found & (self.frame["pvalue_level"] <= PAIR_P) if self.joint else found
 
     @property
     def detected(self) -> list[str]:

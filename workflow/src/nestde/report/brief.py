@@ -3,7 +3,7 @@
 from html import escape
 
 from nestde.report import genes, trust
-from nestde.report.artefacts import Results, Test
+from nestde.report.artefacts import PAIR_P, Results, Test
 from nestde.report.sections import Section, count, html, note
 
 CHAPTER = "brief"
@@ -37,20 +37,25 @@ def _cells(results: Results) -> str:
 def _finding(test: Test, fdr: float, reason: str) -> str:
     """Say one comparison in a sentence, its strongest genes named."""
     numbers = genes.summary(test, fdr)
-    found = numbers["up"] + numbers["down"]
+    differ = int((test.frame["padj"] <= fdr).sum())
     where = f"<b>{escape(test.cell_type)}</b>, {escape(test.comparison)}"
     if not numbers["tested"]:
         return f"{where}: no gene could be tested. {escape(reason)}"
     among = f" between the levels of {escape(test.term)} (one test of all)" if test.joint else ""
     words = (
-        f"{where}: <b>{found:,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
+        f"{where}: <b>{differ:,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
         f" rate of {100 * fdr:g} %"
     )
-    if not found:
+    if not differ:
         return f"{words}."
-    frame = test.frame[test.frame["padj"] <= fdr].sort_values(
-        "neg_log10_pvalue", ascending=False, kind="stable"
-    )
+    frame = test.frame[test.found(fdr)]
+    if test.joint:
+        words += f", <b>{len(frame):,}</b> of them with p ≤ {PAIR_P:g} for this pair"
+    if frame.empty:
+        return f"{words}."
+    frame = frame.sort_values("neg_log10_pvalue", ascending=False, kind="stable")
+    if test.joint:  # the test of all levels may be of another pair's difference
+        frame = frame.sort_values("pvalue_level", kind="stable")
     strongest = [
         f"{escape(gene)} {'↑' if coef > 0 else '↓'}"
         for gene, coef in zip(frame["gene"].head(NAMED), frame["coef"].head(NAMED), strict=True)

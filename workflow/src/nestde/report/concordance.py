@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from nestde.report import figures
 from nestde.report.artefacts import Results, Test
 from nestde.report.figures import Class
+from nestde.report.genes import joint_words
 from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, listing, plain_table
 
 CHAPTER = "trust"
@@ -60,7 +61,11 @@ def sections(results: Results) -> list[Section]:
             CHAPTER,
             "Mixed model and pseudobulk",
             html(plain_table(header, rows, right=range(1, 7)) + _formulas(results) + figures.row(drawn)),
-            description=f"Found: at a false discovery rate of at most {fdr:g}. Same direction: of the genes found by both.",
+            description=(
+                f"Found: at a false discovery rate of at most {fdr:g}. Same direction: of the genes found by both."
+                # pseudobulk tests each pair of levels by itself
+                + joint_words(test for test, _ in joined)
+            ),
             helptext=HELP,
         ),
         _disagreements(results, joined),
@@ -85,13 +90,15 @@ def join(test: Test, pseudobulk: pd.DataFrame, fdr: float) -> pd.DataFrame:
     same = (pseudobulk[["term", "level", "against"]] == [test.term, test.level, test.against]).all(axis=1)
     theirs = pseudobulk[same]
     columns = ["gene", "coef", "pvalue", "padj", "neg_log10_pvalue"]
-    frame = test.frame[columns].merge(
-        theirs[["gene", "log2fc", "pvalue", "padj"]], on="gene", suffixes=("", "_pb")
+    frame = (
+        test.frame[columns]
+        .assign(found=test.found(fdr))
+        .merge(theirs[["gene", "log2fc", "pvalue", "padj"]], on="gene", suffixes=("", "_pb"))
     )
     frame = frame.dropna(subset=["pvalue", "pvalue_pb"]).reset_index(drop=True)
     # DESeq2 gives no rate to genes that its independent filtering leaves out: not found
     frame["padj_pb"] = frame["padj_pb"].fillna(1.0)
-    ours, other = frame["padj"] <= fdr, frame["padj_pb"] <= fdr
+    ours, other = frame["found"], frame["padj_pb"] <= fdr
     frame["kind"] = 1 * (ours & other) + 2 * (ours & ~other) + 3 * (other & ~ours)
     return frame
 
@@ -160,7 +167,10 @@ def _disagreements(results: Results, joined: list[tuple[Test, pd.DataFrame]]) ->
         CHAPTER,
         "Genes on which they disagree",
         html("".join(parts)),
-        description=f"Up to {LISTED} genes per comparison that only one of the two finds, the clearest first.",
+        description=(
+            f"Up to {LISTED} genes per comparison that only one of the two finds, the clearest first."
+            + joint_words(test for test, _ in joined)
+        ),
         helptext="""
 Each dot is a sample, the bar is the mean of its group. A gene that hangs on one or two samples, or that is barely
 expressed, should not be believed on the word of either method.

@@ -1,12 +1,13 @@
 """What was found: per cell type and tested term the counts, the volcano, the p-values, the top genes."""
 
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
 import pandas as pd
 
 from nestde.report import figures
-from nestde.report.artefacts import Results, Test
+from nestde.report.artefacts import PAIR_P, Results, Test
 from nestde.report.figures import Class
 from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, heading, html, table
 
@@ -38,7 +39,7 @@ def sections(results: Results) -> list[Section]:
 def summary(test: Test, fdr: float) -> dict[str, int]:
     """Count the genes of one test: in, tested, up, down, singular, unstable, not_testable, failed."""
     frame = test.frame
-    significant = frame["padj"] <= fdr
+    significant = test.found(fdr)
     status = frame["status"].value_counts()
     return {
         "genes": len(frame),
@@ -47,6 +48,16 @@ def summary(test: Test, fdr: float) -> dict[str, int]:
         "down": int((significant & (frame["coef"] < 0)).sum()),
         **{name: int(status.get(name, 0)) for name in ("singular", "unstable", "not_testable", "failed")},
     }
+
+
+def joint_words(tests: Iterable[Test]) -> str:
+    """A sentence for captions, where a test is of a term with several levels."""
+    if not any(test.joint for test in tests):
+        return ""
+    return (
+        " Where a term has several levels, a gene counts for a pair of them if the mixed model found it by the"
+        f" test of all levels, and p ≤ {PAIR_P:g} for this pair."
+    )
 
 
 def _overview(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
@@ -77,7 +88,10 @@ def _overview(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
         CHAPTER,
         "Genes tested and found",
         table("nestde_overview_table", "Genes tested and found", "Cell type and comparison", columns, rows),
-        description=f"Up and down are genes with a false discovery rate of at most {fdr:g} within the cell type.",
+        description=(
+            f"Up and down are genes with a false discovery rate of at most {fdr:g} within the cell type."
+            + joint_words(test for test, _ in counts)
+        ),
         helptext=STATUS_HELP,
     )
 
@@ -103,6 +117,7 @@ def _bars(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
         CHAPTER,
         "Genes by outcome",
         bars("nestde_gene_counts_plot", "Genes by outcome", "Genes", parts, rows),
+        description=joint_words(test for test, _ in counts).strip(),
     )
 
 
@@ -114,13 +129,13 @@ def _volcanoes(tests: list[Test], fdr: float) -> Section:
         html(figures.row([_volcano(test, fdr) for test in tests if test.frame["pvalue"].notna().any()])),
         description=(
             "Each point is a gene: to the right it is higher in the level named, further up the evidence is"
-            " stronger. The names are those of the smallest p-values."
+            " stronger. The names are those of the smallest p-values." + joint_words(tests)
         ),
         helptext="""
 The effect is the model's coefficient on the scale it was fitted on, the natural logarithm of 1 + counts per 10,000.
 Points that lie beyond the axes are drawn as triangles on the border; where points cover one another only one is
 drawn. Hold the pointer over a significant gene to read its name. A term with several levels has one p-value for all of them,
-so that its plots differ in the effects only. The full numbers are in `results/de/`.
+so that points stand equally high in its plots; coloured are those with a small p-value of the pair as well. The full numbers are in `results/de/`.
 """,
     )
 
@@ -128,7 +143,7 @@ so that its plots differ in the effects only. The full numbers are in `results/d
 def _volcano(test: Test, fdr: float) -> str:
     frame = test.frame[test.frame["pvalue"].notna()]
     effect, height = frame["coef"].to_numpy(), frame["neg_log10_pvalue"].to_numpy()
-    significant = (frame["padj"] <= fdr).to_numpy()
+    significant, over = test.found(fdr)[frame.index].to_numpy(), (frame["padj"] <= fdr).to_numpy()
     kinds = np.where(significant, np.where(effect > 0, 1, 2), 0)
     wide = figures.limit(effect)
     high = max(figures.limit(height), 2.0)
@@ -137,16 +152,17 @@ def _volcano(test: Test, fdr: float) -> str:
         figures.y_axis("−log10 p", 0.0, high),
     )
     guides = figures.line(axes, x=0.0)
-    if significant.any():
-        guides += figures.line(axes, y=float(height[significant].min()), text=f"FDR {fdr:g}")
+    if over.any():
+        guides += figures.line(axes, y=float(height[over].min()), text=f"FDR {fdr:g}")
     order = np.argsort(-height, kind="stable")
+    rest = "not found for this pair" if test.joint else "not significant"
     return figures.scatter(
         test.label,
         effect,
         height,
         kinds.tolist(),
         frame["gene"].tolist(),
-        (Class("not significant", REST, faint=True), Class("up", UP), Class("down", DOWN)),
+        (Class(rest, REST, faint=True), Class("up", UP), Class("down", DOWN)),
         axes,
         labelled=[int(i) for i in order[:14] if significant[i]],
         guides=guides,
@@ -185,6 +201,11 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
             continue
         frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
         significant = int((test.frame["padj"] <= fdr).sum())
+        pair = (
+            f", {int(test.found(fdr).sum()):,} of them with p ≤ {PAIR_P:g} for this pair"
+            if test.joint
+            else ""
+        )
         columns = _columns(test, frame)
         id, title = f"nestde_top_{number}", heading(f"Top genes: {test.label}")
         found.append(
@@ -201,7 +222,7 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
                 ),
                 description=(
                     f"The {len(frame)} smallest p-values of {count(len(test.frame), 'gene')};"
-                    f" {count(significant, 'gene')} with a false discovery rate of at most {fdr:g}."
+                    f" {count(significant, 'gene')} with a false discovery rate of at most {fdr:g}{pair}."
                     f" Effect: {escape(test.level_words)}."
                 ),
             )
