@@ -122,6 +122,30 @@ def test_rows_and_columns(run: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert lines[2].startswith("  differs  de/Neuron.tsv     4 rows, not 3; gene, status")
 
 
+def test_a_table_that_is_no_longer_a_table_is_not_the_same_cells(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change("results/de/Neuron.tsv", "2.0\n", "2.0\tx\n")
+    change("results/de/Astrocyte.tsv", "gene\tstatus\tpvalue\tcoef\n", "gene\tgene\tstatus\tpvalue\tcoef\n")
+    change("results/de/Astrocyte.tsv", "\nA", "\nZ\tA")
+    change("results/de/Astrocyte.tsv", "\nB", "\nZ\tB")
+    change("results/de/Astrocyte.tsv", "\nC", "\nZ\tC")
+    for arguments in (["results"], ["results", "--against", "other", "--tolerance", "10"]):
+        code, lines = verified(capsys, *arguments)
+        assert (code, lines[1:3]) == (1, [
+            "  differs  de/Astrocyte.tsv  column gene is there 2 times",
+            "  differs  de/Neuron.tsv     line 3 has 5 fields, not 4",
+        ])  # fmt: skip
+
+
+def test_the_same_cells_in_another_order_of_columns(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Path("results/de/Neuron.tsv").read_text().splitlines()
+    turned = ["\t".join(reversed(line.split("\t"))) for line in lines]
+    Path("results/de/Neuron.tsv").write_text("\n".join(turned) + "\n")
+    _, said = verified(capsys, "results")
+    assert said[1] == "  differs  de/Neuron.tsv  the same cells, written in another way"
+
+
 def test_input_and_setting(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("samples.tsv").write_text("sample_id\nS2\n")
     told = read_json("other/manifest.json")
@@ -165,6 +189,8 @@ def test_what_could_not_be_compared_is_said(run: Path, capsys: pytest.CaptureFix
         (None, "there is no such file"),
         ("{", "is damaged, or no JSON"),
         ("[]", "is no manifest of nestde"),
+        ("{}", "is no manifest of nestde"),
+        ('{"format": 1, "configuration": {"se', "is damaged, or no JSON"),
         ('{"format": 1, "results": []}', "is no manifest of nestde"),
     ],
 )
@@ -174,3 +200,17 @@ def test_what_is_no_manifest(
     Path("m.json").write_text(text) if text else None
     assert main(["verify", "results", "--against", "m.json"]) == 2
     assert f"m.json: {says}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lost", ["rows", "sha256", "columns.gene.sha256", "columns.coef.summary.sum"])
+def test_a_manifest_that_is_not_whole(run: Path, capsys: pytest.CaptureFixture[str], lost: str) -> None:
+    told = read_json("other/manifest.json")
+    *parents, key = lost.split(".")
+    entry = told["results"]["de/Neuron.tsv"]
+    for parent in parents:
+        entry = entry[parent]
+    del entry[key]
+    write_json(told, "m.json")
+    change("results/de/Neuron.tsv", "0.25", "0.26")
+    assert main(["verify", "results", "--against", "m.json"]) == 2
+    assert "m.json: is not a whole manifest: what it says of de/Neuron.tsv is" in capsys.readouterr().err

@@ -9,13 +9,14 @@ import json
 import math
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from nestde import __version__
-from nestde.errors import Faults, NestdeError
+from nestde.errors import Faults, NestdeError, a_few
 from nestde.files import sha256
 
 # Whatever computes a number that ends in a result, or orders the steps that do.
@@ -103,13 +104,37 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     kinds = {"configuration": dict, "software": dict, "root": str, "inputs": dict, "results": dict}
     whole = isinstance(content, dict) and content.get("format") == FORMAT
     whole = whole and all(isinstance(content.get(key), kind) for key, kind in kinds.items())
-    if not whole or not all(
-        isinstance(told, dict) and "sha256" in told for told in content["results"].values()
-    ):
+    if not whole:
         raise NestdeError(
             f"{path}: is no manifest of nestde (format {FORMAT}). Give results/manifest.json of a run."
         )
+    cut = [name for name, told in content["results"].items() if not _is_entry(told)]
+    if cut:
+        raise NestdeError(
+            f"{path}: is not a whole manifest: what it says of {a_few(cut)} is cut short or changed."
+            " Give results/manifest.json of a run as it was written."
+        )
     return dict(content)
+
+
+def _is_entry(told: Any) -> bool:
+    """Tell whether this is what `describe` says of a result."""
+    if not isinstance(told, dict) or not isinstance(told.get("sha256"), str):
+        return False
+    if "columns" not in told:
+        return True
+    rows, columns = told.get("rows"), told["columns"]
+    return isinstance(rows, int) and isinstance(columns, dict) and all(map(_is_column, columns.values()))
+
+
+def _is_column(told: Any) -> bool:
+    """Tell whether this is what `describe_column` says of a column."""
+    if not isinstance(told, dict) or "sha256" not in told:
+        return False
+    summary = told.get("summary")
+    return summary is None or (
+        isinstance(summary, dict) and {"n", "min", "max", "sum", "weighted"} <= summary.keys()
+    )
 
 
 def versions() -> dict[str, str]:
@@ -147,12 +172,34 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def read_columns(path: str | Path) -> dict[str, list[str]]:
-    """Read a table's columns as the text that stands in the file: to compare bytes, not what they parse to."""
+    """Read a table's columns as the text that stands in the file: to compare bytes, not what they parse to.
+
+    A row is cut or filled up to the length of the header, and of columns of one name the last is taken: see
+    `misshapen`.
+    """
+    header, *rows = _read_fields(path)
+    return {name: [row[i] if i < len(row) else "" for row in rows] for i, name in enumerate(header)}
+
+
+def misshapen(path: str | Path) -> list[str]:
+    """Say what `read_columns` passes over: names of columns that are there twice, rows not as long as the header."""
+    header, *rows = _read_fields(path)
+    sayings = [
+        f"column {name} is there {number} times" for name, number in Counter(header).items() if number > 1
+    ]
+    odd = [(line, len(row)) for line, row in enumerate(rows, start=2) if len(row) != len(header)]
+    if odd:
+        more = f", and {len(odd) - 1:,} more like it" if len(odd) > 1 else ""
+        sayings.append(f"line {odd[0][0]:,} has {odd[0][1]:,} fields, not {len(header):,}{more}")
+    return sayings
+
+
+def _read_fields(path: str | Path) -> list[list[str]]:
+    """Read the lines of a table, the header first, split into fields; one empty line at least."""
     lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n")
     if lines[-1] == "":
         lines.pop()
-    header, *rows = [line.split("\t") for line in lines] or [[]]
-    return {name: [row[i] if i < len(row) else "" for row in rows] for i, name in enumerate(header)}
+    return [line.split("\t") for line in lines] or [[]]
 
 
 def numbers(fields: Sequence[str]) -> list[float] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nestde.errors import a_few
-from nestde.provenance import describe, digest, numbers, read_columns, read_manifest, versions
+from nestde.provenance import describe, digest, misshapen, numbers, read_columns, read_manifest, versions
 
 # Folders in which all files are results.
 STEPS = ("cohort", "crosscheck", "de", "design", "matrix", "pseudobulk", "qc")
@@ -156,6 +156,9 @@ def compare(name: str, file: Path, recorded: dict[str, Any], copy: Path | None) 
             sizes.append(size)
     elif changed:
         sayings.append(a_few(changed))
+    strange = misshapen(file)
+    sayings += strange
+    sizes += [math.inf] * len(strange)
     if not sayings:  # the same cells, but another order of columns or other line ends
         sayings, sizes = ["the same cells, written in another way"], [math.inf]
     yield Difference("differs", name, "; ".join(sayings), max(sizes))
