@@ -224,6 +224,20 @@ def no_diagnosis_at_all(s):
     s.sheet["diagnosis"] = np.nan
 
 
+@fault(
+    'model.formula: "~ 0 + diagnosis + (1 | sample_id)" has no intercept: leaving out diagnosis would test that its means are zero, not that they are equal. Write ~ diagnosis + (1 | sample_id).',
+)
+def no_intercept(s):
+    s.formula("~ 0 + diagnosis + (1 | sample_id)")
+
+
+@fault(
+    'model.formula: "~ age + diagnosis - 1 + (1 | sample_id)" has no intercept: leaving out diagnosis would test that its means are zero, not that they are equal. Write ~ age + diagnosis + (1 | sample_id).',
+)
+def intercept_taken_out(s):
+    s.formula("~ age + diagnosis - 1 + (1 | sample_id)")
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_spoilt_study_is_refused_in_these_words(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

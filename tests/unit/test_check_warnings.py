@@ -308,16 +308,6 @@ def qc_columns(s):
     s.formula("~ total_counts + pct_counts_mt + diagnosis + (1 | sample_id)")
 
 
-@warned(
-    (
-        "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 10.6\xa0% of genes without any difference (10.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 8.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
-    ),
-)
-def no_intercept(s):
-    s.formula("~ 0 + diagnosis + age + (1 | sample_id)")
-
-
 @pytest.mark.parametrize("name", STUDIES)
 def test_what_a_study_is_warned_of(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -215,6 +215,27 @@ def test_tested_terms_and_levels_must_exist(frame):
     assert "no cell has the reference level MCI" in fault
 
 
+def test_what_takes_the_place_of_the_intercept_is_not_tested(frame):
+    for formula, test in [
+        ("~ 0 + diet + (1 | sample_id)", "diet"),
+        ("~ 0 + x + diet", "diet"),
+        ("~ 0 + diet + x", "x + diet"),
+        ("~ 0 + diet:diagnosis", "diet:diagnosis"),
+    ]:
+        (fault,) = faults(formula, frame, test=[test])
+        assert (
+            f'formula: "{formula}" has no intercept: leaving out {test} would test that its means are'
+            in fault
+        )
+    for formula, test in [
+        ("~ 0 + diet + diagnosis", "diagnosis"),  # the means are those of diet
+        ("~ 0 + diet + x", "x"),
+        ("~ 0 + x", "x"),  # a line through the origin, as asked
+        ("~ diet", "1"),
+    ]:
+        assert design.build(formula, frame, test=[test]).tests[test]
+
+
 def test_response(frame):
     formula = design.parse("np.exp(y) ~ x")
     np.testing.assert_allclose(design.response(formula, frame), np.exp(frame["y"]))

@@ -103,6 +103,7 @@ def test_faults_are_sentences(cohort):
     assert "obs has no column kind" in faults(cohort, cell_type_key="kind")
     assert "layer raw" in faults(cohort, layer="raw")
     assert "Did you mean" in faults(cohort, "~ diagnosys + (1 | sample_id)")
+    assert "Write ~ diagnosis + (1 | sample_id)." in faults(cohort, "~ 0 + diagnosis + (1 | sample_id)")
 
 
 def test_chunks_do_not_matter(cohort):

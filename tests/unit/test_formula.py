@@ -112,3 +112,17 @@ def test_what_is_coded_as_a_factor():
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("formula", "whole"),
+    [
+        ("~ 0 + x + (1|g)", "~ x + (1 | g)"),
+        ("~ -1 + x*z + (0 + x|g)", "~ x*z + (0 + x | g)"),
+        ("~ x + (1|g) - 1", "~ x + (1 | g)"),
+        ("~ x + 0 + z + (x||g)", "~ x + z + (x || g)"),
+        ("~ x + I(z - 1)", "~ x + I(z - 1)"),
+    ],
+)
+def test_the_formula_with_its_intercept(formula, whole):
+    assert parse(formula).with_intercept() == whole

@@ -179,7 +179,8 @@ def build(
         One row per observation. A column ``sample_id``, if there is one, is used to say which samples
         have missing values.
     test
-        Fixed terms to be tested; the order of the factors of an interaction does not matter.
+        Fixed terms to be tested; the order of the factors of an interaction does not matter. What takes the
+        place of an intercept that the formula leaves out cannot be tested.
     levels
         Factor -> its levels, reference first.
 
@@ -198,6 +199,8 @@ def build(
     x, names = np.ascontiguousarray(matrix.to_numpy(float)), _names(matrix)
     faults = Faults()
     tests = _tests(formula, test, indices, faults)
+    if "(Intercept)" not in names:
+        _check_means(formula, x, tests, faults)
     random = _random(formula, prepared, faults)
     for name, combination in aliased(x, names):
         faults.add(alias_sentence(name, combination))
@@ -263,6 +266,24 @@ def _tests(
             faults.add(f'test: {term} is not a fixed term of "{formula.text}". {hint}')
         tests[expression] = tuple(columns)
     return tests
+
+
+def _check_means(formula: Formula, x: Floats, tests: Mapping[str, Sequence[int]], faults: Faults) -> None:
+    """Without an intercept, a factor may take its place: to leave that factor out is to test no difference.
+
+    It does if a constant is a combination of all columns, but not of those that are left.
+    """
+
+    def constant(columns: Floats) -> bool:
+        weights = np.linalg.lstsq(columns, np.ones(len(x)), rcond=None)[0]
+        return bool(np.abs(columns @ weights - 1).max() < 1e-6)
+
+    for expression, columns in tests.items():
+        if constant(x) and not constant(np.delete(x, list(columns), axis=1)):
+            faults.add(
+                f'formula: "{formula.text}" has no intercept: leaving out {expression} would test that its means are '
+                f"zero, not that they are equal. Write {formula.with_intercept()}."
+            )
 
 
 def _random(formula: Formula, prepared: "pd.DataFrame", faults: Faults) -> tuple[RandomFactor, ...]:

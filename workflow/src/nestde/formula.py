@@ -75,6 +75,12 @@ class Formula:
             names.update(variables_of(term.effects), term.factors)
         return tuple(sorted(names))
 
+    def with_intercept(self) -> str:
+        """The right-hand side without the 0 or - 1 that takes the intercept out: ``~ diagnosis + (1 | sample_id)``."""
+        fixed = re.sub(r"^(?:0|- 1)(?: \+ |$)| (?:\+ 0|- 1)(?= [+-] |$)", "", self.fixed) or "1"
+        random = [f"({t.effects} {'|' if t.correlated else '||'} {t.group})" for t in self.random]
+        return f"~ {' + '.join([fixed, *random])}"
+
     def codes(self, name: str) -> bool:
         """Whether the formula makes a factor of a column: ``C(name)``."""
         return bool(re.search(rf"(?<![\w.])C\(\s*`?{re.escape(name)}`?\s*[,)]", self.text))
