@@ -64,6 +64,32 @@ def test_nested_study_is_accepted_and_explained(tmp_path, monkeypatch):
     assert [report["lrt_size"] for report in content["cell_types"]] == [pytest.approx(0.0635, abs=1e-4)] * 2
 
 
+def test_samples_within_donors_in_words(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    study.sheet["donor"] = [f"D{i // 4}{'ab'[i % 2]}" for i in range(12)]
+    study.obs["image"] = np.tile(["1", "2", "3"], len(study.obs) // 3)
+    study.formula("~ diagnosis + (1 | donor/sample_id) + (1 | sample_id:image)")
+    content = study.check().content
+    assert content["faults"] == []
+    assert content["model"]["sentence"] == (
+        "Is the expression of a gene related to diagnosis, where each donor has its own level, and each sample_id within "
+        "donor has its own level, and each image within sample_id has its own level?"
+    )
+
+
+def test_groups_of_a_nested_factor_in_words(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    study.sheet["donor"] = [f"D{i // 2}" for i in range(12)]
+    study.formula("~ diagnosis + (1 | donor:sample_id)")
+    reasons = {part["title"]: part["text"] for part in study.check().content["explanations"]}
+    assert (
+        "even if every group of donor:sample_id had no end of cells"
+        in reasons["How well the variances are known"]
+    )
+
+
 def test_the_same_study_with_a_batch_per_diagnosis_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     study = Study(per_level=12)

@@ -551,7 +551,7 @@ def test_model_in_an_equation_and_in_words():
     assert "β0 + β1 · age + β2 · diagnosis[AD] + udonor + udonor, age · age + udonor:sample_id + ε" in text
     words = study.sentence(formula, ["diagnosis"], "lrt")
     assert "each donor has its own level and slope of age" in words
-    assert "each donor within sample_id" in words
+    assert "each sample_id within donor has its own level" in words
     assert "with and without diagnosis" in words
 
 

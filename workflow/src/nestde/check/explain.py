@@ -12,7 +12,7 @@ from nestde.check.faults import Answer
 from nestde.check.paired import donors_of
 from nestde.check.study import Study, Variable
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
-from nestde.check.words import both, count, number, several, several_groups
+from nestde.check.words import both, count, number, one_group, several, several_groups, within
 from nestde.errors import a_few
 from nestde.formula import RandomTerm, variables_of
 
@@ -162,7 +162,7 @@ def model(study: Study, answer: Answer) -> dict[str, str]:
     words = f"Is the expression of a gene related to {both(study.config.model.test)}"
     words += f", at equal {both(adjusted)}" if adjusted else ""
     groups = [
-        f"{term.group.replace(':', ' within ')} has its own {both(['level' if e == '1' else f'slope of {e}' for e in _effects(term)])}"
+        f"{within(term.group)} has its own {both(['level' if e == '1' else f'slope of {e}' for e in _effects(term)])}"
         for term in study.formula.random
     ]
     words += f", where each {', and each '.join(groups)}?" if groups else "?"
@@ -238,7 +238,7 @@ def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
                 (
                     "How well the variances are known",
                     f"With {test['df']} degrees of freedom the standard deviation between {what} is known to within a factor of "
-                    f"{low:.2f} to {high:.2f} (95\u00a0%) even if every {what.removesuffix('s')} had no end of cells. A single gene's "
+                    f"{low:.2f} to {high:.2f} (95\u00a0%) even if every {one_group(unit)} had no end of cells. A single gene's "
                     "estimate may lie far from the truth, or at zero; that is no fault of the fit. Over many genes it evens out.",
                 )
             )

@@ -51,3 +51,13 @@ def number(value: float) -> str:
 def several_groups(name: str) -> str:
     """The groups of a factor: ``sample_id`` is spoken of as samples."""
     return "samples" if name == "sample_id" else f"groups of {name}"
+
+
+def one_group(name: str) -> str:
+    """One of `several_groups`."""
+    return "sample" if name == "sample_id" else f"group of {name}"
+
+
+def within(group: str) -> str:
+    """A grouping factor in words, the finest part first: ``donor:sample_id`` is sample_id within donor."""
+    return " within ".join(reversed(group.split(":")))

@@ -4,6 +4,7 @@ import re
 from html import escape
 from statistics import median
 
+from nestde.check.words import within
 from nestde.errors import a_few
 from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
@@ -69,7 +70,7 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
         slopes = [effect for effect in _effects(term.effects) if effect != "1"]
         own = ["level"] if "1" in _effects(term.effects) else []
         own += [f"slope of {slope}" for slope in slopes]
-        groups.append(f"each {term.group.replace(':', ' within ')} has its own {' and '.join(own)}")
+        groups.append(f"each {within(term.group)} has its own {' and '.join(own)}")
     fixed = re.sub(r"\s+", " ", formula.fixed)
     between = f"; {', and '.join(groups)}, drawn from a normal distribution" if groups else ""
     test = P_VALUES[p_value].format(term=" and ".join(tests))
