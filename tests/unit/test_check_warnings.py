@@ -308,6 +308,43 @@ def qc_columns(s):
     s.formula("~ total_counts + pct_counts_mt + diagnosis + (1 | sample_id)")
 
 
+@pytest.mark.parametrize(
+    ("formula", "test", "titles", "sentence"),
+    [
+        ("diagnosis * sex", "diagnosis", ["diagnosis is tested in sex F only"], "diagnosis in sex F"),
+        ("diagnosis * age", "diagnosis", ["diagnosis is tested at age 0 only"], "diagnosis at age 0"),
+        ("diagnosis * age", "age", ["age is tested in diagnosis Control only"], "age in diagnosis Control"),
+        ("sex + diagnosis * centred", "diagnosis", [], "diagnosis, at equal centred and sex"),
+        ("diagnosis * sex", "diagnosis:sex", [], "diagnosis:sex"),
+        ("diagnosis * sex", "diagnosis + diagnosis:sex", [], "diagnosis + diagnosis:sex"),
+        (
+            "diagnosis + diagnosis:sex + diagnosis:age",
+            "diagnosis",
+            ["diagnosis is tested in sex F and at age 0 only"],
+            "diagnosis in sex F and at age 0",
+        ),
+    ],
+)
+def test_a_main_effect_beside_its_interaction(formula, test, titles, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    study.sheet["centred"] = study.sheet["age"] - study.sheet["age"].mean()
+    study.formula(f"~ {formula} + (1 | sample_id)")
+    study.config["model"]["test"] = [test]
+    check = study.check()
+    assert check.faults == ()
+    found = {warning["title"]: warning["text"] for warning in check.content["warnings"]}
+    assert [title for title in found if title.endswith("only")] == titles
+    assert f"related to {sentence}, where each" in check.content["model"]["sentence"]
+    for title in titles:
+        if formula == "diagnosis * sex":
+            assert found[title] == (
+                "model.formula has diagnosis:sex, so the coefficient of diagnosis is its effect in sex F, the reference. To ask "
+                "whether diagnosis matters anywhere, test diagnosis + diagnosis:sex; to ask whether its effect differs, test "
+                "diagnosis:sex. To test diagnosis elsewhere, put another sex first in model.levels."
+            )
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_what_a_study_is_warned_of(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -317,3 +354,19 @@ def test_what_a_study_is_warned_of(name, tmp_path, monkeypatch):
     check = study.check()
     assert check.faults == ()
     assert [(found["title"], found["text"]) for found in check.content["warnings"]] == list(warnings)
+
+
+def test_what_belongs_to_a_donor_is_no_donor(tmp_path, monkeypatch):
+    """The age of paired donors, a number, groups samples as donors do; their towns, too."""
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    pair = np.arange(12) // 2
+    study.sheet["donor"] = [f"D{i}" for i in pair]
+    study.sheet["age"] = 60 + 3 * pair
+    study.sheet["town"] = [f"T{i}" for i in pair]
+    study.formula("~ diagnosis + age + (1 | sample_id)")
+    titles = [found["title"] for found in study.check().content["warnings"]]
+    assert [title for title in titles if "pairing" in title] == ["The pairing by donor is not used"]
+    study.sheet = study.sheet.drop(columns="donor")
+    titles = [found["title"] for found in study.check().content["warnings"]]
+    assert not any("by age" in title for title in titles)

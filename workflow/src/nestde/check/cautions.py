@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from nestde.check.estimable import ICC, levels_of
 from nestde.check.faults import Answer
+from nestde.check.interactions import conditions
 from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
-from nestde.check.words import both, count, several, several_groups
+from nestde.check.words import both, count, number, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import variables_of
 
@@ -33,7 +34,7 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        _no_groups, _no_slope, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        _no_groups, _no_slope, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
         _collinear, _labels, _scales, _unequal,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
@@ -133,6 +134,32 @@ def _no_slope(study: Study, answer: Answer) -> Found:
                 "differs from sample to sample, p-values are too small, the more so the more cells there are. Add a random "
                 f"slope: ({' + '.join(within)} | sample_id).",
             )
+
+
+def _conditional(study: Study, answer: Answer) -> Found:
+    """A main effect beside its interaction: tested in the reference of the other variable, or where that is 0."""
+    for test in answer.tests:
+        found = conditions(study, answer.design, test["term"])
+        if not found:
+            continue
+        term, others = found[0].term, found[0].interactions
+        found = [condition for condition in found if condition.term == term]
+        where, more = [], []
+        for condition in found:
+            if condition.level is not None:
+                where.append(f"in {condition.other} {condition.level}, the reference")
+                more.append(f"put another {condition.other} first in model.levels")
+            else:
+                where.append(
+                    f"where {condition.other} is 0 (it is {number(condition.low)} to {number(condition.high)})"
+                )
+                more.append(f"subtract its mean from {condition.other}")
+        yield (
+            f"{term} is tested {both(found)} only",
+            f"model.formula has {both(others)}, so the coefficient of {term} is its effect {both(where)}. To ask whether {term} "
+            f"matters anywhere, test {' + '.join([term, *others])}; to ask whether its effect differs, test {others[-1]}. To test "
+            f"{term} elsewhere, {both(more)}.",
+        )
 
 
 def _cell_types(study: Study, answer: Answer) -> Found:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from nestde.check.cautions import cost
 from nestde.check.faults import Answer
+from nestde.check.interactions import conditions
 from nestde.check.paired import donors_of
 from nestde.check.study import Study, Variable
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
@@ -158,8 +159,13 @@ def model(study: Study, answer: Answer) -> dict[str, str]:
         spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
         variances.append(f"u[{term.group}] ~ N(0, {spread}[{term.group}])")
     text = f"ln(1 + counts per 10,000) = {' + '.join([*terms, 'ε'])},   {',  '.join([*variances, 'ε ~ N(0, σ²)'])}"
-    adjusted = [name for name in variables_of(study.formula.fixed) if name not in tested_variables(study)]
-    words = f"Is the expression of a gene related to {both(study.config.model.test)}"
+    tests, named = [], set(tested_variables(study))
+    for test in study.config.model.test:
+        found = conditions(study, answer.design, test)
+        tests.append(f"{test} {both(found)}" if found else test)
+        named.update(condition.other for condition in found)
+    adjusted = [name for name in variables_of(study.formula.fixed) if name not in named]
+    words = f"Is the expression of a gene related to {both(tests)}"
     words += f", at equal {both(adjusted)}" if adjusted else ""
     groups = [
         f"{within(term.group)} has its own {both(['level' if e == '1' else f'slope of {e}' for e in _effects(term)])}"
