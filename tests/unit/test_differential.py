@@ -89,9 +89,9 @@ def test_cell_type_that_cannot_be_tested_becomes_rows_with_the_reason(cohort):
 
 @pytest.mark.filterwarnings("ignore:.*names are not unique")
 def test_faults_are_sentences(cohort):
-    def faults(adata, formula=FORMULA, **options):
+    def faults(adata, formula=FORMULA, test="diagnosis", **options):
         with pytest.raises(nestde.NestdeError) as error:
-            nestde.de(adata, formula, test="diagnosis", **options)
+            nestde.de(adata, formula, test=test, **options)
         return " ".join(error.value.faults)
 
     halves = cohort.copy()
@@ -103,6 +103,14 @@ def test_faults_are_sentences(cohort):
     assert "obs has no column kind" in faults(cohort, cell_type_key="kind")
     assert "layer raw" in faults(cohort, layer="raw")
     assert "Did you mean" in faults(cohort, "~ diagnosys + (1 | sample_id)")
+    assert (
+        "test: (1 | sample_id) is a random term; name a fixed term, such as diagnosis, sequencing_saturation."
+        in faults(cohort, test="(1 | sample_id)")
+    )
+    assert (
+        "diagnosis is tested between groups of diagnosis: the 2 that there are, are all taken up"
+        in faults(cohort, "~ diagnosis + (1 | diagnosis)")
+    )
     assert "Write ~ diagnosis + (1 | sample_id)." in faults(cohort, "~ 0 + diagnosis + (1 | sample_id)")
 
 

@@ -35,7 +35,7 @@ def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
         design = build(model.formula, obs, test=model.test, levels=model.levels)
     except NestdeError as error:
         return " ".join(" ".join(fault.split()) for fault in error.faults)
-    return too_few_samples(design, obs) or design
+    return too_few_samples(design, obs) or no_groups_left(design) or design
 
 
 def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
@@ -49,6 +49,23 @@ def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
             single = [level for level in design.levels[term] if number.get(level, 0) < 2]
             if single:
                 return f"{term} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
+    return ""
+
+
+def no_groups_left(design: Design) -> str:
+    """Name a tested term whose groups are as few as the coefficients between them, (1 | x) beside x; '' if there is none."""
+    from nestde.fit.containment import constant_within
+
+    for term, factor in itertools.product(design.tests, design.random):
+        constant = constant_within(design.x, factor)
+        if "(Intercept)" not in factor.effects or not constant[list(design.tests[term])].all():
+            continue
+        first = np.unique(factor.codes, return_index=True)[1]
+        if np.linalg.matrix_rank(design.x[first][:, constant]) >= len(first):
+            return (
+                f"{term} is tested between groups of {factor.name}: the {len(first)} that there are, are all taken up by the "
+                "formula's coefficients, so nothing is left to tell how much they differ anyway"
+            )
     return ""
 
 

@@ -246,6 +246,18 @@ def _names(matrix: "pd.DataFrame") -> tuple[str, ...]:
     return tuple("(Intercept)" if name == "Intercept" else name for name in names)
 
 
+def random_test(formula: Formula, expression: str, faults: Faults) -> bool:
+    """Note what is given as a test but is a random term, ``(1 | g)``; True if it is one."""
+    import formulaic
+
+    if not parse(f"~ {expression}").random:
+        return False
+    known = sorted({str(term) for term in formulaic.Formula(formula.fixed)} - {"1"})
+    named = a_few(known, 12) or "none here"
+    faults.add(f"test: {expression} is a random term; name a fixed term, such as {named}.")
+    return True
+
+
 def _tests(
     formula: Formula, test: Iterable[str], indices: Mapping[Any, Sequence[int]], faults: Faults
 ) -> dict[str, tuple[int, ...]]:
@@ -255,7 +267,8 @@ def _tests(
     tests = {}
     known = [str(term) for term in indices]
     for expression in test:
-        parse(f"~ {expression}")
+        if random_test(formula, expression, faults):
+            continue
         columns: list[int] = []
         for term in formulaic.Formula(f"0 + {expression}"):
             if term in indices:

@@ -120,6 +120,8 @@ def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_ma
 
 def _check(adata: "anndata.AnnData", model: Model, cell_type_key: str | None) -> str:
     """Name of the column that tells samples apart: sample_id, or the formula's finest grouping factor."""
+    from nestde.design import random_test
+
     faults = Faults()
     parsed = parse(model.formula)
     twice = adata.var_names[adata.var_names.duplicated()].unique()
@@ -129,6 +131,8 @@ def _check(adata: "anndata.AnnData", model: Model, cell_type_key: str | None) ->
         faults.add(
             f"cell_type_key: obs has no column {cell_type_key}; its columns are {a_few(adata.obs, 12)}."
         )
+    for term in model.test:
+        random_test(parsed, term, faults)
     faults.raise_if_any()
     if "sample_id" in adata.obs or not parsed.random:
         return "sample_id" if "sample_id" in adata.obs else str(adata.obs.columns[0])

@@ -26,7 +26,7 @@ def containment(design: Design) -> Floats:
     spread = np.ptp(x, axis=0)
     constant = spread <= _ROUNDING * np.abs(x).max(axis=0)
     factors = sorted(design.random, key=lambda factor: len(factor.levels))
-    within = np.array([_within(x, factor) <= _ROUNDING * spread for factor in factors])
+    within = np.array([constant_within(x, factor) for factor in factors])
     # coarsest factor within whose groups the column is constant; the rows if there is none
     level = np.where(within.any(axis=0), within.argmax(axis=0), len(factors)) if len(factors) else spread * 0
     df = np.array(
@@ -43,6 +43,11 @@ def containment(design: Design) -> Floats:
 def containment_of(rows: Floats, each: Floats) -> float:
     """Containment df of a contrast (rows, p): the fewest of the coefficients that take part."""
     return float(each[np.any(rows != 0, axis=0)].min())
+
+
+def constant_within(x: Floats, factor: RandomFactor) -> NDArray[np.bool_]:
+    """Whether each column of x is constant within the groups of a factor, (p,)."""
+    return np.asarray(_within(x, factor) <= _ROUNDING * np.ptp(x, axis=0))
 
 
 def _within(x: Floats, factor: RandomFactor) -> Floats:
