@@ -370,3 +370,28 @@ def test_what_belongs_to_a_donor_is_no_donor(tmp_path, monkeypatch):
     study.sheet = study.sheet.drop(columns="donor")
     titles = [found["title"] for found in study.check().content["warnings"]]
     assert not any("by age" in title for title in titles)
+
+
+@pytest.mark.parametrize(
+    ("test", "p_value", "warned_of"),
+    [
+        ("diagnosis:saturation", "containment", True),
+        ("saturation", "containment", True),
+        ("diagnosis", "containment", False),
+        ("diagnosis:saturation", "kenward_roger", False),
+    ],
+)
+def test_containment_of_a_random_slope(test, p_value, warned_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    study.formula("~ diagnosis * saturation + (1 + saturation | sample_id)")
+    study.config["model"]["test"] = [test]
+    study.config["inference"] = {"p_value": p_value}
+    found = {warning["title"]: warning["text"] for warning in study.check().content["warnings"]}
+    assert (f"Containment counts cells for {test}" in found) is warned_of
+    if warned_of:
+        assert found[f"Containment counts cells for {test}"] == (
+            "inference.p_value is containment, and saturation has a random slope: it differs between samples, but as saturation "
+            "varies within them, containment takes its degrees of freedom from the rows. The p-values of "
+            f"{test} are too small. Write kenward_roger or satterthwaite."
+        )

@@ -75,6 +75,11 @@ class Formula:
             names.update(variables_of(term.effects), term.factors)
         return tuple(sorted(names))
 
+    def slopes_in(self, test: str) -> tuple[str, ...]:
+        """Variables of a tested term that have a random slope."""
+        slopes = {name for term in self.random for name in variables_of(term.effects)}
+        return tuple(name for name in variables_of(f"0 + {test}") if name in slopes)
+
     def with_intercept(self) -> str:
         """The right-hand side without the 0 or - 1 that takes the intercept out: ``~ diagnosis + (1 | sample_id)``."""
         fixed = re.sub(r"^(?:0|- 1)(?: \+ |$)| (?:\+ 0|- 1)(?= [+-] |$)", "", self.fixed) or "1"

@@ -1,5 +1,6 @@
 """What is warned of and carried into the report: the study can be answered, but not as well as it seems."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
-from nestde.check.words import both, count, number, several, several_groups
+from nestde.check.words import both, containment_of_slopes, count, number, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import variables_of
 
@@ -34,7 +35,7 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        _no_groups, _no_slope, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        _no_groups, _no_slope, _containment, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
         _collinear, _labels, _scales, _unequal,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
@@ -134,6 +135,16 @@ def _no_slope(study: Study, answer: Answer) -> Found:
                 "differs from sample to sample, p-values are too small, the more so the more cells there are. Add a random "
                 f"slope: ({' + '.join(within)} | sample_id).",
             )
+
+
+def _containment(study: Study, answer: Answer) -> Found:
+    """The p-value of choice takes cells for replicates.
+
+    The workflow's check is not told of the p-value, or another one would cost every step again: its report warns.
+    """
+    with contextlib.suppress(AttributeError):
+        if study.config.inference.p_value == "containment":
+            yield from containment_of_slopes(study.formula, study.config.model.test)
 
 
 def _conditional(study: Study, answer: Answer) -> Found:

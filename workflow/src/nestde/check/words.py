@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from nestde.errors import a_few
+from nestde.formula import Formula, variables_of
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
@@ -61,3 +62,21 @@ def one_group(name: str) -> str:
 def within(group: str) -> str:
     """A grouping factor in words, the finest part first: ``donor:sample_id`` is sample_id within donor."""
     return " within ".join(reversed(group.split(":")))
+
+
+def containment_of_slopes(formula: Formula, tests: Iterable[str]) -> list[tuple[str, str]]:
+    """Warn, as title and text, of each test whose containment degrees of freedom are too many: a random slope is in it."""
+    found = []
+    for test in tests:
+        slopes = formula.slopes_in(test)
+        if slopes:
+            groups = [term.group for term in formula.random if set(slopes) & set(variables_of(term.effects))]
+            found.append(
+                (
+                    f"Containment counts cells for {test}",
+                    f"inference.p_value is containment, and {both(slopes)} has a random slope: it differs between "
+                    f"{several_groups(groups[0])}, but as {both(slopes)} varies within them, containment takes its degrees of "
+                    f"freedom from the rows. The p-values of {test} are too small. Write kenward_roger or satterthwaite.",
+                )
+            )
+    return found

@@ -4,7 +4,7 @@ import re
 from html import escape
 from statistics import median
 
-from nestde.check.words import within
+from nestde.check.words import containment_of_slopes, within
 from nestde.errors import a_few
 from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
@@ -135,7 +135,11 @@ def _model(results: Results) -> Section:
 
 def _cautions(results: Results) -> Section:
     """Show the warnings of the design check, and what the number of samples allows."""
-    warnings = results.check.get("warnings", [])
+    warnings = list(results.check.get("warnings", []))
+    config = results.config
+    if config.inference.p_value == "containment":  # which the check is not told of
+        found = containment_of_slopes(parse(config.model.formula), config.model.test)
+        warnings += [{"title": title, "text": text} for title, text in found]
     boxes = "".join(
         note(f"<b>{escape(warning['title'])}.</b> {escape(warning['text'])}", "warning")
         for warning in warnings
