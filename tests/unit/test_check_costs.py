@@ -207,3 +207,19 @@ def test_generalised_vif_is_the_inflation_of_the_variance():
         assert found[term][0] == pytest.approx(expected, rel=1e-9)
     assert found["a"][1] == "b"
     assert found["a"][2] == pytest.approx(np.corrcoef(x[:, 1], x[:, 2])[0, 1], rel=1e-9)
+
+
+def test_the_smallest_effect_of_a_number_is_per_unit(tmp_path, monkeypatch):
+    from studies import Study
+
+    from nestde.check.render import cell_type_row
+
+    monkeypatch.chdir(tmp_path)
+    study = Study(per_level=3)
+    study.sheet["days"] = study.sheet["age"] * 3650
+    study.formula("~ sex + days + (1 | sample_id)", "days")
+    content = study.check().content
+    effect = content["cell_types"][0]["smallest_effect"]
+    assert 0 < effect < 1e-3
+    assert cell_type_row(content["cell_types"][0])[-1] == f"{effect:.2g} SD between samples per unit of days"
+    assert any("between samples per unit of days (at" in found["text"] for found in content["warnings"])

@@ -15,7 +15,7 @@ from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
-from nestde.check.words import both, containment_of_slopes, count, number, several, several_groups
+from nestde.check.words import both, containment_of_slopes, count, number, per_unit, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import variables_of
 
@@ -62,7 +62,7 @@ def cost(test: dict[str, Any]) -> str:
     effect = max((by_icc[f"{ICC:g}"] for by_icc in test["smallest_effect"].values()), default=None)
     sees = (
         f" The smallest effect that it finds with a power of 80\u00a0% (t test at 0.05) is {effect:.2g} standard deviations "
-        f"between {several_groups(test['unit'])} (at an intraclass correlation of {ICC:g})."
+        f"between {several_groups(test['unit'])}{per_unit(test)} (at an intraclass correlation of {ICC:g})."
         if effect is not None
         else ""
     )

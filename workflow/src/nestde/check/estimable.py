@@ -105,11 +105,8 @@ def _test(
     for column, place in zip(columns, places, strict=True):
         if replicates.df > 0:
             effects[design.coef_names[column]] = {
-                f"{icc:g}": round(
-                    smallest_effect(
-                        contrast_variance(between, place, mean_weights(cells, icc)), replicates.df
-                    ),
-                    4,
+                f"{icc:g}": float(
+                    f"{smallest_effect(contrast_variance(between, place, mean_weights(cells, icc)), replicates.df):.4g}"
                 )
                 for icc in ICCS
             }
@@ -119,8 +116,14 @@ def _test(
         "lrt_size": _rounded(lrt_size(*size)),
         "lrt_size_by_icc": {f"{icc:g}": _rounded(lrt_size_at(*size, typical, icc)) for icc in ICCS},
         "smallest_effect": effects,
+        "per_unit": " and ".join(_numbers(design.coef_names[columns[0]])),
         "cells_per_group": [int(cells.min()), float(np.median(cells)), int(cells.max())],
     }
+
+
+def _numbers(coefficient: str) -> list[str]:
+    """Numbers that a coefficient is a slope of: age of ``diagnosis[AD]:age``."""
+    return [part for part in coefficient.split(":") if "[" not in part and part != "(Intercept)"]
 
 
 def _columns_of_groups(

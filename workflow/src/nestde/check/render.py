@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from nestde.check.words import several_groups
+from nestde.check.words import per_unit, several_groups
 
 BOLD, YELLOW, GREEN, DIM = "1", "33", "32", "2"
 NARROWEST, WIDEST, NARROWEST_COLUMN = 60, 110, 20
@@ -106,6 +106,7 @@ def cell_type_row(report: Mapping[str, Any]) -> list[str]:
     if not report["estimable"]:
         return [*first, "not testable", report["reason"]]
     size = "" if report["lrt_size"] is None else f"{report['lrt_size']:.3f}"
-    unit = several_groups(report["tests"][0]["unit"])
-    effect = "" if report["smallest_effect"] is None else f"{report['smallest_effect']:.2f} SD between {unit}"
+    test = report["tests"][0]
+    unit = f"{several_groups(test['unit'])}{per_unit(test)}"
+    effect = "" if report["smallest_effect"] is None else f"{report['smallest_effect']:.2g} SD between {unit}"
     return [*first, size, effect]

@@ -1,7 +1,8 @@
 """Small words: lists, plurals, nearest names."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from nestde.errors import a_few
 from nestde.formula import Formula, variables_of
@@ -80,3 +81,8 @@ def containment_of_slopes(formula: Formula, tests: Iterable[str]) -> list[tuple[
                 )
             )
     return found
+
+
+def per_unit(test: Mapping[str, Any]) -> str:
+    """`` per unit of age`` after the smallest effect of a number; nothing for a factor."""
+    return f" per unit of {test['per_unit']}" if test.get("per_unit") else ""
