@@ -95,11 +95,12 @@ def test_job_killed_for_its_memory_comes_back_with_more(run: tuple[Path, str]) -
         state: sorted(int(job["memory"].strip("M")) for job in jobs if job["state"] == state)
         for state in STATES
     }
-    # an array asks for a megabyte more, for the list of its tasks
-    assert asked["FAILED"] == pytest.approx([60] * 4, abs=1)
-    assert asked["COMPLETED"] == pytest.approx([960] * 4, abs=1)
+    # an array asks for a megabyte more, for the list of its tasks; and for all of them what its first one asks:
+    # chunks of the slower cell type may come in one with those that are tried again
+    assert len(asked["FAILED"]) >= 2 and set(asked["FAILED"]) <= {60, 61}
+    assert len(asked["COMPLETED"]) == 4 and min(asked["COMPLETED"]) >= 960
     logs = [path.read_text() for path in (run[0] / ".snakemake/slurm_logs/rule_fit").rglob("*.log")]
-    assert sum("exceeded memory limit" in log for log in logs) == 4
+    assert sum("exceeded memory limit" in log for log in logs) == len(asked["FAILED"])
 
 
 def test_cancelled_job_is_reported_and_done_again(run: tuple[Path, str]) -> None:
