@@ -1,6 +1,5 @@
 """What is warned of and carried into the report: the study can be answered, but not as well as it seems."""
 
-import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -142,9 +141,9 @@ def _containment(study: Study, answer: Answer) -> Found:
 
     The workflow's check is not told of the p-value, or another one would cost every step again: its report warns.
     """
-    with contextlib.suppress(AttributeError):
-        if study.config.inference.p_value == "containment":
-            yield from containment_of_slopes(study.formula, study.config.model.test)
+    inference = getattr(study.config, "inference", None)
+    if inference is not None and inference.p_value == "containment":
+        yield from containment_of_slopes(study.formula, study.config.model.test)
 
 
 def _conditional(study: Study, answer: Answer) -> Found:
