@@ -72,8 +72,29 @@ def _of_cells(x: np.ndarray, y: np.ndarray, column: int) -> np.ndarray:
     return 2 * stats.t.sf(np.abs(beta[column]) / (sigma * np.sqrt(inverse[column, column])), freedom)
 
 
+def rejections_of_slopes(samples: int, genes: int, cells: int, seed: int) -> dict[str, float]:
+    """The same for the effect of diagnosis on the slope of x, which has an SD of 0.3 between samples."""
+    random = np.random.default_rng([seed, samples, 2])
+    sample = np.repeat(np.arange(2 * samples), cells)
+    x = random.normal(size=len(sample))
+    frame = pd.DataFrame(
+        {
+            "sample_id": [f"S{i:02d}" for i in sample],
+            "diagnosis": np.where(sample % 2, "AD", "Control"),
+            "x": x,
+        }
+    )
+    y = np.sqrt(ICC) * random.normal(size=(2 * samples, genes))[sample]
+    y += 0.3 * x[:, None] * random.normal(size=(2 * samples, genes))[sample] + random.normal(size=y.shape)
+    built = design.build("~ diagnosis * x + (1 + x | sample_id)", frame, test=["diagnosis:x"])
+    rows = np.eye(len(built.coef_names))[list(built.tests["diagnosis:x"])]
+    (test,) = f_tests(fit_responses(built, y, reml=True), [rows])
+    names = {"Satterthwaite": "satterthwaite", "Kenward–Roger": "kenward_roger", "containment": "containment"}
+    return {name: float(np.mean(getattr(test, key).log_p < np.log(0.05))) for name, key in names.items()}
+
+
 def main(arguments: list[str]) -> None:
-    """Print the table as Markdown."""
+    """Print the table as Markdown, and what random slopes do."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--genes", type=int, default=2000)
     parser.add_argument("--cells", type=int, default=50)
@@ -89,6 +110,10 @@ def main(arguments: list[str]) -> None:
         theirs = [f"{value:.4f}" for value in IN_R.get(name, ())] or [""] * 3
         print(f"| {name} | {' | '.join([*ours, *theirs])} |")
     print(f"| singular fits | {' | '.join(f'{singular:.4f}' for _, singular in found)} | | | |")
+    slopes = [rejections_of_slopes(samples, options.genes, options.cells, options.seed) for samples in sizes]
+    print("\ndiagnosis:x beside (1 + x | sample_id)\n")
+    for name in slopes[0]:
+        print(f"| {name} | {' | '.join(f'{share[name]:.4f}' for share in slopes)} |")
 
 
 if __name__ == "__main__":
