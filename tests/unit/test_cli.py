@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 
@@ -41,3 +43,20 @@ def test_faults_are_sentences_and_exit_code_2(tmp_path, capsys):
     assert main(["check", "--configfile", str(tmp_path / "none.yaml")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("nestde check: ") and "cannot be read" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [
+        (errno.EROFS, 2, "nestde check: results/x: Read-only file system."),
+        (errno.EDQUOT, 1, "nestde check: Disk quota exceeded. Make room"),
+        (errno.ENOSPC, 1, "nestde check: No space left on device. Make room"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_a_sentence(monkeypatch, capsys, number, status, says):
+    def fail(_):
+        raise OSError(number, os.strerror(number), "results/x")
+
+    monkeypatch.setattr("nestde.cli.check.main", fail)
+    assert main(["check"]) == status
+    assert capsys.readouterr().err.startswith(says)

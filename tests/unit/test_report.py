@@ -1,190 +1,46 @@
 """The report on small fabricated results, with names made to break it."""
 
 import argparse
-import base64
-import gzip
 import json
 import re
 import shutil
-import subprocess
-import sys
 from html import escape, unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fabricated import (
+    BREAKOUT,
+    CELL_TYPES,
+    CHECK,
+    HOSTILE,
+    SAMPLES,
+    SCRIPT,
+    de_table,
+    settings,
+    tags,
+    write_results,
+)
 
-from nestde import config, report
+from nestde import report
 from nestde.cli import summary as cli
-from nestde.files import slug, write_json, write_tsv
+from nestde.files import slug, write_tsv
 from nestde.formula import parse
 from nestde.report import concordance, figures, genes, study
 from nestde.report.artefacts import Results
-from nestde.report.genes import TOP
 from nestde.report.sections import Columns, bars, plain_table, table
-
-SCRIPT = "<script>alert(1)</script>"
-BREAKOUT = '"><img src=x onerror=alert(2)>'
-HOSTILE = [SCRIPT, BREAKOUT, "</title><b>", "'; alert(3); '", "&lt;i&gt;", "{{ 7*7 }}", "a,b.c", "gene.bam"]
-SAMPLES = ["S1", "S2", "S3", SCRIPT, BREAKOUT, "S6"]
-CELL_TYPES = ["Neuron", f"T cell {BREAKOUT}"]
-
-
-CHECK = {
-    "warnings": [{"title": f"Few {SCRIPT}", "text": f"Only 3 of {BREAKOUT}"}],
-    "variables": [
-        {"variable": SCRIPT, "role": "tested", "kind": "factor", "varies": "between", "values": BREAKOUT}
-    ],
-    "nesting": {"text": f"study: {SCRIPT}\n└─ 3 samples"},
-    "model": {"sentence": f"Is expression related to {SCRIPT}?"},
-    "degrees_of_freedom": [{"text": f"{SCRIPT} is tested between 6 samples.", "lrt_size": 0.136}],
-    "explanations": [{"title": f"Why {SCRIPT}", "text": BREAKOUT}],
-}
-
-
-def settings(**changes):
-    given = {
-        "title": f"A study {SCRIPT}",
-        "cell_types": CELL_TYPES,
-        "model": {
-            "formula": "~ sequencing_saturation + diagnosis + (1 | sample_id)",
-            "test": ["diagnosis"],
-            "levels": {"diagnosis": ["Control", "AD"]},
-        },
-    }
-    return config.load(given | changes)
-
-
-def de_table(cell_type, tested=60):
-    """Rows as `nestde gather` writes them, the hostile names among the most significant."""
-    random = np.random.default_rng(1)
-    names = HOSTILE + [f"G{i:03d}" for i in range(tested - len(HOSTILE))]
-    height = np.sort(random.exponential(2.0, tested))[::-1]
-    p = 10.0**-height
-    frame = pd.DataFrame(
-        {
-            "gene": names,
-            "cell_type": cell_type,
-            "term": "diagnosis",
-            "level": "AD",
-            "against": "Control",
-            "status": np.where(random.random(tested) < 0.2, "singular", "ok"),
-            "reason": "",
-            "n_cells": 400,
-            "n_samples": 24,
-            "mean_Control": 1.0,
-            "mean_AD": 1.5,
-            "detected_Control": 0.4,
-            f"detected_{BREAKOUT}": 0.1,
-            "detected_AD": 0.5,
-            "log2fc": [np.inf, -np.inf, *[0.58] * (tested - 2)],
-            "coef": random.normal(0, 0.5, tested),
-            "se": 0.1,
-            "pvalue": p,
-            "neg_log10_pvalue": height,
-            "padj": np.minimum(1, p * tested / np.arange(1, tested + 1)),
-            "coef_(Intercept)": 1.0,
-            "coef_sequencing_saturation": 0.1,
-            "coef_diagnosis[AD]": 0.1,
-            "icc": 0.05,
-            "pvalue_lrt": p,
-            "pvalue_satterthwaite": np.minimum(1, 3 * p),
-        }
-    )
-    untested = pd.DataFrame({"gene": ["LOW1", "LOW2"], "cell_type": cell_type, "term": "diagnosis"}).assign(
-        status="not_testable", reason="detected in 1 cell"
-    )
-    return pd.concat([frame, untested], ignore_index=True)
 
 
 @pytest.fixture
 def results(tmp_path):
-    folder = tmp_path / "results"
-    for cell_type in CELL_TYPES:
-        write_tsv(de_table(cell_type), folder / "de" / f"{slug(cell_type)}.tsv")
-        refit = pd.DataFrame(
-            {
-                "gene": HOSTILE[:4],
-                "difference_loglik": [1e-9, -2e-3, 1e-8, 0.0],
-                "difference_coef": 1e-7,
-                "verdict": ["agrees", "differs", "agrees", "agrees"],
-            }
-        )
-        write_tsv(refit, folder / "crosscheck" / f"{slug(cell_type)}.tsv")
-        random = np.random.default_rng(2)
-        bulk = de_table(cell_type)[["gene", "term", "level", "against", "log2fc", "pvalue", "padj"]]
-        bulk["log2fc"] = random.normal(size=len(bulk))
-        bulk["padj"] = random.permutation(bulk["padj"])
-        write_tsv(bulk, folder / "pseudobulk" / f"{slug(cell_type)}.de.tsv")
-        values = {f"cpm_{name}": random.exponential(100, len(bulk)) for name in SAMPLES}
-        write_tsv(bulk[["gene"]].assign(**values), folder / "pseudobulk" / f"{slug(cell_type)}.tsv")
-        about = {
-            "cell_type": cell_type,
-            "formula": f"~ {SCRIPT}",
-            "derived": True,
-            "dropped": ["sequencing_saturation"],
-            "samples": SAMPLES,
-            "pca": {"variance": [0.5, 0.2], "scores": random.normal(size=(6, 2)).tolist()},
-            "distances": (np.ones((6, 6)) - np.eye(6)).tolist(),
-            "covariates": [
-                {"covariate": SCRIPT, "component": 1, "r2": 0.9, "pvalue": 1e-4},
-                {"covariate": "sex", "component": 2, "r2": None, "pvalue": None},
-            ],
-        }
-        write_json(about, folder / "pseudobulk" / f"{slug(cell_type)}.json")
-    write_json(CHECK, folder / "cohort" / "check.json")
-    diagnosis = ["Control", "AD"] * 3
-    sheet = pd.DataFrame({"sample_id": SAMPLES, "slug": list(map(slug, SAMPLES)), "diagnosis": diagnosis})
-    write_tsv(sheet, folder / "cohort" / "samples.tsv")
-    for number, name in enumerate(SAMPLES):
-        write_json(ledger(name, 20 * number), folder / "qc" / f"{slug(name)}.json")
-    return folder
-
-
-def ledger(sample, kept):
-    """As `nestde qc` writes it."""
-    quartiles = {name: [1.0, 2.0, 3.0, 4.0, 5.0] for name in ("total_counts", "n_genes", "pct_counts_mt")}
-    rules = {"min_counts": 3, "mad_pct_mt": 2, f"keep:{SCRIPT}": 1}
-    return {
-        "sample_id": sample,
-        "enabled": True,
-        "cells_in": kept + 6,
-        "removed": [{"rule": rule, "any": n + 1, "only": n, "first": n} for rule, n in rules.items()],
-        "cells_kept": kept,
-        "left_out": "" if kept > 9 else "too few",
-        "doublets": {"run": False, "why": "100 cells; it needs 500"},
-        "metrics": {"before": quartiles, "after": quartiles if kept else {}},
-        "cell_types": {CELL_TYPES[0]: {"in": kept, "kept": kept - 2}},
-    }
+    return write_results(tmp_path / "results")
 
 
 @pytest.fixture
 def content(results, tmp_path):
     report.write(settings(), results, tmp_path / "content")
     return tmp_path / "content"
-
-
-class Tags(HTMLParser):
-    """Collects tags, event handlers and text outside of scripts."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags, self.handlers, self.text = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.handlers += [name for name, _ in attrs if name.startswith("on")]
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def tags(html):
-    parser = Tags()
-    parser.feed(html)
-    return parser
 
 
 def rows(html):
@@ -351,99 +207,6 @@ def test_a_single_pair_is_found_by_its_false_discovery_rate(content):
         assert "this pair" not in path.read_text().replace("p of this pair", ""), path.name
 
 
-def run_multiqc(content, out):
-    command = [
-        sys.executable,
-        "-m",
-        "multiqc",
-        str(content),
-        "--config",
-        str(content / "multiqc_config.yaml"),
-    ]
-    command += ["--force", "--no-data-dir", "--outdir", str(out), "--filename", "multiqc.html"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=out)
-    assert "WARNING" not in done.stderr and "Error" not in done.stderr, done.stderr
-    return (out / "multiqc.html").read_text()
-
-
-# What MultiQC would take for paths, file names with endings, and names of the two reads of a pair.
-LIKE_FILES = [
-    "CD4 T / naive",
-    "CD8 T / naive",
-    "a/1",
-    "b/1",
-    "a∕1",
-    "x/",
-    "/x",
-    "/",
-    "c\\1",
-    "d\\1",
-    "s_1",
-    "s_2",
-]
-LIKE_FILES += [
-    "s_R1",
-    "s_R2",
-    "s.gz",
-    "s.fastq.gz",
-    "s_val_1",
-    ".bam",
-    "s|1",
-    "s",
-    " s",
-    "s ",
-    "100",
-    "1e5",
-    "null",
-]
-LIKE_FILES += ["</b>", "a&b", "a&amp;b", "{x}", "%{y}", "$z$", "[b](c)", "#h", "__proto__"]
-
-
-def test_multiqc_leaves_names_as_they_are(tmp_path):
-    """Every sample, cell type and gene has its own row and its own bar, under its name but for slashes."""
-    folder, content = tmp_path / "results", tmp_path / "content"
-    sheet = pd.DataFrame({"sample_id": LIKE_FILES, "slug": list(map(slug, LIKE_FILES)), "diagnosis": "AD"})
-    write_tsv(sheet, folder / "cohort" / "samples.tsv")
-    for number, name in enumerate(LIKE_FILES):
-        write_json(ledger(name, number), folder / "qc" / f"{slug(name)}.json")
-        genes = de_table(name).assign(gene=[*LIKE_FILES, *(f"G{i}" for i in range(62 - len(LIKE_FILES)))])
-        write_tsv(genes.iloc[:TOP], folder / "de" / f"{slug(name)}.tsv")
-    report.write(settings(cell_types=LIKE_FILES), folder, content)
-    page = run_multiqc(content, tmp_path)
-
-    plots = re.search('id="mqc_compressed_plotdata">(.*?)</script>', page, re.DOTALL)[1]
-    plots = json.loads(gzip.decompress(base64.b64decode(plots)))
-    shown = {
-        id: [unescape(name) for name in reversed(plots[id]["datasets"][0]["samples"])]
-        for id in ("nestde_qc_cells_plot", "nestde_gene_counts_plot")
-    }
-    for id in ("nestde_qc_samples_table", "nestde_overview_table", "nestde_top_1_table"):
-        written = re.search(f'<table id="{id}_table".*?</table>', page, re.DOTALL)[0]
-        shown[id] = [unescape(name) for name in re.findall('data-original-sn="(.*?)"', written)]
-    names = [name.strip().replace("/", "∕") for name in LIKE_FILES]
-    for id, found in shown.items():
-        # names that would look alike are told apart by a space of no width
-        assert len(set(found)) == len(found), id
-        assert [name.rstrip("\u200b") for name in found] == names[: len(found)], id
-        assert len(found) == (TOP if "top" in id else len(names)), id
-
-
-def test_the_page_that_multiqc_makes(content, tmp_path):
-    """MultiQC itself, offline: every section is there, nothing from data is markup, nothing is fetched."""
-    page = run_multiqc(content, tmp_path)
-    for path in content.glob("*_mqc.json"):
-        assert f'id="{json.loads(path.read_text())["id"]}' in page
-    parsed = tags(page)
-    assert not [attrs for tag, attrs in parsed.tags if tag == "img" and attrs.get("src") == "x"]
-    assert SCRIPT not in page and BREAKOUT not in page
-    fetched = [
-        attrs.get("src") or attrs.get("href")
-        for tag, attrs in parsed.tags
-        if tag in ("script", "link", "img", "iframe", "source")
-    ]
-    assert not [url for url in fetched if url and not url.startswith(("data:", "#"))]
-
-
 def test_quality_adds_up(content):
     section = json.loads((content / "nestde_qc_cells_mqc.json").read_text())
     assert [sum(row.values()) for row in section["data"].values()] == [6, 26, 46, 66, 86, 106]
@@ -511,6 +274,20 @@ def test_the_design_check_is_carried_into_the_report(content):
     assert "└─ 3 samples" in shown["variables"]
     assert f"Why {SCRIPT}{BREAKOUT}" in shown["explanations"]
     assert json.loads((content / "summary.json").read_text())["warnings"] == CHECK["warnings"]
+
+
+def test_containment_beside_a_random_slope_is_warned_of(results, tmp_path):
+    slope = {
+        "formula": "~ x * diagnosis + (1 + x | sample_id)",
+        "test": ["diagnosis:x"],
+        "levels": {"diagnosis": ["Control", "AD"]},
+    }
+    said = {}
+    for p_value in ("containment", "satterthwaite"):
+        report.write(settings(model=slope, inference={"p_value": p_value}), results, tmp_path / p_value)
+        said[p_value] = json.loads((tmp_path / p_value / "nestde_check_mqc.json").read_text())["data"]
+    assert "Containment counts cells for diagnosis:x" in said["containment"]
+    assert "Containment" not in said["satterthwaite"]
 
 
 def test_nothing_else_in_the_folder_is_touched(results, tmp_path):

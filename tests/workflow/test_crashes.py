@@ -184,6 +184,15 @@ def test_results_of_an_earlier_configuration_are_named(small: Path, tmp_path: Pa
     assert "results/ holds files that are not of this run: de/Glia.tsv, qc/S99.tsv." in told.stdout
 
 
+def test_folders_that_cannot_be_run_in_are_refused_in_words(study: Path) -> None:
+    (study / "results").symlink_to("purged")
+    braces = study.rename(study.with_name("a {study}"))
+    told = nestde("run", "--cores", "2", cwd=braces)
+    assert told.returncode == 2
+    assert "results: is a link to purged, which is not there. Make that folder" in told.stderr
+    assert "a {study}: braces in the path of a study are wildcards to Snakemake" in told.stderr
+
+
 def test_a_plain_snakemake_at_work_is_left_alone(study: Path) -> None:
     snakemake = Path(sys.executable).with_name("snakemake")
     with subprocess.Popen(
