@@ -4,7 +4,7 @@ from mixed_oracle import FORMULAS, frame_of
 from scipy import sparse
 
 from nestde import design as designs
-from nestde.fit.crossproducts import sums_of_counts, sums_of_responses
+from nestde.fit.crossproducts import collect, sums_of_counts, sums_of_responses
 from nestde.fit.genes import prepare
 
 FRAME = frame_of()
@@ -18,6 +18,10 @@ def sums_the_long_way(design, basis, y):
     return zy, (basis.q.T @ y).T
 
 
+def sums_of(design, model, counts, size_factor, **options):
+    return collect(design, model.leaf, *sums_of_counts(model.leaf, counts, size_factor, **options))
+
+
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_one_pass_gives_all_that_y_contributes(formula):
     design = designs.build(formula, FRAME)
@@ -25,7 +29,7 @@ def test_one_pass_gives_all_that_y_contributes(formula):
     rng = np.random.default_rng(0)
     counts, size_factor = rng.poisson(0.5, (len(FRAME), 6)), rng.lognormal(0, 0.3, len(FRAME))
     y = np.log1p(counts / size_factor[:, None])
-    found = sums_of_counts(design, model.leaf, sparse.csc_array(counts), size_factor, threads=2)
+    found = sums_of(design, model, sparse.csc_array(counts), size_factor, threads=2)
     zy, qy = sums_the_long_way(design, model.basis, y)
     for ours, theirs in zip(found.zy, zy, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-11)
@@ -54,8 +58,8 @@ def test_rows_first_and_entries_in_pieces_are_put_right():
     design = designs.build("~ w + (1 | a)", FRAME)
     model = prepare(design)
     counts = np.random.default_rng(0).poisson(0.5, (len(FRAME), 3))
-    right = sums_of_counts(design, model.leaf, sparse.csc_array(counts), np.ones(len(FRAME)))
-    by_row = sums_of_counts(design, model.leaf, sparse.csr_array(counts), np.ones(len(FRAME)))
+    right = sums_of(design, model, sparse.csc_array(counts), np.ones(len(FRAME)))
+    by_row = sums_of(design, model, sparse.csr_array(counts), np.ones(len(FRAME)))
     np.testing.assert_array_equal(by_row.yy, right.yy)
     rows, columns = np.nonzero(counts)
     values = counts[rows, columns]
@@ -64,5 +68,5 @@ def test_rows_first_and_entries_in_pieces_are_put_right():
         (np.tile(values, 2)[order], np.tile(rows, 2)[order], np.cumsum([0, *(2 * (counts > 0).sum(axis=0))])),
         shape=counts.shape,
     )
-    doubled = sums_of_counts(design, model.leaf, sparse.csc_array(2 * counts), np.ones(len(FRAME)))
-    np.testing.assert_allclose(sums_of_counts(design, model.leaf, pieces, np.ones(len(FRAME))).yy, doubled.yy)
+    doubled = sums_of(design, model, sparse.csc_array(2 * counts), np.ones(len(FRAME)))
+    np.testing.assert_allclose(sums_of(design, model, pieces, np.ones(len(FRAME))).yy, doubled.yy)

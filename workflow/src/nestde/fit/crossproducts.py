@@ -20,8 +20,8 @@ from nestde.fit.compiled import compiled, spread
 
 Floats = NDArray[np.float64]
 
-# Of a column of norm 1, variation within leaves below this is rounding.
-_ROUNDING = 1e-11
+# Of a column of norm 1, variation within leaves below this is rounding; what of it other sums do not hold, likewise.
+_ROUNDING, _OUTSIDE = 1e-11, 1e-9
 # Of y'y, a residual sum of squares below this is rounding: as a difference of sums, or of single residuals.
 _CANCELLED, _ROUNDED = 1e-12, 1e-27
 
@@ -94,17 +94,50 @@ def leaves(design: Design, basis: Basis) -> Leaves:
     codes = np.array([factor.codes for factor in design.random], np.int64)
     groups, code = np.unique(codes, axis=1, return_inverse=True)
     code = code.reshape(-1)
-    count = groups.shape[1]
     u = np.hstack([*basis.z, basis.q])
-    size = np.bincount(code, minlength=count)
-    total = np.stack([np.bincount(code, column, count) for column in u.T], axis=1)
-    mean = total / size[:, None]
+    mean = _means(u, code)
     f, within = _within(u - mean[code], np.linalg.norm(u, axis=0))
-    cross = np.empty((count, u.shape[1], u.shape[1]))
+    return Leaves(code, groups, f, mean, within, _cross(u, code))
+
+
+def leaves_as(design: Design, basis: Basis, code: NDArray[np.int64], f: Floats) -> Leaves | None:
+    """Leaves of another design of the same cells, so that sums over `code` and `f` serve it; None if they do not.
+
+    Parameters
+    ----------
+    design, basis
+        Of n cells.
+    code, f
+        (n,) and (n, w), of `Leaves`.
+    """
+    first = np.unique(code, return_index=True)[1]
+    groups = np.array([factor.codes[first] for factor in design.random], np.int64)
+    if any((factor.codes != own[code]).any() for factor, own in zip(design.random, groups, strict=True)):
+        return None
+    u = np.hstack([*basis.z, basis.q])
+    mean = _means(u, code)
+    deviation = u - mean[code]
+    # f's columns need not be orthonormal where cells were left out
+    within = np.linalg.lstsq(f, deviation, rcond=None)[0] if f.shape[1] else np.zeros((0, u.shape[1]))
+    outside = np.linalg.norm(deviation - f @ within, axis=0)
+    if (outside > _OUTSIDE * np.linalg.norm(u, axis=0)).any():
+        return None
+    return Leaves(code, groups, f, mean, within, _cross(u, code))
+
+
+def _means(u: Floats, code: NDArray[np.int64]) -> Floats:
+    """Mean of each column over each leaf, (leaves, c)."""
+    size = np.bincount(code)
+    return np.stack([np.bincount(code, column) for column in u.T], axis=1) / size[:, None]
+
+
+def _cross(u: Floats, code: NDArray[np.int64]) -> Floats:
+    """U'U of each leaf, (leaves, c, c)."""
+    cross = np.empty((code.max() + 1, u.shape[1], u.shape[1]))
     for i in range(u.shape[1]):
         for j in range(i + 1):
-            cross[:, i, j] = cross[:, j, i] = np.bincount(code, u[:, i] * u[:, j], count)
-    return Leaves(code, groups, f, mean, within, cross)
+            cross[:, i, j] = cross[:, j, i] = np.bincount(code, u[:, i] * u[:, j])
+    return cross
 
 
 def _within(deviation: Floats, norm: Floats) -> tuple[Floats, Floats]:
@@ -118,34 +151,49 @@ def _within(deviation: Floats, norm: Floats) -> tuple[Floats, Floats]:
 
 
 def sums_of_counts(
-    design: Design,
     leaf: Leaves,
     counts: scipy.sparse.csc_array,
     size_factor: Floats,
     threads: int | None = None,
-) -> Sums:
-    """Cross-products of log(1 + count / size factor) for each column of counts, in one pass over the non-zeros.
+) -> tuple[Floats, Floats]:
+    """Sums over leaves of y = log(1 + count / size factor) for each column of counts, in one pass over the non-zeros.
 
     Parameters
     ----------
-    design, leaf
-        Of n cells.
+    leaf
+        Of n cells in L leaves.
     counts
         (n, G) raw counts, compressed by column.
     size_factor
         (n,) of each cell, positive.
     threads
         As for `spread`.
+
+    Returns
+    -------
+    sums
+        (G, L, 1 + w) of y and y times each column of F.
+    squares
+        (G, L) of y².
     """
     counts = scipy.sparse.csc_array(counts)  # the same arrays, if it is by column already
     if not counts.has_canonical_format:
         counts = counts.copy()
         counts.sum_duplicates()
     genes = counts.shape[1]
-    t, yy = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros(genes)
+    sums, squares = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros((genes, len(leaf.mean)))
     scale = 1.0 / np.asarray(size_factor, float)
-    spread(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, leaf.code, leaf.f, t, yy)
-    zy, qy = _collect(design, leaf, t)
+    spread(
+        *(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, leaf.code, leaf.f),
+        *(sums, squares),
+    )
+    return sums, squares
+
+
+def collect(design: Design, leaf: Leaves, sums: Floats, squares: Floats) -> Sums:
+    """Cross-products of G responses from their sums over the leaves of a design."""
+    zy, qy = _collect(design, leaf, sums)
+    yy = np.sum(squares, axis=1)
     return Sums(zy, qy, yy, np.zeros_like(qy), _CANCELLED * yy)
 
 
@@ -202,19 +250,17 @@ def _pass(
     scale: Floats,
     code: NDArray[np.int64],
     f: Floats,
-    t: Floats,
-    yy: Floats,
+    sums: Floats,
+    squares: Floats,
 ) -> None:
-    """Add up y and yF over leaves for some genes, and y'y; zeros contribute nothing as log(1 + 0) = 0."""
+    """Add up y, yF and y² over leaves for some genes; zeros contribute nothing as log(1 + 0) = 0."""
     width = f.shape[1]
     for g in range(begin, end):
-        square = 0.0
         for at in range(indptr[g], indptr[g + 1]):
             row = indices[at]
             y = math.log1p(data[at] * scale[row])
             leaf = code[row]
-            square += y * y
-            t[g, leaf, 0] += y
+            squares[g, leaf] += y * y
+            sums[g, leaf, 0] += y
             for j in range(width):
-                t[g, leaf, 1 + j] += y * f[row, j]
-        yy[g] = square
+                sums[g, leaf, 1 + j] += y * f[row, j]

@@ -13,12 +13,21 @@ from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
 from nestde.fit.blocks import blocks, chain, flatten
-from nestde.fit.crossproducts import Leaves, Sums, leaves, sums_of_counts, sums_of_responses
+from nestde.fit.crossproducts import Leaves, Sums, collect, leaves, sums_of_counts, sums_of_responses
 from nestde.fit.descent import elements
 from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.tails import log_chi2_sf
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The y-free part of a design."""
+
+    design: Design
+    basis: Basis
+    leaf: Leaves
 
 
 def fit_genes(
@@ -44,16 +53,22 @@ def fit_genes(
     threads
         None: one per processor. The result does not depend on it.
     """
-    tests = {} if reml else design.tests
     model = prepare(design)
-    sums = sums_of_counts(design, model.leaf, counts, size_factor, threads)
-    every = range(design.x.shape[1])
-    kept = {term: tuple(sorted(set(every) - set(columns))) for term, columns in tests.items()}
+    sums = collect(design, model.leaf, *sums_of_counts(model.leaf, counts, size_factor, threads))
+    if reml:
+        return GeneFits(fit(model, sums, tuple(range(design.x.shape[1])), True, threads=threads), {})
+    return fit_tests(model, sums, threads=threads)
+
+
+def fit_tests(model: Model, sums: Sums, *, threads: int | None = None) -> GeneFits:
+    """Fit by ML with and without each tested term, and compare the likelihoods."""
+    every = range(model.design.x.shape[1])
+    kept = {term: tuple(sorted(set(every) - set(columns))) for term, columns in model.design.tests.items()}
     reduced = {
         columns: fit(model, sums, columns, False, threads=threads) for columns in dict.fromkeys(kept.values())
     }
     starts = [fits.record.end for fits in reduced.values()]
-    full = fit(model, sums, tuple(every), reml, starts, threads=threads)
+    full = fit(model, sums, tuple(every), False, starts, threads=threads)
     return GeneFits(full, {term: ratio(full, reduced[columns]) for term, columns in kept.items()})
 
 
@@ -64,15 +79,6 @@ def fit_responses(design: Design, y: Floats, *, reml: bool = False, threads: int
     return fit(model, sums, tuple(range(design.x.shape[1])), reml, threads=threads)
 
 
-@dataclass(frozen=True)
-class Model:
-    """The y-free part of a design."""
-
-    design: Design
-    basis: Basis
-    leaf: Leaves
-
-
 def prepare(design: Design) -> Model:
     """Build the y-free part, once for all responses and all models that leave out columns of X.
 
@@ -81,13 +87,18 @@ def prepare(design: Design) -> Model:
     NestdeError
         The design has no random effects.
     """
+    grouped(design)
+    turned = basis(design)
+    return Model(design, turned, leaves(design, turned))
+
+
+def grouped(design: Design) -> None:
+    """Refuse a design without random effects, in words."""
     if not design.random:
         raise NestdeError(
             f'formula: "{design.formula.text}" has no random term, so rows of one sample would count as independent. '
             "Say what groups them, as in (1 | sample_id)."
         )
-    turned = basis(design)
-    return Model(design, turned, leaves(design, turned))
 
 
 def fit(
