@@ -118,7 +118,9 @@ def leaves_as(design: Design, basis: Basis, code: NDArray[np.int64], f: Floats) 
     mean = _means(u, code)
     deviation = u - mean[code]
     # f's columns need not be orthonormal where cells were left out
-    within = np.linalg.lstsq(f, deviation, rcond=None)[0] if f.shape[1] else np.zeros((0, u.shape[1]))
+    within = np.zeros((f.shape[1], u.shape[1]))
+    if len(within):
+        within[:] = np.linalg.lstsq(f, deviation, rcond=None)[0]
     outside = np.linalg.norm(deviation - f @ within, axis=0)
     if (outside > _OUTSIDE * np.linalg.norm(u, axis=0)).any():
         return None
