@@ -1,0 +1,150 @@
+"""The test that asks least of the model: moderated t and F tests of the samples' means.
+
+Every sample counts once, by the mean of its cells; a gene's residual variance is squeezed towards that of all genes
+(Smyth 2004, Stat Appl Genet Mol Biol 3(1), section 6; limma's lmFit and eBayes). No variance within samples, no
+distribution of cells and no random effect enters it; where samples have very different numbers of cells that costs power.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import digamma, polygamma
+
+from nestde.design import Design, RandomFactor
+from nestde.fit.containment import constant_within
+from nestde.fit.statistics import Statistics
+from nestde.fit.tails import log_f_sf
+
+Floats = NDArray[np.float64]
+
+# limma's: a variance below this share of the median is taken for that, lest its logarithm rule the prior.
+_SMALLEST = 1e-5
+
+
+@dataclass(frozen=True)
+class MeansTest:
+    """Moderated tests of one contrast for G genes.
+
+    Attributes
+    ----------
+    log_p
+        (G,) natural log of the p-value.
+    df_residual
+        Degrees of freedom: the samples', and those that all other genes lend (infinite where their variances agree).
+    """
+
+    log_p: Floats
+    df_residual: float
+
+
+def means_tests(design: Design, statistics: Statistics, contrasts: Sequence[Floats]) -> list[MeansTest] | str:
+    """Test contrasts of the coefficients of X on the means of the units that they compare.
+
+    Parameters
+    ----------
+    design
+        Of n cells.
+    statistics
+        Of G genes in these cells, all that were tested.
+    contrasts
+        Each (rows, p) for the columns of X.
+
+    Returns
+    -------
+    list of MeansTest, or str
+        One for each contrast; or why there is none: the contrasts vary within every grouping factor, groups cross
+        the units, or too few units are left.
+    """
+    tested = np.any(np.vstack(contrasts) != 0, axis=0)
+    unit = _unit(design, tested)
+    if unit is None:
+        return "what is tested varies between the cells of a sample"
+    x = _means(unit.codes, design.x)
+    for factor in design.random:
+        if factor is unit:
+            continue
+        if unit.nested_in(factor):
+            if not constant_within(design.x[:, tested], factor).all():
+                first = np.unique(unit.codes, return_index=True)[1]
+                x = np.hstack([x, np.eye(len(factor.levels))[factor.codes[first]]])
+        elif not factor.nested_in(unit):
+            return f"{factor.name} crosses {unit.name}, so the means of the latter are not independent"
+    df = len(x) - int(np.linalg.matrix_rank(x))
+    if df < 1:
+        return f"the coefficients take up all {len(x)} groups of {unit.name}"
+    leaf_unit = unit.codes[np.unique(statistics.code, return_index=True)[1]]
+    size = np.bincount(unit.codes)
+    y = np.zeros((len(size), len(statistics.genes)))
+    np.add.at(y, leaf_unit, statistics.sums[:, :, 0].T)
+    return _moderated(y.T / size, x, df, contrasts)
+
+
+def _unit(design: Design, tested: NDArray[np.bool_]) -> RandomFactor | None:
+    """The grouping factor of fewest groups within which no tested column varies."""
+    constant = [f for f in design.random if constant_within(design.x[:, tested], f).all()]
+    return min(constant, key=lambda factor: len(factor.levels), default=None)
+
+
+def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:
+    return (
+        np.stack([np.bincount(codes, column) for column in columns.T], axis=1) / np.bincount(codes)[:, None]
+    )
+
+
+def _moderated(y: Floats, x: Floats, df: int, contrasts: Sequence[Floats]) -> list[MeansTest] | str:
+    """Test means (G, N) by a model (N, c) whose first columns are those of the contrasts, with `df` left."""
+    inverse = np.linalg.pinv(x.T @ x, hermitian=True)
+    coef = np.einsum("gn,nc,cd->gd", y, x, inverse, optimize=True)
+    residual = y - np.einsum("gc,nc->gn", coef, x)
+    variance = np.sum(residual**2, axis=1) / df
+    squeezed, lent = squeeze(variance, df)
+    found = []
+    for rows in contrasts:
+        wide = np.hstack([rows, np.zeros((len(rows), x.shape[1] - rows.shape[1]))])
+        if not np.allclose(wide @ inverse @ (x.T @ x), wide, atol=1e-8):
+            return "the samples' means cannot tell what is tested from the other columns"
+        estimate = np.einsum("gc,rc->gr", coef, wide)
+        solved = np.einsum("gr,rs->gs", estimate, np.linalg.inv(wide @ inverse @ wide.T))
+        f = np.sum(estimate * solved, axis=1) / len(rows) / squeezed
+        total = min(df + lent, df * len(y))
+        found.append(MeansTest(log_f_sf(f, len(rows), np.full(len(f), total)), total))
+    return found
+
+
+def squeeze(variance: Floats, df: int) -> tuple[Floats, float]:
+    """Posterior variances of G genes, and the degrees of freedom that the prior lends to each.
+
+    Parameters
+    ----------
+    variance
+        (G,) residual variances.
+    df
+        Their degrees of freedom.
+
+    Notes
+    -----
+    If σ² is a scaled inverse χ² of d₀ degrees of freedom over the genes, log s² has variance ψ'(d/2) + ψ'(d₀/2) and
+    mean log s₀² + ψ(d/2) − log(d/2) − ψ(d₀/2) + log(d₀/2): Smyth's moments give d₀ and s₀².
+    """
+    bounded = np.maximum(variance, _SMALLEST * (np.median(variance) or 1.0))
+    e = np.log(bounded) - digamma(df / 2) + np.log(df / 2)
+    excess = (e.var(ddof=1) if len(e) > 1 else 0.0) - float(polygamma(1, df / 2))
+    if excess <= 0:
+        return np.full(len(variance), bounded.mean()), np.inf
+    lent = 2 * _trigamma_inverse(excess)
+    prior = np.exp(e.mean() + digamma(lent / 2) - np.log(lent / 2))
+    return (lent * prior + df * variance) / (lent + df), lent
+
+
+def _trigamma_inverse(value: float) -> float:
+    """Newton on 1/ψ', which is all but linear: the root of ψ'(x) = value, for any positive value."""
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        x += step
+        if -step / x < 1e-8:
+            break
+    return x
