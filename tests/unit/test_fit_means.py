@@ -31,7 +31,7 @@ def test_variances_and_tests_are_limmas(case):
     assert (lent == np.inf) == (r["df_prior"] == "Inf")
 
 
-def tests_of(frame, counts, size_factor, bars, **options):
+def means_of(frame, counts, size_factor, bars, **options):
     design = build(frame, bars, **options)
     term = next(iter(design.tests))
     rows = [joint(design, term).rows, *(contrast.rows for contrast in contrasts(design, term))]
@@ -41,7 +41,7 @@ def tests_of(frame, counts, size_factor, bars, **options):
 
 def test_a_sample_counts_once_by_the_mean_of_its_cells():
     frame, counts, size_factor = study()
-    found = tests_of(frame, counts, size_factor, "(1 | sample_id)", fixed="diagnosis")
+    found = means_of(frame, counts, size_factor, "(1 | sample_id)", fixed="diagnosis")
     y = pd.DataFrame(transformed(counts, size_factor)).groupby(frame["sample_id"]).mean().to_numpy()
     ad, control = y[1::2], y[::2]
     variance = (ad.var(axis=0, ddof=1) + control.var(axis=0, ddof=1)) / 2
@@ -55,7 +55,7 @@ def test_a_sample_counts_once_by_the_mean_of_its_cells():
 def test_pairs_are_compared_within_donors_and_nested_samples_are_pooled():
     frame, counts, size_factor = study()
     frame["donor"] = frame["sample_id"].map({f"S{i}": f"D{i // 2}" for i in range(8)})
-    paired = tests_of(frame, counts, size_factor, "(1 | donor) + (1 | sample_id)", fixed="diagnosis")
+    paired = means_of(frame, counts, size_factor, "(1 | donor) + (1 | sample_id)", fixed="diagnosis")
     y = pd.DataFrame(transformed(counts, size_factor)).groupby(frame["sample_id"]).mean().to_numpy()
     apart = y[1::2] - y[::2]
     squeezed, lent = means.squeeze(apart.var(axis=0, ddof=1) / 2, 3)
@@ -64,9 +64,9 @@ def test_pairs_are_compared_within_donors_and_nested_samples_are_pooled():
         np.exp(paired[0].log_p), 2 * stats.t.sf(np.abs(t), min(3 + lent, 3 * len(t))), rtol=1e-9
     )
     frame["donor"] = frame["sample_id"].map({f"S{i}": f"D{i % 4}" for i in range(8)})
-    nested = tests_of(frame, counts, size_factor, "(1 | donor/sample_id)", fixed="diagnosis")
+    nested = means_of(frame, counts, size_factor, "(1 | donor/sample_id)", fixed="diagnosis")
     assert nested[0].df_residual < 3 * counts.shape[1] + 1  # four donors, two coefficients
-    pooled = tests_of(frame, counts, size_factor, "(1 | donor)", fixed="diagnosis")
+    pooled = means_of(frame, counts, size_factor, "(1 | donor)", fixed="diagnosis")
     np.testing.assert_allclose(nested[0].log_p, pooled[0].log_p, rtol=1e-9)
 
 
@@ -82,7 +82,7 @@ def test_where_means_do_not_answer_it_is_said(bars, fixed, test, why):
     frame, counts, size_factor = study()
     frame["batch"] = np.arange(len(frame)) % 3
     frame["age"] = frame["sample_id"].str[1].astype(float) ** 2
-    assert why in tests_of(frame, counts, size_factor, bars, fixed=fixed, test=[test])
+    assert why in means_of(frame, counts, size_factor, bars, fixed=fixed, test=[test])
 
 
 def test_level_against_level_is_the_same_whatever_the_reference():
