@@ -21,7 +21,7 @@ from nestde.files import atomic
 if TYPE_CHECKING:
     import scipy.sparse
 
-    from nestde.fit import Fits, GeneFits
+    from nestde.fit import Fits, GeneFits, LikelihoodRatio
     from nestde.fit.inference import FTests
 
 Floats = NDArray[np.float64]
@@ -157,10 +157,12 @@ def fit_table(
             strict=True,
         )
     )
+    usable = trusted(reml.status)
     parts = []
     for contrast in every:
+        found = tests[id(contrast)]
         if contrast.level == "":
-            of_term = _term_columns(ml, contrast.term, tests[id(contrast)])
+            of_term = _term_columns(ml, reml, headline, contrast.term, found)
             continue
         parts.append(
             pd.DataFrame(
@@ -169,8 +171,8 @@ def fit_table(
                     "level": contrast.level,
                     "against": contrast.against,
                     **_effect(shown, contrast.rows[0]),
-                    "df_level": tests[id(contrast)].satterthwaite.df_residual,
-                    "pvalue_level": np.exp(tests[id(contrast)].satterthwaite.log_p),
+                    "df_level": found.satterthwaite.df_residual,
+                    "pvalue_level": np.where(usable, np.exp(found.satterthwaite.log_p), np.nan),
                     **of_term,
                     **_model_columns(shown),
                 }
@@ -186,17 +188,21 @@ def _effect(fits: "Fits", weights: Floats) -> dict[str, Floats]:
     return {"coef": (fits.coef * weights).sum(axis=1), "se": np.sqrt(np.maximum(variance, 0))}
 
 
-def _term_columns(ml: "GeneFits", term: str, tests: "FTests") -> dict[str, object]:
-    """Status and every p-value of a term, all its levels at once."""
+def _term_columns(
+    ml: "GeneFits", reml: "Fits", headline: str, term: str, tests: "FTests"
+) -> dict[str, object]:
+    """Status and every p-value of a term, all its levels at once; a p-value of a fit that is not to be trusted is empty."""
     test = ml.tests[term]
+    by_ml, by_reml = trusted(test.status), trusted(reml.status)
+    status, reason = _status(test, reml, headline)
     columns: dict[str, object] = {
         "term": term,
-        "status": test.status,
-        "reason": test.reason,
+        "status": status,
+        "reason": _with_words(reason, tests, reml.status == "singular"),
         "lrt_stat": test.stat,
         "lrt_df": test.df,
-        "pvalue_lrt": np.exp(test.log_p),
-        "logpvalue_lrt": test.log_p,
+        "pvalue_lrt": np.where(by_ml, np.exp(test.log_p), np.nan),
+        "logpvalue_lrt": np.where(by_ml, test.log_p, np.nan),
         "loglik_full": ml.full.loglik,
         "loglik_reduced": test.loglik_reduced,
     }
@@ -204,12 +210,49 @@ def _term_columns(ml: "GeneFits", term: str, tests: "FTests") -> dict[str, objec
         found = getattr(tests, name)
         columns |= {
             f"df_{name}": found.df_residual,
-            f"pvalue_{name}": np.exp(found.log_p),
-            f"logpvalue_{name}": found.log_p,
+            f"pvalue_{name}": np.where(by_reml, np.exp(found.log_p), np.nan),
+            f"logpvalue_{name}": np.where(by_reml, found.log_p, np.nan),
         }
     columns["df_method"] = tests.satterthwaite.method
     columns["iterations"] = ml.full.record.evaluations + test.reduced.record.evaluations
     return columns
+
+
+def trusted(status: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Whether fits are to be believed, so that what is tested in them has a p-value."""
+    return np.isin(status, ("ok", "singular"))
+
+
+def _status(
+    test: "LikelihoodRatio", reml: "Fits", headline: str
+) -> tuple[NDArray[np.str_], NDArray[np.object_]]:
+    """Status and reason of the fits that estimates and headline are of; the reason tells of the others' faults too.
+
+    With the likelihood ratio as headline these are the two fits by ML, else the one by REML.
+    """
+    by_ml = (test.status, test.reason, "by ML, so no likelihood-ratio test")
+    by_reml = (reml.status, reml.reason, "by REML, so no t and F tests")
+    (status, reason, _), (other, why, what) = (by_ml, by_reml) if headline == "lrt" else (by_reml, by_ml)
+    told = reason.astype(object)
+    for g in np.flatnonzero(trusted(status) & ~trusted(other)):
+        told[g] = "; ".join(filter(None, (told[g], f"{other[g]} {what}: {why[g]}")))
+    return status, told
+
+
+def _with_words(
+    reason: NDArray[np.object_], tests: "FTests", singular: NDArray[np.bool_]
+) -> NDArray[np.object_]:
+    """Reasons, and whose degrees of freedom were below 1 and replaced; the cap of singular fits is told by `df_method`."""
+    told = reason.copy()
+    instead = {"containment": "those by containment", "one": "1"}
+    for whose, found, replaced in (
+        ("Satterthwaite's", tests.satterthwaite, (tests.satterthwaite.method != "satterthwaite") & ~singular),
+        ("Kenward and Roger's", tests.kenward_roger, tests.kenward_roger.method != "kenward_roger"),
+    ):
+        for g in np.flatnonzero(replaced):
+            words = f"{whose} degrees of freedom are below 1: {instead[str(found.method[g])]} taken"
+            told[g] = "; ".join(filter(None, (told[g], words)))
+    return told
 
 
 def _model_columns(fits: "Fits") -> dict[str, object]:

@@ -38,7 +38,9 @@ def main(args: argparse.Namespace) -> None:
         return
     term = config.model.test[0]
     table = pd.concat([read_tsv(path, TEXT) for path in args.fits], ignore_index=True)
-    fitted = table[(table["term"] == term) & table["status"].isin(["ok", "singular"])].drop_duplicates("gene")
+    # both log-likelihoods are compared, and the estimates: all three fits must be trusted
+    trusted = table["status"].isin(["ok", "singular"]) & table["pvalue_lrt"].notna()
+    fitted = table[(table["term"] == term) & trusted].drop_duplicates("gene")
     chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
     with Counts(args.matrix) as matrix:
         size_factor = matrix.obs()["size_factor"].to_numpy(float)

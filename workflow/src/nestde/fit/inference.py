@@ -1,4 +1,4 @@
-"""t and F tests of REML fits: Satterthwaite's and Kenward–Roger's degrees of freedom, capped where they mislead.
+"""t and F tests of REML fits: Satterthwaite's and Kenward–Roger's degrees of freedom, replaced where they mislead.
 
 Satterthwaite: Kuznetsova, Brockhoff, Christensen (2017, J Stat Softw 82(13)), in (θ, σ) as lmerTest does.
 Kenward–Roger: Kenward & Roger (1997, Biometrics 53); Halekoh & Højsgaard (2014, J Stat Softw 59(9)).
@@ -24,6 +24,10 @@ Floats = NDArray[np.float64]
 
 # Eigenvalues of the Hessian below this share of the largest carry no information (lmerTest drops them too).
 _FLAT = 1e-10
+# Below this many degrees of freedom F's tail is so heavy that no effect is found, however large: in 200 × 25 simulated genes
+# with an effect, 3 v 3 samples of 10 to 200 cells, Kenward and Roger's df were below 1 in 3 %, of which none had p < 0.05;
+# with containment's df 96 % had, and 3 % of those without an effect.
+FEWEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Tests:
     se
         (G, rows) standard error of each row's estimate, adjusted for Kenward–Roger.
     method
-        (G,) what `df_residual` is by: the method asked for, or `containment` where that was the cap.
+        (G,) what `df_residual` is by: the method asked for, or what took its place, `containment` or `one`.
     """
 
     f: Floats
@@ -79,8 +83,9 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     -------
     list of FTests
         One for each contrast; NaN for responses without estimates. In a singular fit Satterthwaite's df jumps
-        towards the number of rows, as if the variance estimated as zero were known to be. There it is capped by
-        containment, which does not look at the estimates, and `method` says so.
+        towards the number of rows, as if the variance estimated as zero were known to be: there containment, which
+        does not look at the estimates, is its cap. Where Satterthwaite's or Kenward and Roger's df is below `FEWEST`,
+        containment's takes its place; with random slopes, of which containment does not know, one. `method` says so.
 
     Raises
     ------
@@ -95,24 +100,25 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     b = combine(fits.coef - fits.shift, model.basis.r)
     found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef, threads)
     each = containment(fits.design)
+    slopes = any(factor.effects != ("(Intercept)",) for factor in fits.design.random)
+    floor = (FEWEST, "one") if slopes else None
     out = []
     for rows, (satterthwaite, kenward_roger) in zip(contrasts, found, strict=True):
         cap = containment_of(rows, each)
         capped = (fits.status == "singular") & (satterthwaite.df_residual > cap)
-        f, df, se = satterthwaite.f, satterthwaite.df_residual, satterthwaite.se
-        out.append(
-            FTests(
-                _tests(
-                    f,
-                    len(rows),
-                    np.where(capped, cap, df),
-                    se,
-                    np.where(capped, "containment", "satterthwaite"),
-                ),
-                kenward_roger,
-                _tests(f, len(rows), np.where(np.isnan(df), np.nan, cap), se, "containment"),
-            )
+        plain = _tests(
+            satterthwaite.f,
+            len(rows),
+            np.where(np.isnan(satterthwaite.df_residual), np.nan, cap),
+            satterthwaite.se,
+            "containment",
         )
+        instead = floor or (cap, "containment")
+        satterthwaite = _with_df(satterthwaite, capped, cap, "containment")
+        satterthwaite, kenward_roger = (
+            _with_df(tests, tests.df_residual < FEWEST, *instead) for tests in (satterthwaite, kenward_roger)
+        )
+        out.append(FTests(satterthwaite, kenward_roger, plain))
     return out
 
 
@@ -170,6 +176,12 @@ def raw_tests(
 
 def _tests(f: Floats, df: int, df_residual: Floats, se: Floats, method: str | NDArray[np.str_]) -> Tests:
     return Tests(f, df, df_residual, log_f_sf(f, df, df_residual), se, np.broadcast_to(method, f.shape))
+
+
+def _with_df(tests: Tests, where: NDArray[np.bool_], df: float, method: str) -> Tests:
+    """The same tests with other residual df, by another method, where asked for."""
+    df_residual, methods = np.where(where, df, tests.df_residual), np.where(where, method, tests.method)
+    return _tests(tests.f, tests.df, df_residual, tests.se, methods)
 
 
 @compiled()
@@ -365,6 +377,8 @@ def _kenward_roger_df(contrast: Floats, phi: Floats, inner: Floats, weights: Flo
     variance = 2.0 / rows * (1.0 + c1 * b) / ((1.0 - c2 * b) ** 2 * (1.0 - c3 * b))
     ratio = variance / (2.0 * expectation**2)
     df = 4.0 + (rows + 2.0) / (rows * ratio - 1.0)
-    if abs(df - 2.0) < 1e-2:  # as pbkrtest does
+    if (
+        abs(df - 2.0) < 1e-2 or df < FEWEST
+    ):  # the first as pbkrtest does; the second is of another df, see `f_tests`
         return 1.0, df
     return df / (expectation * (df - 2.0)), df
