@@ -1,0 +1,220 @@
+"""Relabelled studies: what is tested is given to other samples than its own, in every way that the design allows.
+
+Whatever is tested between donors can be dealt out anew among them, within pairs and blocks; no gene can differ between
+groups that were made by chance. Three things keep that honest (found by going wrong first): relabellings that share much
+with the true labels carry their signal, relabellings that make the same groups under other names are one, and the
+columns that are not tested stay with their samples.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.design import Design, RandomFactor
+from nestde.fit.containment import constant_within
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# So many are all made; of more, as many are drawn as are asked for.
+ENUMERATED = 1000
+# Share of the variance of the relabelled columns that the true ones may explain: a correlation of 0.5.
+LIKENESS = 0.25
+# With fewer relabellings than this a block is given up, the one of fewest levels first.
+_FEWEST = 5
+
+
+@dataclass(frozen=True)
+class Relabellings:
+    """Ways to deal out what is tested among the units that have it.
+
+    Attributes
+    ----------
+    unit
+        The grouping factor whose groups are relabelled: samples, or the donors of several samples.
+    blocks
+        Names of the factors within whose levels labels are exchanged; none if that is anywhere.
+    order
+        (R, U) for each relabelling, of which unit each unit gets the label; the true labels are not among them.
+    possible
+        How many there are, the true labels and those too like them included.
+    """
+
+    unit: str
+    blocks: tuple[str, ...]
+    order: Integers
+    possible: int
+
+
+def relabellings(design: Design, term: str, number: int, seed: int) -> Relabellings | str:
+    """Deal out the columns of a tested term anew.
+
+    Parameters
+    ----------
+    design
+        With `term` among its tests.
+    term
+        Of `design.tests`.
+    number
+        How many are wanted, where there are more than `ENUMERATED`.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    Relabellings or str
+        Or why there are none.
+    """
+    columns = list(design.tests[term])
+    unit = _unit(design, columns)
+    if unit is None:
+        return f"{term} varies between the cells of a sample: there are no labels of samples to exchange"
+    first = np.unique(unit.codes, return_index=True)[1]
+    labels, kind = np.unique(design.x[first][:, columns], axis=0, return_inverse=True)
+    kind = kind.reshape(-1)
+    # a factor's groups are what is tested, whatever their names
+    partition = len(labels) == len(columns) + 1
+    factors = _blocks(design, unit, columns, first)
+    while True:
+        block = _crossed([codes for _, _, codes in factors], len(first))
+        possible = _possible(kind, block, partition)
+        spare = [i for i, (_, needed, _) in enumerate(factors) if not needed]
+        if possible >= _FEWEST or not spare:
+            break
+        del factors[min(spare, key=lambda i: len(np.unique(factors[i][2])))]
+    names = tuple(name for name, _, _ in factors)
+    ways = _all(kind, block) if possible <= ENUMERATED else _some(kind, block, 4 * number, seed)
+    true = _name(kind, partition)
+    seen, order = {true}, []
+    for way in ways:
+        name = _name(kind[way], partition)
+        if name not in seen and _likeness(labels[kind], labels[kind[way]], block) <= LIKENESS + 1e-9:
+            order.append(way)
+        seen.add(name)
+    if possible > ENUMERATED:
+        order = order[:number]
+    if not order:
+        within = f" within {' and '.join(names)}" if names else ""
+        return f"the {len(first)} groups of {unit.name} can be relabelled{within} in no way that differs enough from the true one"
+    return Relabellings(unit.name, names, np.array(order, np.int64), possible)
+
+
+def relabelled(design: Design, term: str, unit: str, order: Integers) -> Design:
+    """The design in which each unit has the tested columns of another one.
+
+    Parameters
+    ----------
+    order
+        (U,) of which unit each gets the label.
+    """
+    (factor,) = (factor for factor in design.random if factor.name == unit)
+    first = np.unique(factor.codes, return_index=True)[1]
+    columns = list(design.tests[term])
+    x = design.x.copy()
+    x[:, columns] = design.x[first][order][:, columns][factor.codes]
+    return replace(design, x=x)
+
+
+def _unit(design: Design, columns: list[int]) -> RandomFactor | None:
+    """The grouping factor of fewest groups within which the tested columns do not vary."""
+    constant = [f for f in design.random if constant_within(design.x[:, columns], f).all()]
+    return min(constant, key=lambda factor: len(factor.levels), default=None)
+
+
+def _blocks(
+    design: Design, unit: RandomFactor, columns: list[int], first: Integers
+) -> list[tuple[str, bool, Integers]]:
+    """Factors within whose levels the tested columns vary between units: name, whether it is a random one, level of each unit."""
+    found: list[tuple[str, bool, Integers]] = []
+    for factor in design.random:
+        if factor is not unit and unit.nested_in(factor):
+            found.append((factor.name, True, factor.codes[first].astype(np.int64)))
+    for name, own in design.terms.items():
+        coded = design.x[first][:, list(own)]
+        is_factor = name in design.levels and constant_within(design.x[:, list(own)], unit).all()
+        if is_factor and not set(own) & set(columns):
+            found.append((name, False, np.unique(coded, axis=0, return_inverse=True)[1].reshape(-1)))
+    tested = design.x[first][:, columns]
+    return [(name, needed, codes) for name, needed, codes in found if _varies(tested, codes)]
+
+
+def _varies(values: Floats, codes: Integers) -> bool:
+    return any(np.ptp(values[codes == code], axis=0).any() for code in np.unique(codes))
+
+
+def _crossed(factors: list[Integers], units: int) -> Integers:
+    """Number of the block of each unit: units that agree in all factors."""
+    if not factors:
+        return np.zeros(units, np.int64)
+    return np.unique(np.stack(factors), axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def _possible(kind: Integers, block: Integers, partition: bool) -> int:
+    """Number of different ways; ways that differ in the names of two groups of one size count once where that is sure."""
+    total = 1
+    for code in np.unique(block):
+        numbers = np.bincount(kind[block == code])
+        total *= math.factorial(int(numbers.sum())) // math.prod(math.factorial(int(n)) for n in numbers)
+    mirror = partition and kind.max() == 1 and all(
+        len(set(np.bincount(kind[block == code], minlength=2))) == 1 for code in np.unique(block)
+    )  # fmt: skip
+    return total // 2 if mirror else total
+
+
+def _all(kind: Integers, block: Integers) -> Iterator[Integers]:
+    """Every way to deal out the kinds within blocks, as the unit whose kind each unit gets."""
+    codes = np.unique(block)
+    for parts in itertools.product(*(list(_arrangements(kind[block == code])) for code in codes)):
+        way = np.empty(len(kind), np.int64)
+        for code, part in zip(codes, parts, strict=True):
+            members = np.flatnonzero(block == code)
+            way[members] = members[list(part)]
+        yield way
+
+
+def _arrangements(kind: Integers) -> Iterator[tuple[int, ...]]:
+    """Different arrangements of a few kinds, as positions of members of that kind."""
+    queues = {int(k): np.flatnonzero(kind == k).tolist() for k in np.unique(kind)}
+
+    def place(left: dict[int, int], so_far: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        if len(so_far) == len(kind):
+            yield so_far
+        for k, number in left.items():
+            if number:
+                yield from place({**left, k: number - 1}, (*so_far, queues[k][number - 1]))
+
+    yield from place({k: len(members) for k, members in queues.items()}, ())
+
+
+def _some(kind: Integers, block: Integers, number: int, seed: int) -> Iterator[Integers]:
+    """Draw ways at random, with repetitions."""
+    generator = np.random.default_rng(seed)
+    groups = [np.flatnonzero(block == code) for code in np.unique(block)]
+    for _ in range(number):
+        way = np.empty(len(kind), np.int64)
+        for members in groups:
+            way[members] = generator.permutation(members)
+        yield way
+
+
+def _name(kind: Integers, partition: bool) -> tuple[int, ...]:
+    """What tells a way from another: the kind of each unit, or its group, numbered as met."""
+    if not partition:
+        return tuple(kind.tolist())
+    met: dict[int, int] = {}
+    return tuple(met.setdefault(k, len(met)) for k in kind.tolist())
+
+
+def _likeness(true: Floats, other: Floats, block: Integers) -> float:
+    """Share of the variance within blocks of the relabelled columns that the true ones explain: r² of one column."""
+    centred = [columns.astype(float) for columns in (true, other)]
+    for columns in centred:
+        for code in np.unique(block):
+            columns[block == code] -= columns[block == code].mean(axis=0)
+    explained = centred[0] @ np.linalg.lstsq(centred[0], centred[1], rcond=None)[0]
+    total = float(np.sum(centred[1] ** 2))
+    return float(np.sum(explained**2)) / total if total > 0 else 1.0
