@@ -130,16 +130,33 @@ def test_every_cell_may_go(study):
     assert ad.read_h5ad(study / "matrix.h5ad").shape == (0, 0)
 
 
-def test_scrublet_finds_planted_doublets_in_large_samples_only(study):
+def with_doublets(n, genes=300):
+    """Counts of n singlets of six kinds, and below them doublets of two kinds, 8 % of n drawn."""
     rng = np.random.default_rng(3)
-    genes, n = 300, 1200
     profiles = rng.gamma(0.3, 3.0, (6, genes))
     kind = rng.integers(0, 6, n)
     singlets = rng.poisson(profiles[kind])
-    a, b = rng.integers(0, n, 96), rng.integers(0, n, 96)
+    a, b = rng.integers(0, n, n * 8 // 100), rng.integers(0, n, n * 8 // 100)
     mixed = kind[a] != kind[b]
     doublets = (singlets[a] + singlets[b])[mixed]
-    counts = sp.csr_matrix(np.vstack([singlets, doublets]).astype(np.int32))
+    return sp.csr_matrix(np.vstack([singlets, doublets]).astype(np.int32))
+
+
+@pytest.mark.parametrize("n", [2731, 10_000])
+def test_doublets_are_found_in_a_sample_of_the_usual_size(n):
+    """From 2,731 cells on, scanpy would look for approximate neighbours, by a library of another interface."""
+    counts = with_doublets(n)
+    candidates = np.ones(counts.shape[0], bool)
+    scores, told = qc.find_doublets(counts, candidates, config().qc, seed=1)
+    assert told["run"], told
+    called = scores >= told["threshold"]
+    assert called[n:].mean() > 0.7
+    assert called[:n].mean() < 0.03
+
+
+def test_scrublet_finds_planted_doublets_in_large_samples_only(study):
+    n = 1200
+    counts = with_doublets(n)
     candidates = np.ones(counts.shape[0], bool)
     scores, told = qc.find_doublets(counts, candidates, config(qc={"doublets": "auto"}).qc, seed=1)
     assert told["run"], told
