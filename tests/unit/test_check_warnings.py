@@ -13,7 +13,7 @@ warned = into(STUDIES)
 @warned(
     (
         "Few samples per diagnosis",
-        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (11.5\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (11.5\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "The pairing by batch is not used",
@@ -74,7 +74,7 @@ def no_sample(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "age and rin are nearly collinear",
@@ -89,7 +89,7 @@ def collinear(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "Covariates on an unhandy scale",
@@ -104,7 +104,7 @@ def scale(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "sex does not vary within diagnosis",
@@ -121,7 +121,7 @@ def one_sided(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "batch is taken as a number",
@@ -136,7 +136,7 @@ def label_number(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "A batch of one sample",
@@ -151,7 +151,7 @@ def lonely(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "batch as a random effect absorbs diagnosis",
@@ -201,7 +201,7 @@ def paired_used(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8\xa0% of genes without any difference (19.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8\xa0% of genes without any difference (19.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
 )
 def paired_fixed(s):
@@ -212,7 +212,7 @@ def paired_fixed(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5\xa0% of genes without any difference (9.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5\xa0% of genes without any difference (9.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "Donors are partly crossed with diagnosis",
@@ -237,7 +237,7 @@ def repeated(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
     (
         "image has few groups",
@@ -253,7 +253,7 @@ def animals_images(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
 )
 def animals_images_nested(s):
@@ -296,7 +296,7 @@ def numeric_test(s):
 @warned(
     (
         "Few degrees of freedom for sex:diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account (inference.p_value).",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
     ),
 )
 def interaction(s):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from nestde.advice import FEW_SAMPLES, MEASURED
 from nestde.template import template_dir
 
 DOCS = template_dir() / "workflow/docs"
@@ -27,3 +28,15 @@ def test_examples_print_what_is_shown(page):
         with contextlib.redirect_stdout(printed):
             exec(code, names)
         assert lines(printed.getvalue()) == lines(shown)
+
+
+def test_what_is_known_of_few_samples_is_one_text():
+    text = " ".join((DOCS / "inference.md").read_text(encoding="utf-8").split())
+    assert f"{FEW_SAMPLES} {MEASURED}" in text
+    everything = " ".join(
+        path.read_text(encoding="utf-8")
+        for path in (*template_dir().glob("workflow/**/*.*"), *template_dir().glob("*.md"))
+        if path.suffix in (".md", ".py")
+    )
+    for wrong in ("prefer `kenward_roger`", "do not jump", "believe them", "Read the p-values of Kenward"):
+        assert wrong not in everything

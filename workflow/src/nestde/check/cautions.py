@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.advice import FEW_SAMPLES
 from nestde.check.estimable import ICC, levels_of
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
@@ -22,10 +23,6 @@ ADVISED = 6  # samples per level: below it the true size of the LRT exceeds 0.08
 LARGE = 0.09  # a true size that is warned of, however many samples there are
 UNEQUAL = 10  # times as many cells in one sample as in another
 GVIF = 5.0  # squared GVIF^(1/(2 df)), as the usual bound on a variance inflation factor
-BETTER = (
-    "Read the p-values of Kenward and Roger or Satterthwaite, which take the number of samples into account "
-    "(inference.p_value)."
-)
 SPREAD = (1e-3, 1e3)  # standard deviations that need no standardising
 
 Warning_ = dict[str, str]
@@ -107,14 +104,14 @@ def _few_samples(study: Study, answer: Answer) -> Found:
             }
             few = [f"{level} has {number}" for level, number in numbers.items() if 0 < number < ADVISED]
             if few:
-                yield f"Few samples per {name}", f"{_few_words(few)} {cost(test)} {BETTER}"
+                yield f"Few samples per {name}", f"{_few_words(few)} {cost(test)} {FEW_SAMPLES}"
                 break
         else:
             if test["unit"] and test["lrt_size"] is not None and test["lrt_size"] > LARGE:
                 yield (
                     f"Few degrees of freedom for {test['term']}",
                     f"Coefficients take up {test['groups'] - test['df']} of the {test['groups']} {several_groups(test['unit'])}; "
-                    f"{test['df']} degrees of freedom are left. {cost(test)} {BETTER}",
+                    f"{test['df']} degrees of freedom are left. {cost(test)} {FEW_SAMPLES}",
                 )
 
 

@@ -187,8 +187,7 @@ def _histograms(tests: list[Test]) -> Section:
         helptext="""
 Were no gene different, every bar would reach the dashed line. A peak at the left is signal. A slope over the whole
 width, or a peak at the right, says that the p-values are not to be trusted: something that varies between samples is
-not in the model, or samples are too few. With few samples the likelihood ratio test's p-values are somewhat too
-small; the chapter on the study says by how much.
+not in the model, or samples are too few. The chapter on the study says how bold the likelihood ratio test is here.
 """,
     )
 

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from nestde.advice import FEW_SAMPLES, MEASURED
 from nestde.report.artefacts import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
 from nestde.tables import benjamini_hochberg
@@ -111,9 +112,6 @@ def _p_values(results: Results) -> list[Section]:
             "The same question, other p-values",
             html(plain_table(header, rows, right=[2, 3, 4])),
             description="How many genes each way of testing would find; all stand beside each other in the result table.",
-            helptext="""
-The likelihood ratio test takes the number of samples for large; with few samples its p-values are too small. The
-other ways reckon with the number of samples. Where they find far fewer genes, believe them.
-""",
+            helptext=f"{FEW_SAMPLES} {MEASURED}",
         )
     ]
