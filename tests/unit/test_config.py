@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nestde.config import Config, load, schema, sections
+from nestde.config import Config, load, sections
 from nestde.errors import NestdeError
+from nestde.schema import schema
 from nestde.template import template_dir
 
 MINIMAL = {"cell_types": ["Neuron"], "model": {"formula": "~ a + (1 | s)", "test": ["a"]}}

@@ -1,16 +1,16 @@
 """The configuration: read, checked against the one schema, every fault at once, frozen."""
 
 import dataclasses
-import difflib
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nestde.errors import Faults, NestdeError
+from nestde.errors import Faults, NestdeError, NotGivenError
+from nestde.schema import OF_KEYS, Reader, broken, meant, schema, with_defaults
+from nestde.yamlread import Content, Place, read_yaml
 
 _ABSENT: Any = object()
 
@@ -21,7 +21,7 @@ class _Given:
     def __getattribute__(self, name: str) -> Any:
         value = object.__getattribute__(self, name)
         if value is _ABSENT:
-            raise AttributeError(f"this step was given no '{name}' of the configuration")
+            raise NotGivenError(f"this step was given no '{name}' of the configuration")
         return value
 
 
@@ -137,16 +137,6 @@ _SECTIONS = {
 }
 
 
-@lru_cache
-def schema(name: str) -> dict[str, Any]:
-    """Return the shipped JSON schema ``config`` or ``samples``."""
-    import yaml
-
-    from nestde.template import workflow_dir
-
-    return yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-
-
 def load(source: str | Path | Mapping[str, Any]) -> Config:
     """Read the configuration from a YAML file, or check a mapping that was read before.
 
@@ -155,13 +145,45 @@ def load(source: str | Path | Mapping[str, Any]) -> Config:
     NestdeError
         With every fault: unknown keys (and the nearest known), wrong types, missing keys, values out of range.
     """
-    name = "configuration" if isinstance(source, Mapping) else str(source)
-    given = source if isinstance(source, Mapping) else read_yaml(source)
+    config, faults = read(source)
+    if faults:
+        raise NestdeError(faults)
+    return config
+
+
+def read(source: str | Path | Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Read the configuration as far as it is sound, and what is wrong with it.
+
+    A key that is at fault is not in it: its use raises `NotGivenError`, as does that of one whose name may have been meant
+    by an unknown key. So what depends on neither can be checked still.
+
+    Raises
+    ------
+    NestdeError
+        Where there is no YAML mapping at all.
+    """
+    if isinstance(source, Mapping):
+        name, content = "configuration", Content(values=dict(source))
+    else:
+        name, content = str(source), read_yaml(source)
+    rules = schema("config")
+    reader = Reader(name, content.written)
+    given = reader.read(content.values, rules)
+    found = {**dict(reversed(content.faults)), **reader.faults}
     faults = Faults()
-    for sentence in schema_faults(given, schema("config"), name):
+    for _, sentence in content.faults:
         faults.add(sentence)
-    faults.raise_if_any()
-    return _frozen(_with_defaults(given, schema("config")), partial=False)
+    for sentence in reader.faults.values():
+        faults.add(sentence)
+    unsound = set(found)
+    for place, validator, sentences in broken(given, rules, name):
+        # that a list has a name twice may follow from its entries at fault
+        if place in found or (validator == "uniqueItems" and any(part[:-1] == place for part in found)):
+            continue
+        for sentence in sentences:
+            faults.add(sentence)
+        unsound |= {(*place, key) for key in meant(given, rules, place)} if validator in OF_KEYS else {place}
+    return _frozen(_without(with_defaults(given, rules), unsound)), faults.sentences
 
 
 def sections(settings: str) -> Config:
@@ -172,106 +194,27 @@ def sections(settings: str) -> Config:
     """
     if not settings.lstrip().startswith("{"):
         return load(settings)
-    return _frozen(json.loads(settings), partial=True)
+    return _frozen(json.loads(settings))
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping; a missing file, bad YAML or another kind of content is a sentence."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NestdeError(
-            f"{path}: cannot be read ({error.strerror}). Give the path of the configuration."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise NestdeError(f"{path}: is not valid YAML: {where}.") from error
-    if not isinstance(content, dict):
-        raise NestdeError(f"{path}: holds no `key: value` pairs. Start from the shipped config/config.yaml.")
-    return content
-
-
-def schema_faults(given: Any, rules: dict[str, Any], name: str) -> list[str]:
-    """Every way in which `given` breaks a JSON schema, one sentence each, in the order of the keys."""
-    import jsonschema
-
-    errors = jsonschema.Draft202012Validator(rules).iter_errors(given)
-    return [
-        sentence
-        for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path])
-        for sentence in _sentences(error, name)
-    ]
-
-
-def _sentences(error: Any, name: str) -> list[str]:
-    """Say one jsonschema error in words that name the key, the value and what to do."""
-    where = ".".join(str(part) for part in error.absolute_path)
-    at = f"{name}: {where}" if where else name
-    value = json.dumps(error.instance, ensure_ascii=False, default=str)
-    rule = error.validator_value
-    match error.validator:
-        case "additionalProperties":
-            known = list(error.schema.get("properties", {}))
-            found = []
-            for key in error.instance:
-                if key in known:
-                    continue
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
-                found.append(f"{name}: unknown key {f'{where}.' if where else ''}{key}. {hint}")
-            return found
-        case "required":
-            about = {key: part.get("description", "") for key, part in error.schema["properties"].items()}
-            missing = [key for key in rule if key not in error.instance]
-            return [f"{at}: the key {key} is missing. {about.get(key, '')}".rstrip() for key in missing]
-        case "type":
-            kinds = [rule] if isinstance(rule, str) else rule
-            words = {"null": "null", "array": "a list", "object": "a mapping", "string": "text", "boolean": "true or false",
-                     "integer": "a whole number", "number": "a number"}  # fmt: skip
-            return [f"{at} is {value}, but must be {' or '.join(words[kind] for kind in kinds)}."]
-        case "enum":
-            near = difflib.get_close_matches(str(error.instance), [str(item) for item in rule], n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            return [f"{at} is {value}, but must be one of {', '.join(map(str, rule))}.{hint}"]
-        case "uniqueItems":
-            twice = sorted({str(item) for item in error.instance if error.instance.count(item) > 1})
-            return [f"{at} names {', '.join(twice)} more than once. Name each once."]
-        case "minItems":
-            return [f"{at} has {len(error.instance)} entries, but needs at least {rule}."]
-        case "minLength":
-            return [f"{at} is empty."]
-        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            words = {
-                "minimum": "at least",
-                "exclusiveMinimum": "above",
-                "maximum": "at most",
-                "exclusiveMaximum": "below",
-            }
-            return [f"{at} is {value}, but must be {words[error.validator]} {rule}."]
-        case _:
-            return [f"{at}: {error.message}."]
-
-
-def _with_defaults(given: Mapping[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the schema's defaults, section by section."""
-    whole: dict[str, Any] = {}
-    for key, rule in rules["properties"].items():
-        value = given.get(key, rule.get("default"))
-        whole[key] = _with_defaults(value, rule) if "properties" in rule else value
+def _without(whole: dict[str, Any], unsound: Iterable[Place]) -> dict[str, Any]:
+    """The configuration without the keys and sections in which something is at fault."""
+    for place in unsound:
+        section, *keys = place
+        if keys and isinstance(whole.get(str(section)), dict) and section in _SECTIONS:
+            whole[str(section)].pop(keys[0], None)
+        else:
+            whole.pop(str(section), None)
     return whole
 
 
-def _frozen(values: Mapping[str, Any], *, partial: bool) -> Config:
+def _frozen(values: Mapping[str, Any]) -> Config:
     parts: dict[str, Any] = {}
     for field in dataclasses.fields(Config):
-        if partial and field.name not in values:
-            parts[field.name] = _ABSENT
-        elif field.name in _SECTIONS:
+        if field.name in values and field.name in _SECTIONS:
             section = typing.cast(type, _SECTIONS[field.name])
             names = [part.name for part in dataclasses.fields(section)]
             parts[field.name] = section(**{name: values[field.name].get(name, _ABSENT) for name in names})
         else:
-            parts[field.name] = values[field.name]
+            parts[field.name] = values.get(field.name, _ABSENT)
     return Config(**parts)

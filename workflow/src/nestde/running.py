@@ -54,7 +54,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     from snakemake.exceptions import print_exception
 
     from nestde.check import check_study
-    from nestde.config import load
+    from nestde.config import read
 
     if not directory.is_dir():
         raise NestdeError(f"{directory}: there is no such folder.")
@@ -62,10 +62,13 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     if configfile:
         configfile = str(Path(configfile).resolve())
     os.chdir(directory)
-    config = load(configfile or "config/config.yaml")
+    config, told = read(configfile or "config/config.yaml")
     faults = Faults()
-    for sentence in (*check_study(config).faults, *_faults_of_counts(config)):
+    for sentence in check_study(config, told).faults:
         faults.add(sentence)
+    with faults.noting():
+        for sentence in _faults_of_counts(config):
+            faults.add(sentence)
     if set("{}") & set(str(Path.cwd())):
         faults.add(
             f"{Path.cwd()}: braces in the path of a study are wildcards to Snakemake. Move or rename the folder."

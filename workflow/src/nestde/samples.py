@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from nestde.config import Config, schema, schema_faults
+from nestde.config import Config
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.schema import schema, schema_faults
 
 SMALL = 32_000_000  # bytes of input
 

@@ -3,6 +3,7 @@
 It reads configuration, sample sheet and the columns of the cells, never a count.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,20 +38,26 @@ class Check:
             raise NestdeError(self.faults)
 
 
-def check_study(config: Config) -> Check:
+def check_study(config: Config, told: Iterable[str] = ()) -> Check:
     """Check a study: all that would make it fail, or mislead, once its counts are read.
 
     Parameters
     ----------
     config
         Sections samples, cell_types, input, qc, model and pseudobulk.
+    told
+        Faults of the configuration (`nestde.config.read`). What depends on none of the keys at fault is checked too, so
+        that all is said at once.
     """
     from nestde.check.faults import check
     from nestde.check.study import read_study
 
-    faults = Faults()
-    study = read_study(config, faults)
-    answer = check(study, faults) if study is not None else None
+    faults, study, answer = Faults(), None, None
+    for sentence in told:
+        faults.add(sentence)
+    with faults.noting():
+        study = read_study(config, faults)
+        answer = check(study, faults) if study is not None else None
     if study is None or answer is None or faults.sentences:
         return Check(tuple(faults.sentences), {"faults": faults.sentences}, None)
     from nestde.check.content import content, resolved_samples

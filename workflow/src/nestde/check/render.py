@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from nestde.check.words import per_unit, several_groups
+from nestde.errors import printable, shortened
 
 BOLD, YELLOW, GREEN, DIM = "1", "33", "32", "2"
 NARROWEST, WIDEST, NARROWEST_COLUMN = 60, 110, 20
@@ -25,12 +26,12 @@ class Page:
 
     def heading(self, text: str, style: str = BOLD) -> None:
         """Start a part."""
-        self.lines += ["", self.paint(text, style)]
+        self.lines += ["", self.paint(printable(text), style)]
 
     def paragraph(self, text: str, indent: str = "  ", first: str | None = None) -> None:
         """Text wrapped to the width."""
         self.lines += textwrap.wrap(
-            text,
+            printable(text),
             self.width,
             initial_indent=indent if first is None else first,
             subsequent_indent=indent,
@@ -40,6 +41,7 @@ class Page:
 
     def table(self, rows: list[list[str]]) -> None:
         """Columns side by side, the first row as their heads, the last column wrapped; below each other if too wide."""
+        rows = [[shortened(cell) for cell in row[:-1]] + [printable(row[-1])] for row in rows]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         room = self.width - 2 - sum(widths[:-1]) - 2 * len(widths[:-1])
         if room < min(widths[-1], NARROWEST_COLUMN):
@@ -64,7 +66,7 @@ def terminal(content: Mapping[str, Any], *, explain: bool, stream: TextIO | None
     study = content["study"]
     page.lines.append(page.paint("The study can be answered", GREEN))
     page.paragraph(
-        f"{study['samples']:,} samples, {study['cells']:,} cells, cell types {', '.join(study['cell_types'])}."
+        f"{study['samples']:,} samples, {study['cells']:,} cells, cell types {', '.join(map(shortened, study['cell_types']))}."
     )
     page.heading("Model")
     page.paragraph(content["model"]["formula"])

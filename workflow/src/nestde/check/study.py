@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nestde.check.cells import Part, covariates, read_part
 from nestde.check.words import nearest
 from nestde.config import Config
-from nestde.errors import Faults, NestdeError, a_few
+from nestde.errors import Faults, a_few, shortened
 from nestde.formula import Formula, parse, variables_of
 from nestde.ingest import tidy
 from nestde.qc import METRICS
@@ -122,17 +122,11 @@ class Study:
 def read_study(config: Config, faults: Faults) -> Study | None:
     """Read sheet and cells; whatever is wrong with them is noted. None if too little is left to go on with."""
     formula, sheet, paths = None, None, {}
-    try:
+    with faults.noting("model."):
         formula = parse(config.model.formula)
-    except NestdeError as error:
-        for sentence in error.faults:
-            faults.add(f"model.{sentence}")
-    try:
+    with faults.noting():
         sheet = read_samples(config.samples)
         paths = source_paths(config, sheet)
-    except NestdeError as error:
-        for sentence in error.faults:
-            faults.add(sentence)
     files = list(dict.fromkeys(paths.values())) or [config.input.counts or ""]
     there = [file for file in files if file and _is_there(file, paths, config, faults)]
     if sheet is None or not paths:
@@ -153,14 +147,19 @@ def read_study(config: Config, faults: Faults) -> Study | None:
 def _is_there(file: str, paths: dict[str, str], config: Config, faults: Faults) -> bool:
     """Whether an input exists; if not, that is noted, with the names that are near in its folder."""
     path = Path(file)
-    if path.exists():
-        return True
+    try:
+        if path.exists():
+            return True
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else None
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        faults.add(f"{shortened(file)}: cannot be looked up ({error.strerror}). Check the path.")
+        return False
     where = "input.counts"
     if config.input.counts is None:
         of = a_few([sample for sample, named in paths.items() if named == file])
         where = f"{config.samples}: counts of {of}"
-    if path.parent.is_dir():
-        hint = nearest(path.name, (entry.name for entry in path.parent.iterdir()), f"{path.parent} holds")
+    if beside is not None:
+        hint = nearest(path.name, beside, f"{path.parent} holds")
     else:
         hint = f"There is no folder {path.parent} either; paths are relative to the working directory."
     faults.add(f"{where}: there is no file {file}. {hint}")

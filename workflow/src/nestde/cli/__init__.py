@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nestde import __version__
-from nestde.errors import NestdeError
+from nestde.errors import NestdeError, printable
 
 # In the order in which a person meets them; the steps of the workflow come last.
 COMMANDS = {
@@ -42,12 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="nestde",
         description="Single-cell differential expression with mixed models, from raw counts to a report.",
-        epilog=_overview() if argv[:1] in (["-h"], ["--help"]) else None,
+        epilog=_overview() if argv[:1] in ([], ["-h"], ["--help"]) else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"nestde {__version__}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    if not argv:
+        parser.print_help()
+        return 0
     chosen = parser.parse_args(argv[:1])
     # Only the module of this command is imported: `nestde fit` need not know what `nestde summary` needs.
     module = importlib.import_module(_module(chosen.command))
@@ -67,14 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return module.main(arguments) or 0
     except NestdeError as error:
         for sentence in error.faults:
-            print(f"nestde {chosen.command}: {sentence}", file=sys.stderr)
+            print(f"nestde {chosen.command}: {printable(sentence)}", file=sys.stderr)
         return 2
     except OSError as error:
         if (
             isinstance(error, FileExistsError | NotADirectoryError | PermissionError)
             or error.errno == errno.EROFS
         ):
-            print(f"nestde {chosen.command}: {error.filename}: {error.strerror}.", file=sys.stderr)
+            where = printable(str(error.filename))
+            print(f"nestde {chosen.command}: {where}: {error.strerror}.", file=sys.stderr)
             return 2
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

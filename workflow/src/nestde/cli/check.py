@@ -30,10 +30,11 @@ def main(args: argparse.Namespace) -> int | None:
 
     from nestde.check import check_study
     from nestde.check.render import terminal
-    from nestde.config import load, sections
+    from nestde.config import read, sections
     from nestde.files import write_json, write_tsv
 
-    check = check_study(sections(args.settings) if args.settings else load(args.configfile))
+    config, told = (sections(args.settings), []) if args.settings else read(args.configfile)
+    check = check_study(config, told)
     if args.json:
         print(json.dumps(check.content, indent=1, ensure_ascii=False))
         return 2 if check.faults else None

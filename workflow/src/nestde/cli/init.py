@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Copy the template; write the configuration for the data if there are any."""
+    from nestde.errors import printable
     from nestde.project import init
 
     guess = None
@@ -27,5 +28,5 @@ def main(args: argparse.Namespace) -> None:
     init(args.folder)
     if guess:
         guess.write(args.folder / "config")
-        print(guess.story())
+        print(printable(guess.story()))
     print(f"Started in {args.folder}. Edit config/config.yaml and config/samples.tsv, then: nestde run")
