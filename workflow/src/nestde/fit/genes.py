@@ -135,23 +135,21 @@ def fit(
     untested = status.untestable(sums.yy - np.sum(qy**2, axis=1), sums.rounding)
     skip = untested[0] != ""
     zy = flatten(design, sums.zy)
-    layout = blocks(design, turned, model.leaf, keep)
     if len(turned.theta) == 1:
         zz, zq = model.leaf.of_factor(design, 0)
-        record = scalar.search(
-            np.ascontiguousarray(zz[:, 0, 0]), zq[:, 0] @ keep, zy, qy, sums.yy, freedom, reml, skip, threads
-        )
+        a, zq = np.ascontiguousarray(zz[:, 0, 0]), zq[:, 0] @ keep
+        record, *solved = scalar.fit(a, zq, zy, qy, sums.yy, freedom, reml, skip, threads)
     else:
+        layout = blocks(design, turned, model.leaf, keep)
         given = np.stack(starts, axis=1) if starts else np.empty((len(qy), 0, len(turned.theta)))
         record = optimise.search(
             layout, elements(turned), zy, qy, sums.yy, freedom, reml, skip, given, threads
         )
-    theta = np.where(skip[:, None], np.nan, record.end)
-    beta, covariance, r2, value = optimise.solve(theta, layout, zy, qy, sums.yy, freedom, reml, threads)
+        solved = list(optimise.solve(record.end, layout, zy, qy, sums.yy, freedom, reml, threads))
+    theta, (beta, covariance, r2, value) = record.end, solved
     outcome, reason = status.judge(
         untested, record, turned.theta[:, 1] == turned.theta[:, 2], _zeros(design, turned)
     )
-    beta[skip] = np.nan
     constant = freedom * (1.0 + np.log(2.0 * np.pi / freedom))
     if reml:
         constant += 2.0 * np.log(np.abs(np.diag(r))).sum()

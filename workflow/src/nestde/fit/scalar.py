@@ -1,17 +1,17 @@
-"""One variance component, ``(1 | g)``: the global optimum of a function of one variable.
+"""One variance component, ``(1 | g)``: the global optimum of a function of one variable, in spectral form.
 
-With ψ = θ² and a_g = Z_g'Z_g every group is a scalar. The derivative of the profiled deviance (Bates et al. 2015,
-eq. 34 and 42) by ψ,
+With ψ = θ², P₀ = I − QQ' and Z'P₀Z = U diag(μ) U', a response is the numbers u = U'Z'P₀y / √μ and what these leave
+of y'P₀y: the profiled deviance (Bates et al. 2015, eq. 34 and 42) is
 
-    Σ a_g / (1 + ψ a_g) − (n / r²) Σ w_g²        w = Z'V₀⁻¹(y − Qβ)
+    Σ log(1 + ψd) + freedom · log r²        r² = rest + Σ u² / (1 + ψμ)
 
-and for REML − tr[(Q'V₀⁻¹Q)⁻¹ Q'V₀⁻¹ZZ'V₀⁻¹Q] with n − p for n, has a root for each local optimum. Its sign on a
-grid from ψ = 0 to where groups are all but fixed effects brackets them all; each is found to the last digits, and
-the best is taken. The grid's y-free part is computed once for all responses.
+with d = μ and freedom n − p for REML, d = Z_g'Z_g and n for ML. Its derivative by ψ has a root for each local optimum;
+the signs on a grid from ψ = 0 to where groups are all but fixed effects bracket them all. Each is found to the last
+digits, and the best is taken. All that is free of y is computed once.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,48 +22,80 @@ from nestde.fit.state import Record
 
 Floats = NDArray[np.float64]
 
-# Neighbours on the grid differ by 10^(1/4) in ψ; each group's terms bend over more than a decade.
-_PER_DECADE = 4
-_SMALLEST, _LARGEST = 1e-6, 1e10
+# Neighbours on the grid differ by 10^(1/6) in ψ; each term bends over more than a decade.
+_PER_DECADE = 6
+# The deviance is smooth below the first of these times 1/max μ; beyond the second times 1/min μ it has one bend left.
+_SMALL, _LARGE, _LARGEST = 1e-2, 1e2, 1e10
+# Of the largest Z_g'Z_g, an eigenvalue below this share is rounding: fixed effects leave nothing of that direction.
+_ROUNDING = 1e-12
+# Of y'y, a residual sum of squares within groups below this share is rounding.
+_CANCELLED = 1e-12
+# A Newton step below this share of ψ is the last: the next would be its square. Halving alone takes 60 to get there.
+_STEP, _MOST = 1e-9, 100
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The y-free part of a model with one component, on K values of ψ for N groups.
+class Spectrum(NamedTuple):
+    """The y-free part of a model: N groups, of which fixed effects leave m directions; K values of ψ.
 
     Attributes
     ----------
+    zq
+        (N, p) Z'Q.
+    turn
+        (N, m) U / √μ.
+    mu
+        (m,) eigenvalues of Z'P₀Z.
+    d
+        (m,) or (N,) what multiplies ψ in the log-determinant.
     psi
-        (K,), the first is 0.
-    shrink
-        (K, N) 1 / (1 + ψ a).
-    covariance
-        (K, p, p) (Q'V₀⁻¹Q)⁻¹.
+        (K,) the grid, the first is 0.
+    shrink, falls
+        (m, K) 1 / (1 + ψμ) and, less its sign, that one's derivative by ψ.
     slope
-        (K,) the part of the derivative that is free of y.
+        (K,) derivative of the log-determinant.
     """
 
+    zq: Floats
+    turn: Floats
+    mu: Floats
+    d: Floats
     psi: Floats
     shrink: Floats
-    covariance: Floats
+    falls: Floats
     slope: Floats
 
 
-def grid(a: Floats, zq: Floats, reml: bool) -> Grid:
-    """Lay out the grid for groups of Z'Z `a`, (N,), and Z'Q `zq`, (N, p)."""
-    some = a[a > 0]
-    first, last = math.log10(_SMALLEST / some.max()), math.log10(_LARGEST / some.min())
-    psi = np.concatenate([[0.0], np.logspace(first, last, math.ceil((last - first) * _PER_DECADE))])
-    shrink = 1.0 / (1.0 + psi[:, None] * a)
-    information = np.eye(zq.shape[1]) - np.einsum("k,kg,ga,gb->kab", psi, shrink, zq, zq, optimize=True)
-    covariance = np.linalg.inv(information)
-    slope = (a * shrink).sum(axis=1)
-    if reml:
-        slope -= np.einsum("kab,kg,ga,gb->k", covariance, shrink**2, zq, zq, optimize=True)
-    return Grid(psi, shrink, covariance, slope)
+def spectrum(a: Floats, zq: Floats, reml: bool) -> Spectrum:
+    """Diagonalise for groups of Z'Z `a`, (N,), and Z'Q `zq`, (N, p)."""
+    values, vectors = np.linalg.eigh(np.diag(a) - zq @ zq.T)
+    left = values > _ROUNDING * a.max()
+    mu = values[left]
+    d = mu if reml else a[a > 0]
+    psi = grid(np.concatenate([mu, d]))
+    shrink = 1.0 / (1.0 + mu[:, None] * psi)
+    return Spectrum(
+        zq=np.ascontiguousarray(zq),
+        turn=np.ascontiguousarray(vectors[:, left] / np.sqrt(mu)),
+        mu=mu,
+        d=d,
+        psi=psi,
+        shrink=shrink,
+        falls=mu[:, None] * shrink**2,
+        slope=np.sum(d / (1.0 + psi[:, None] * d), axis=1),
+    )
 
 
-def search(
+def grid(mu: Floats) -> Floats:
+    """Values of ψ at which the derivative's sign tells where all of its roots are."""
+    if not len(mu):
+        return np.zeros(1)
+    first, last = math.log10(_SMALL / mu.max()), math.log10(_LARGE / mu.min())
+    dense = np.logspace(first, last, 1 + math.ceil((last - first) * _PER_DECADE))
+    far = np.logspace(last, math.log10(_LARGEST / mu.min()), 1 + round(math.log10(_LARGEST / _LARGE)))
+    return np.concatenate([[0.0], dense, far[1:]])
+
+
+def fit(
     a: Floats,
     zq: Floats,
     zy: Floats,
@@ -73,8 +105,8 @@ def search(
     reml: bool,
     skip: NDArray[np.bool_],
     threads: int | None,
-) -> Record:
-    """Find the global optimum for each of G responses that is not skipped.
+) -> tuple[Record, Floats, Floats, Floats, Floats]:
+    """Find the global optimum for each of G responses that is not skipped, and what is estimated there.
 
     Parameters
     ----------
@@ -90,16 +122,24 @@ def search(
         (G,) responses that are left NaN.
     threads
         As for `spread`.
+
+    Returns
+    -------
+    tuple
+        The record, (G, p) β, (G, p, p) (Q'V₀⁻¹Q)⁻¹, (G,) r² and deviance but for its constants.
     """
-    lines = grid(a, zq, reml)
-    psi, slope, margin = np.full(len(yy), np.nan), np.full(len(yy), np.nan), np.full(len(yy), np.inf)
-    evaluations, optima = np.zeros(len(yy), np.int64), np.zeros(len(yy), np.int64)
+    genes, p = qy.shape
+    free = spectrum(a, zq, reml)
+    evaluations, optima, margin = np.zeros(genes, np.int64), np.zeros(genes, np.int64), np.full(genes, np.inf)
+    psi, slope, r2, value = np.full((4, genes), np.nan)
     spread(
-        _minimise, len(yy), threads, lines.psi, lines.shrink, lines.covariance, lines.slope, a, zq,
-        zy, qy, yy, freedom, reml, skip, psi, slope, evaluations, optima, margin,
+        _minimise, genes, threads, free, zy, qy, yy, freedom, skip,
+        psi, slope, r2, value, evaluations, optima, margin,
     )  # fmt: skip
+    beta, covariance = np.full((genes, p), np.nan), np.full((genes, p, p), np.nan)
+    spread(_solve, genes, threads, psi, a, free.zq, zy, qy, beta, covariance)
     theta = np.sqrt(psi)[:, None]
-    return Record(
+    record = Record(
         start=np.zeros_like(theta),
         end=theta,
         evaluations=evaluations,
@@ -108,170 +148,121 @@ def search(
         optima=optima,
         margin=margin,
     )
-
-
-@compiled()
-def _at(
-    psi: float,
-    a: Floats,
-    zq: Floats,
-    zy: Floats,
-    qy: Floats,
-    yy: float,
-    freedom: float,
-    reml: bool,
-    covariance: Floats,
-    beta: Floats,
-) -> tuple[float, float, float]:
-    """Derivative, −2 log-likelihood but for its constants, and r² at ψ; fills `covariance` and `beta`."""
-    p = len(qy)
-    information, by_psi, c = np.zeros((p, p)), np.zeros((p, p)), qy.copy()
-    r2, slope, logdet = yy, 0.0, 0.0
-    for g in range(len(a)):
-        d = 1.0 / (1.0 + psi * a[g])
-        h = psi * d
-        r2 -= h * zy[g] * zy[g]
-        slope += a[g] * d
-        logdet += math.log1p(psi * a[g])
-        for i in range(p):
-            c[i] -= h * zq[g, i] * zy[g]
-            for j in range(i + 1):
-                information[i, j] -= h * zq[g, i] * zq[g, j]
-                by_psi[i, j] += d * d * zq[g, i] * zq[g, j]
-    for i in range(p):
-        information[i, i] += 1.0
-    logdet_q = cholesky(information, p)
-    inverse(information, p, covariance)
-    for i in range(p):
-        beta[i] = 0.0
-        for j in range(p):
-            beta[i] += covariance[i, j] * c[j]
-        r2 -= beta[i] * c[i]
-    square = 0.0
-    for g in range(len(a)):
-        w = zy[g]
-        for i in range(p):
-            w -= zq[g, i] * beta[i]
-        w /= 1.0 + psi * a[g]
-        square += w * w
-    if reml:
-        logdet += logdet_q
-        for i in range(p):
-            slope -= covariance[i, i] * by_psi[i, i]
-            for j in range(i):
-                slope -= 2.0 * covariance[i, j] * by_psi[i, j]
-    if not r2 > 0.0:
-        return np.nan, np.nan, r2
-    return slope - freedom * square / r2, logdet + freedom * math.log(r2), r2
-
-
-@compiled()
-def _slope_on_grid(
-    k: int,
-    psi: Floats,
-    shrink: Floats,
-    covariance: Floats,
-    slope: Floats,
-    zq: Floats,
-    zy: Floats,
-    qy: Floats,
-    yy: float,
-    freedom: float,
-) -> float:
-    """Derivative at the k-th value of the grid; NaN where rounding leaves no residual."""
-    p = len(qy)
-    c, beta = qy.copy(), np.zeros(p)
-    r2 = yy
-    for g in range(len(zy)):
-        h = psi[k] * shrink[k, g] * zy[g]
-        r2 -= h * zy[g]
-        for i in range(p):
-            c[i] -= h * zq[g, i]
-    for i in range(p):
-        for j in range(p):
-            beta[i] += covariance[k, i, j] * c[j]
-        r2 -= beta[i] * c[i]
-    square = 0.0
-    for g in range(len(zy)):
-        w = zy[g]
-        for i in range(p):
-            w -= zq[g, i] * beta[i]
-        w *= shrink[k, g]
-        square += w * w
-    if not r2 > 0.0:
-        return np.nan
-    return slope[k] - freedom * square / r2
-
-
-@compiled()
-def _search(
-    psi: Floats,
-    shrink: Floats,
-    covariance: Floats,
-    slope: Floats,
-    a: Floats,
-    zq: Floats,
-    zy: Floats,
-    qy: Floats,
-    yy: float,
-    freedom: float,
-    reml: bool,
-) -> tuple[float, float, int, int, float]:
-    """For one response what `_minimise` fills."""
-    p = len(qy)
-    cov, beta = np.empty((p, p)), np.empty(p)
-    best, best_psi, best_slope, margin, evaluations, optima = np.inf, np.nan, np.nan, np.inf, 0, 0
-    before = -1.0  # as if the deviance fell towards 0, so that an optimum there counts
-    for k in range(len(psi)):
-        here = _slope_on_grid(k, psi, shrink, covariance, slope, zq, zy, qy, yy, freedom)
-        evaluations += 1
-        if before < 0.0 <= here:
-            root = psi[k]
-            if k > 0:
-                root, used = _root(
-                    psi[k - 1], psi[k], before, here, a, zq, zy, qy, yy, freedom, reml, cov, beta
-                )
-                evaluations += used
-            at_root, value, _ = _at(root, a, zq, zy, qy, yy, freedom, reml, cov, beta)
-            evaluations += 1
-            optima += 1
-            margin = min(margin, abs(value - best))
-            if value < best:
-                best, best_psi, best_slope = value, root, at_root
-        before = here
-    if before < 0.0:  # still falling where groups are fixed effects: no residual is left within groups
-        best_psi = np.nan
-    return best_psi, best_slope, evaluations, optima, margin
+    return record, beta, covariance, r2, value
 
 
 @compiled()
 def _minimise(
     begin: int,
     end: int,
-    psi: Floats,
-    shrink: Floats,
-    covariance: Floats,
-    slope: Floats,
-    a: Floats,
-    zq: Floats,
+    free: Spectrum,
     zy: Floats,
     qy: Floats,
     yy: Floats,
     freedom: float,
-    reml: bool,
     skip: NDArray[np.bool_],
     best: Floats,
     slopes: Floats,
+    residual: Floats,
+    lowest: Floats,
     evaluations: NDArray[np.int64],
     optima: NDArray[np.int64],
     margin: Floats,
 ) -> None:
-    """Fill for some responses, all (G,), ψ (NaN where it is unbounded), the derivative there and the record."""
+    """Fill for some responses, all (G,), ψ (NaN where it is unbounded), derivative, r², deviance and the record."""
+    u, r2, fall = np.empty(len(free.mu)), np.empty(len(free.psi)), np.empty(len(free.psi))
     for gene in range(begin, end):
-        if not skip[gene]:
-            best[gene], slopes[gene], evaluations[gene], optima[gene], margin[gene] = _search(
-                psi, shrink, covariance, slope, a, zq, zy[gene], qy[gene], yy[gene], freedom, reml
-            )
+        if skip[gene]:
+            continue
+        rest = _project(free, zy[gene], qy[gene], yy[gene], u)
+        if not rest > _CANCELLED * yy[gene]:  # no residual is left within groups: ψ has no bound
+            continue
+        _on_grid(free, u, rest, r2, fall)
+        evaluations[gene] = len(free.psi)
+        here = -1.0  # as if the deviance fell towards 0, so that an optimum there counts
+        for k in range(len(free.psi)):
+            before = here
+            here = free.slope[k] - freedom * fall[k] / r2[k]
+            if not before < 0.0 <= here:
+                continue
+            psi, slope = free.psi[k], here
+            if k > 0:
+                psi, slope, used = _root(
+                    free.psi[k - 1], psi, before, here, free.mu, free.d, u, rest, freedom
+                )
+                evaluations[gene] += used
+            square, value = _deviance(psi, free.mu, free.d, u, rest, freedom)
+            if optima[gene] > 0:
+                margin[gene] = min(margin[gene], abs(value - lowest[gene]))
+            if optima[gene] == 0 or value < lowest[gene]:
+                best[gene], slopes[gene], residual[gene], lowest[gene] = psi, slope, square, value
+            optima[gene] += 1
+
+
+@compiled()
+def _project(free: Spectrum, zy: Floats, qy: Floats, yy: float, u: Floats) -> float:
+    """Fill `u` with the squares u², (m,), of one response; return the rest of y'P₀y."""
+    for s in range(len(u)):
+        u[s] = 0.0
+    for g in range(len(zy)):
+        left = zy[g]
+        for i in range(len(qy)):
+            left -= free.zq[g, i] * qy[i]
+        for s in range(len(u)):
+            u[s] += left * free.turn[g, s]
+    rest = yy
+    for i in range(len(qy)):
+        rest -= qy[i] * qy[i]
+    for s in range(len(u)):
+        u[s] *= u[s]
+        rest -= u[s]
+    return max(rest, 0.0)
+
+
+@compiled()
+def _on_grid(free: Spectrum, u: Floats, rest: float, r2: Floats, fall: Floats) -> None:
+    """Fill r² and, less its sign, its derivative, (K,), at every ψ of the grid."""
+    for k in range(len(r2)):
+        r2[k], fall[k] = rest, 0.0
+    for s in range(len(u)):
+        square = u[s]
+        for k in range(len(r2)):
+            r2[k] += square * free.shrink[s, k]
+            fall[k] += square * free.falls[s, k]
+
+
+@compiled(sums=True)
+def _derivatives(
+    psi: float, mu: Floats, d: Floats, u: Floats, rest: float, freedom: float
+) -> tuple[float, float]:
+    """First and second derivative of the deviance at ψ."""
+    r2, fall, bend = rest, 0.0, 0.0
+    for s in range(len(mu)):
+        shrink = 1.0 / (1.0 + psi * mu[s])
+        part, rate = u[s] * shrink, mu[s] * shrink
+        r2 += part
+        fall += part * rate
+        bend += part * rate * rate
+    slope, curve = 0.0, 0.0
+    for s in range(len(d)):
+        rate = d[s] / (1.0 + psi * d[s])
+        slope += rate
+        curve += rate * rate
+    fall /= r2
+    return slope - freedom * fall, freedom * (2.0 * bend / r2 - fall * fall) - curve
+
+
+@compiled()
+def _deviance(
+    psi: float, mu: Floats, d: Floats, u: Floats, rest: float, freedom: float
+) -> tuple[float, float]:
+    """r² and the deviance, but for its constants, at ψ."""
+    r2, logdet = rest, 0.0
+    for s in range(len(mu)):
+        r2 += u[s] / (1.0 + psi * mu[s])
+    for s in range(len(d)):
+        logdet += math.log1p(psi * d[s])
+    return r2, logdet + freedom * math.log(r2)
 
 
 @compiled()
@@ -280,41 +271,62 @@ def _root(
     high: float,
     at_low: float,
     at_high: float,
+    mu: Floats,
+    d: Floats,
+    u: Floats,
+    rest: float,
+    freedom: float,
+) -> tuple[float, float, int]:
+    """Root of the derivative between a negative and a positive one, by Newton's method kept within its bracket."""
+    psi = (low * at_high - high * at_low) / (at_high - at_low)
+    slope, used, last = at_high, 0, False
+    while used < _MOST:
+        slope, curve = _derivatives(psi, mu, d, u, rest, freedom)
+        used += 1
+        if last or slope == 0.0:
+            break
+        if slope < 0.0:
+            low = psi
+        else:
+            high = psi
+        ahead = psi - slope / curve
+        last = curve > 0.0 and abs(ahead - psi) <= _STEP * psi
+        psi = ahead if last or (curve > 0.0 and low < ahead < high) else 0.5 * (low + high)
+    return psi, slope, used
+
+
+@compiled()
+def _solve(
+    begin: int,
+    end: int,
+    psi: Floats,
     a: Floats,
     zq: Floats,
     zy: Floats,
     qy: Floats,
-    yy: float,
-    freedom: float,
-    reml: bool,
-    cov: Floats,
     beta: Floats,
-) -> tuple[float, int]:
-    """Root of the derivative by Chandrupatla's method (1997, Adv Eng Softw 28): inverse quadratic or bisection."""
-    if at_high == 0.0:
-        return high, 0
-    x1, x2, f1, f2 = high, low, at_high, at_low
-    x3, f3 = x1, f1
-    t, used = 0.5, 0
-    for _ in range(80):
-        x = x1 + t * (x2 - x1)
-        f, _value, _r2 = _at(x, a, zq, zy, qy, yy, freedom, reml, cov, beta)
-        used += 1
-        if (f > 0.0) == (f1 > 0.0):
-            x3, f3 = x1, f1
-        else:
-            x3, x2, f3, f2 = x2, x1, f2, f1
-        x1, f1 = x, f
-        if f1 == 0.0:
-            return x1, used
-        tolerance = 1e-15 * abs(x1) + 1e-300
-        closest = abs(x2 - x1)
-        if closest <= 4.0 * tolerance:
-            break
-        xi, phi = (x1 - x2) / (x3 - x2), (f1 - f2) / (f3 - f2)
-        if phi * phi < xi and (1.0 - phi) * (1.0 - phi) < 1.0 - xi:
-            t = f1 / (f2 - f1) * f3 / (f2 - f3) + (x3 - x1) / (x2 - x1) * f1 / (f3 - f1) * f2 / (f3 - f2)
-        else:
-            t = 0.5
-        t = min(max(t, tolerance / closest), 1.0 - tolerance / closest)
-    return (x1 if abs(f1) < abs(f2) else x2), used
+    covariance: Floats,
+) -> None:
+    """Fill for some responses β and (Q'V₀⁻¹Q)⁻¹ at ψ, (G,)."""
+    p = zq.shape[1]
+    information, c = np.empty((p, p)), np.empty(p)
+    for gene in range(begin, end):
+        if math.isnan(psi[gene]):
+            continue
+        for i in range(p):
+            c[i] = qy[gene, i]
+            for j in range(i + 1):
+                information[i, j] = 1.0 if i == j else 0.0
+        for g in range(len(a)):
+            h = psi[gene] / (1.0 + psi[gene] * a[g])
+            for i in range(p):
+                weighted = h * zq[g, i]
+                c[i] -= weighted * zy[gene, g]
+                for j in range(i + 1):
+                    information[i, j] -= weighted * zq[g, j]
+        cholesky(information, p)
+        inverse(information, p, covariance[gene])
+        for i in range(p):
+            beta[gene, i] = 0.0
+            for j in range(p):
+                beta[gene, i] += covariance[gene, i, j] * c[j]
