@@ -211,12 +211,12 @@ BROKEN = {
     "keep all but one sample": (
         lambda: None, {"input": {"keep": {"sample_id": ["S1"]}}}, "input.keep leaves no cell of S2, S3, S4",
     ),
-    "no table of cells": (lambda: None, META, "meta.tsv: cannot be read (No such file"),
-    "an empty table of cells": (metadata(""), META, "meta.tsv: is not a UTF-8 table"),
+    "no table of cells": (lambda: None, META, "meta.tsv: the table of cell metadata cannot be read (No such file"),
+    "an empty table of cells": (metadata(""), META, "meta.tsv: is empty. It needs a header with barcode"),
     "a table of cells in another encoding": (
-        metadata(ONE + "S1\tC0001-1\tä\n", "latin-1"), META, "meta.tsv: is not a UTF-8 table",
+        metadata(ONE + "S1\tC0001-1\tä\n", "latin-1"), META, "meta.tsv: is not UTF-8 text (byte 34)",
     ),
-    "a table with ragged rows": (metadata(ONE + "S1\tC\t1\nS1\tD\t1\t2\t3\n"), META, "is not a UTF-8 table"),
+    "a table with ragged rows": (metadata(ONE + "S1\tC\t1\nS1\tD\t1\t2\t3\n"), META, "row 3 has 5 fields, but the header has 3"),
     "a table without barcodes": (metadata("cell\tlane\nC1\t2\n"), META, "has no column barcode"),
     "a table with a cell twice": (
         metadata(ONE + "S1\tC0001-1\t1\nS1\tC0001-1\t2\n"), META, "more than one row for S1 C0001-1",

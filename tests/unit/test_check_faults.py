@@ -255,7 +255,7 @@ def no_cells_at_all(s):
 
 
 @fault(
-    "cells.tsv: cannot be read (No such file or directory). See input.cell_metadata.",
+    "cells.tsv: the table of cell metadata cannot be read (No such file or directory). See input.cell_metadata.",
 )
 def metadata_missing(s):
     s.config["input"]["cell_metadata"] = "cells.tsv"

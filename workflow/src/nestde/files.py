@@ -44,6 +44,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def irregular(path: Path) -> str:
+    """What stands at a path that is neither file nor folder, to read of which may take for ever: ``a pipe``; else ''."""
+    if not path.exists() or path.is_file() or path.is_dir():
+        return ""
+    return "a pipe" if path.is_fifo() else "a socket" if path.is_socket() else "a device"
+
+
 def slug(name: str) -> str:
     """Make a name from data safe in a path: same name, same slug; different names, different slugs.
 

@@ -1,6 +1,7 @@
 """One input file, read once: cells of the sheet's samples, sorted by sample, their counts checked to be raw."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,30 +225,45 @@ def join_metadata(obs: "pd.DataFrame", path: Path, samples: Sequence[str]) -> "p
 
 
 def read_metadata(path: Path) -> "pd.DataFrame":
-    """Read the TSV of cell metadata; barcode and sample_id are text, a column of numbers is numeric."""
+    """Read the TSV of cell metadata; barcode and sample_id are text, a column of numbers is numeric.
+
+    Raises
+    ------
+    NestdeError
+        With all that is wrong with it (see `tsv.read_lines`).
+    """
+    found = path.stat() if path.is_file() else None
+    return _table(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else None)
+
+
+@lru_cache(maxsize=1)
+def _table(path: Path, version: tuple[int, ...] | None) -> "pd.DataFrame":
+    """Read it once for all the files whose cells it describes; not to be changed by who is given it."""
     import csv
+    import io
 
     import pandas as pd
 
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            dtype={"barcode": str, "sample_id": str},
-            keep_default_na=False,
-            na_values=["", "NA"],
-            low_memory=False,
-            quoting=csv.QUOTE_NONE,
-            encoding="utf-8-sig",
+    from nestde.tsv import read_lines
+
+    lines = read_lines(path, "barcode", "cell", "the table of cell metadata", "See input.cell_metadata.")
+    names = [name.replace("/", "_") for name in lines.header]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise NestdeError(
+            f'{path}: more than one column is {a_few(twice)} once "/" is read as "_". Rename one.'
         )
-    except OSError as error:
-        raise NestdeError(f"{path}: cannot be read ({error.strerror}). See input.cell_metadata.") from error
-    except (ValueError, UnicodeError) as error:
-        said = " ".join(str(error).split())
-        raise NestdeError(f"{path}: is not a UTF-8 table separated by tabs ({said}).") from error
-    if "barcode" not in table:
-        raise NestdeError(f"{path}: has no column barcode; its columns are {a_few(table.columns, 12)}.")
-    return table.rename(columns=lambda name: str(name).replace("/", "_"))
+    return pd.read_csv(
+        io.StringIO("\n".join(row for _, row in lines.rows)),
+        sep="\t",
+        names=names,
+        index_col=False,
+        dtype={"barcode": str, "sample_id": str},
+        keep_default_na=False,
+        na_values=["", "NA"],
+        low_memory=False,
+        quoting=csv.QUOTE_NONE,
+    )
 
 
 def keep_cells(

@@ -1,6 +1,5 @@
 """The sample sheet: one row per sample, read and checked, every fault at once."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,18 @@ import pandas as pd
 from nestde.config import Config
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.schema import schema, schema_faults
+from nestde.tsv import read_lines
 
 SMALL = 32_000_000  # bytes of input
+EXACT = 2**53  # whole numbers below it are told apart by floats
 
 
 def read_samples(path: str | Path) -> pd.DataFrame:
     """Read a sample sheet (TSV) whose rows are samples.
 
     Text columns that hold only numbers become numeric; ``sample_id`` stays text, so that a sample
-    named ``007`` keeps its name. Only the empty field and ``NA`` are missing.
+    named ``007`` keeps its name, and so does a column with whole numbers that a float cannot tell apart.
+    Only the empty field and ``NA`` are missing.
 
     Returns
     -------
@@ -28,28 +30,21 @@ def read_samples(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     NestdeError
-        With every fault: no such file, not a TSV, no ``sample_id``, no name, rows that repeat a sample
-        (with the columns in which they differ), columns that repeat.
+        With every fault: no such file, not a TSV (see `read_lines`), no ``sample_id``, no name, rows that repeat a
+        sample (with the columns in which they differ), columns that repeat.
     """
     path = Path(path)
-    header, rows = _cells(path)
+    lines = read_lines(
+        path, "sample_id", "sample", "the sample sheet", "Check `samples` in the configuration."
+    )
+    header = list(lines.header)
+    frame = pd.DataFrame(lines.fields(), columns=header, dtype=object)
     faults = Faults()
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        faults.add(f"{path}: the column {a_few(twice)} is there more than once. Keep one of each.")
-    if "sample_id" not in header:
-        hint = " Separate columns by tabs." if len(header) == 1 else ""
-        faults.add(f"{path}: has no column sample_id; its columns are {a_few(header, 12)}.{hint}")
-    for number, row in rows:
-        if len(row) != len(header):
-            faults.add(f"{path}: row {number} has {len(row)} fields, but the header has {len(header)}.")
-    faults.raise_if_any()
-    frame = pd.DataFrame([row for _, row in rows], columns=header, dtype=object)
     frame = frame.mask(frame.isin(["", "NA"]))
     if frame.empty:
         raise NestdeError(f"{path}: has no sample. Add a row for each.")
     rules = schema("samples")
-    for (number, _), record in zip(rows, frame.to_dict("records"), strict=True):
+    for (number, _), record in zip(lines.rows, frame.to_dict("records"), strict=True):
         named = {key: value for key, value in record.items() if isinstance(value, str)}
         for sentence in schema_faults(named, rules, f"{path}: row {number}"):
             faults.add(sentence)
@@ -59,28 +54,6 @@ def read_samples(path: str | Path) -> pd.DataFrame:
         frame[column] = _numeric_if_all_are(frame[column])
     first = ["sample_id", *(name for name in header if name != "sample_id")]
     return frame[first].sort_values("sample_id", kind="stable", ignore_index=True)
-
-
-def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header and the rows with their line numbers, blanks around fields removed."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise NestdeError(
-            f"{path}: the sample sheet cannot be read ({error.strerror}). Check `samples` in the configuration."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise NestdeError(
-            f"{path}: is not UTF-8 text (byte {error.start}). Save it as a UTF-8 TSV."
-        ) from error
-    lines = [
-        (number, [field.strip() for field in row])
-        for number, row in enumerate(csv.reader(text.splitlines(), delimiter="\t"), start=1)
-        if any(field.strip() for field in row)
-    ]
-    if not lines:
-        raise NestdeError(f"{path}: is empty. It needs a header with sample_id and a row per sample.")
-    return lines[0][1], lines[1:]
 
 
 def _check_repeats(frame: pd.DataFrame, path: Path, faults: Faults) -> None:
@@ -109,9 +82,13 @@ def _check_repeats(frame: pd.DataFrame, path: Path, faults: Faults) -> None:
 
 def _numeric_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
     try:
-        return pd.to_numeric(column)
+        numbers = pd.to_numeric(column)
     except ValueError:
         return column
+    whole = column.dropna().str.fullmatch(r"[+-]?[0-9]+")
+    # labels, then: as floats, two that differ in the last digits would become one
+    exact = numbers.dtype.kind in "iu" or not (whole & (numbers[whole.index].abs() >= EXACT)).any()
+    return numbers if exact else column
 
 
 def source_paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
@@ -120,8 +97,25 @@ def source_paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
     Raises
     ------
     NestdeError
-        If both the configuration and the sheet name data, neither does, or a sample's row does not.
+        If both the configuration and the sheet name data, neither does, or a sample's row does not; if a path is one
+        that Snakemake cannot be given.
     """
+    paths = _paths(config, sheet)
+    named = {config.samples: "samples", config.input.cell_metadata: "input.cell_metadata"}
+    named |= dict.fromkeys(
+        paths.values(), "input.counts" if config.input.counts else f"{config.samples}: counts"
+    )
+    faults = Faults()
+    for path, where in named.items():
+        if path and set(path) & set("{}"):
+            faults.add(
+                f"{where}: {path} has a brace in it, which Snakemake takes for a wildcard. Rename the file or its folder."
+            )
+    faults.raise_if_any()
+    return paths
+
+
+def _paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
     shared = config.input.counts
     if shared is not None and "counts" in sheet:
         raise NestdeError(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nestde.cells.source import Source, reading
 from nestde.errors import NestdeError
+from nestde.files import irregular
 
 __all__ = ["Source", "open_source", "reading"]
 
@@ -33,6 +34,8 @@ def open_source(path: str | Path, *, layer: str = "X", gene_key: str | None = No
             return _open_folder(path, layer, gene_key)
         if path.name.endswith(("matrix.mtx", "matrix.mtx.gz")) and path.is_file():
             return _open_mtx(path, layer, gene_key)
+        if irregular(path):
+            raise NestdeError(f"{path}: is no file but {irregular(path)}. Save the counts as a file.")
         with path.open("rb") as handle:
             first = handle.read(8)
     except OSError as error:

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.check.cells import Part, covariates, read_part
-from nestde.check.words import nearest
+from nestde.check.inputs import check_same, is_there
 from nestde.config import Config
-from nestde.errors import Faults, a_few, shortened
+from nestde.errors import Faults
 from nestde.formula import Formula, parse, variables_of
 from nestde.ingest import tidy
 from nestde.qc import METRICS
@@ -128,7 +127,7 @@ def read_study(config: Config, faults: Faults) -> Study | None:
         sheet = read_samples(config.samples)
         paths = source_paths(config, sheet)
     files = list(dict.fromkeys(paths.values())) or [config.input.counts or ""]
-    there = [file for file in files if file and _is_there(file, paths, config, faults)]
+    there = [file for file in files if file and is_there(file, paths, config, faults)]
     if sheet is None or not paths:
         return None
     wanted = covariates(config, formula)
@@ -138,32 +137,14 @@ def read_study(config: Config, faults: Faults) -> Study | None:
         part = read_part(file, rows, sheet, wanted, config, faults)
         if part is not None:
             parts.append(part)
+    if len(parts) == len(files):
+        key = config.input.sample_key
+        told_apart = [file for file, part in zip(files, parts, strict=True) if key in part.known]
+        check_same(paths, told_apart, config.samples, key, faults)
     # with cells of some files only, every other sentence would be about what is missing with the rest
     if formula is None or len(parts) < len(files):
         return None
     return _assemble(config, formula, sheet, paths, parts, wanted)
-
-
-def _is_there(file: str, paths: dict[str, str], config: Config, faults: Faults) -> bool:
-    """Whether an input exists; if not, that is noted, with the names that are near in its folder."""
-    path = Path(file)
-    try:
-        if path.exists():
-            return True
-        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else None
-    except OSError as error:  # a name that is too long, a folder that may not be read
-        faults.add(f"{shortened(file)}: cannot be looked up ({error.strerror}). Check the path.")
-        return False
-    where = "input.counts"
-    if config.input.counts is None:
-        of = a_few([sample for sample, named in paths.items() if named == file])
-        where = f"{config.samples}: counts of {of}"
-    if beside is not None:
-        hint = nearest(path.name, beside, f"{path.parent} holds")
-    else:
-        hint = f"There is no folder {path.parent} either; paths are relative to the working directory."
-    faults.add(f"{where}: there is no file {file}. {hint}")
-    return False
 
 
 def _assemble(
