@@ -348,3 +348,24 @@ def test_command(results, tmp_path):
     )
     cli.main(args)
     assert isinstance(args.out, Path) and (args.out / "multiqc_config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+x", "-x", "@SUM(A1)", "\tx", "\rx", " =1+1", "\u200b=1", "-2+3", "=", "-"]
+)
+def test_a_name_that_a_spreadsheet_would_compute_is_text_in_what_the_page_exports(name):
+    columns = Columns().add("x", "x", "x")
+    in_table = table("t", "t", "Gene", columns, [(name, {"x": name})])["data"]
+    (row,), (values,) = in_table.keys(), in_table.values()
+    (bar,) = bars("b", "b", "n", {"k": (name, "red")}, {name: {"k": 1}})["data"]
+    (category,) = bars("b", "b", "n", {"k": (name, "red")}, {name: {"k": 1}})["categories"].values()
+    cell = re.findall("<td>(.*?)</td>", plain_table(["h"], [[name]]), re.DOTALL)[0]
+    for shown in (row, values["x"], bar, category["name"], cell):
+        assert shown.startswith("\u200b") and unescape(shown).lstrip("\u200b").strip() == name.strip(
+            " \t\r\u200b"
+        )
+
+
+@pytest.mark.parametrize("number", ["-1.5", "+3", "-1,204", "-1.5e-07", "-3 %"])
+def test_a_number_stays_one(number):
+    assert f"<td>{number}</td>" in plain_table(["h"], [[number]])

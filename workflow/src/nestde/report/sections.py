@@ -1,12 +1,14 @@
 """A section of the report, as MultiQC's custom content wants it, and the HTML it is made of."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 UP, DOWN, REST = "#c2410c", "#2166ac", "#8a8f98"
+NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( %)?")
 KEPT, ALARM = "#3b8f6b", "#c62828"
 
 
@@ -45,6 +47,18 @@ def heading(text: str) -> str:
 def html(text: str) -> dict[str, Any]:
     """Content that is HTML, escaped where it holds names from data."""
     return {"plot_type": "html", "data": text}
+
+
+def shown(name: str) -> str:
+    """A name from data as HTML, and as text to a spreadsheet.
+
+    The page's tables are copied and the data of its bars saved as CSV, and a spreadsheet computes what begins with
+    ``=``, ``+``, ``-``, ``@``, a tab or a line end, but for numbers. A zero-width space before it makes it text and is not seen; MultiQC
+    would strip a blank. The tables in results/ have the names as they are.
+    """
+    text = escape(name)
+    computed = name.lstrip(" \u200b").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    return f"\u200b{text}" if computed and not NUMBER.fullmatch(name) else text
 
 
 @dataclass
@@ -89,7 +103,7 @@ def _by_name(rows: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, 
     """
     named: dict[str, dict[str, Any]] = {}
     for name, row in rows:
-        key = escape(name).replace("/", "∕").strip()
+        key = shown(name).replace("/", "∕").strip()
         while key in named:
             key += "\u200b"
         named[key] = row
@@ -104,7 +118,7 @@ def _cells(cells: Mapping[str, Any]) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     """Escape text; write an infinite ratio (a gene without any count in one level) as JSON can hold it."""
     if isinstance(value, str):
-        return escape(value)
+        return shown(value)
     if isinstance(value, float) and math.isinf(value):
         return "+∞" if value > 0 else "−∞"
     return value
@@ -128,7 +142,7 @@ def bars(
             (name, {escape(key): value for key, value in values.items()}) for name, values in rows.items()
         ),
         "categories": {
-            escape(key): {"name": escape(name), "color": colour} for key, (name, colour) in categories.items()
+            escape(key): {"name": shown(name), "color": colour} for key, (name, colour) in categories.items()
         },
         "pconfig": {
             "id": id,
@@ -148,16 +162,16 @@ class Raw(str):
 def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
     """A small HTML table; every cell is escaped but `Raw` ones. Columns in `right` are set right (numbers)."""
 
-    def shown(value: object) -> str:
+    def cell(value: object) -> str:
         if isinstance(value, Raw):
             return value
-        return f"{value:,}" if isinstance(value, int) else escape(str(value))
+        return f"{value:,}" if isinstance(value, int) else shown(str(value))
 
     aligned, right_set = set(right), ' class="text-end"'
 
     def cells(tag: str, values: Sequence[object]) -> str:
         return "".join(
-            f"<{tag}{right_set if i in aligned else ''}>{shown(value)}</{tag}>"
+            f"<{tag}{right_set if i in aligned else ''}>{cell(value)}</{tag}>"
             for i, value in enumerate(values)
         )
 
