@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy.sparse import csc_matrix
 
-import nestde.fit
 from nestde.celltype import fit_table
 from nestde.design import build
-from nestde.fit import fit_genes
-from nestde.tables import HEADLINES, combine
+from nestde.fit import fit_genes, genes, methods
+from nestde.fit.statistics import of_counts
+from nestde.tables import combine
 
 FORMULA = "~ diagnosis + (1 | sample_id)"
 T_AND_F = ["pvalue_satterthwaite", "pvalue_kenward_roger", "pvalue_containment", "pvalue_level"]
@@ -40,10 +40,10 @@ UNEQUAL = [10, 180, 25, 60, 110, 15]
 
 def table_of(design, counts, size, headline, genes=None):
     names = [f"G{i}" for i in range(counts.shape[1])] if genes is None else genes
-    return fit_table(design, counts, size, names, ["diagnosis"], headline)
+    return fit_table(design, of_counts(design, counts, size, names), ["diagnosis"], headline)
 
 
-@pytest.mark.parametrize("headline", HEADLINES)
+@pytest.mark.parametrize("headline", methods.names())
 def test_status_is_of_the_fit_that_the_row_reports(headline):
     design, counts, size = study(UNEQUAL)
     table = table_of(design, counts, size, headline)
@@ -68,16 +68,13 @@ def test_a_p_value_of_a_fit_that_failed_is_empty(monkeypatch, status, headline, 
         states[2], reasons[2] = status, "the optimiser was lost"
         return dataclasses.replace(fits, status=states.astype(str), reason=reasons.astype(str))
 
-    def fits_of(*args, reml=False, **options):
-        found = fit_genes(*args, reml=reml, **options)
-        full = spoilt(found.full) if reml == (broken == "REML") and broken != "reduced ML" else found.full
-        tests = {
-            term: nestde.fit.genes.ratio(full, spoilt(test.reduced) if "reduced" in broken else test.reduced)
-            for term, test in found.tests.items()
-        }
-        return dataclasses.replace(found, full=full, tests=tests)
+    def fit_of(model, sums, columns, reml, *args, **options):
+        found = fit(model, sums, columns, reml, *args, **options)
+        which = "REML" if reml else "full ML" if len(columns) == design.x.shape[1] else "reduced ML"
+        return spoilt(found) if which == broken else found
 
-    monkeypatch.setattr(nestde.fit, "fit_genes", fits_of)
+    fit = genes.fit
+    monkeypatch.setattr(genes, "fit", fit_of)
     table = table_of(design, counts, size, headline)
     others = table.index != 2
     assert table.loc[others, ["pvalue_lrt", *T_AND_F]].notna().all(axis=None)

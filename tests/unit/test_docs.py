@@ -7,6 +7,7 @@ import re
 import pytest
 
 from nestde.advice import FEW_SAMPLES, MEASURED
+from nestde.fit.methods import METHODS
 from nestde.template import template_dir
 
 DOCS = template_dir() / "workflow/docs"
@@ -40,3 +41,9 @@ def test_what_is_known_of_few_samples_is_one_text():
     )
     for wrong in ("prefer `kenward_roger`", "do not jump", "believe them", "Read the p-values of Kenward"):
         assert wrong not in everything
+
+
+def test_every_p_value_is_explained():
+    text = (DOCS / "inference.md").read_text(encoding="utf-8")
+    for each in METHODS:
+        assert f"| `pvalue_{each.name}` | {each.sentence} | {each.estimates} |" in text

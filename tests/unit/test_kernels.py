@@ -8,9 +8,10 @@ import pytest
 CODE = """
 import sys
 import numpy as np, pandas as pd, scipy.sparse
-from nestde.celltype import fit_table
+from nestde.celltype import fit_table, moderate
 from nestde.design import build
 from nestde.fit import crossproducts, inference, optimise, scalar
+from nestde.fit.statistics import of_counts
 from nestde.kernels import compile_kernels
 
 def compiled():
@@ -30,7 +31,10 @@ obs = pd.DataFrame(rng.normal(size=(600, 2)), columns=["x", "z"])
 obs = obs.assign(a=cells % 6, b=cells % 24, c=rng.integers(0, 9, 600)).astype(dict.fromkeys("abc", str))
 obs["d"] = np.where(cells % 6 < 3, "p", "q")
 counts = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 5)).astype(np.int32))
-fit_table(build(formula, obs, test=terms), counts, rng.uniform(0.5, 2, 600), list("vwxyz"), terms, threads=2)
+design = build(formula, obs, test=terms)
+statistics = of_counts(design, counts, rng.uniform(0.5, 2, 600), list("vwxyz"), threads=2)
+fit_table(design, statistics, terms, threads=2)
+moderate(design, statistics, terms, threads=2)
 assert {"_pass", "_every_response", "_solve"} <= {name for _, name, _ in before}, before
 print(sorted(compiled() - before))
 """

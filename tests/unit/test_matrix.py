@@ -42,16 +42,17 @@ def test_a_matrix_is_the_counts_of_its_cells_gene_by_gene(study):
     assert set(found.obs.loc[found.obs["sample_id"] == "S2", "diagnosis"]) == {"AD"}
 
 
-def test_a_slice_is_those_genes(study):
+@pytest.mark.parametrize("block", [10, 300, 10**9])
+def test_blocks_of_genes_are_all_genes(study, monkeypatch, block):
     adata = cells()
     assert ready(study, adata).matrix("T cell") == 0
     path = study / "matrix.h5ad"
     wanted = by_hand(adata, "T cell")
-    assert matrix.shape(path) == wanted.shape
-    counts, genes = matrix.read_slice(path, 7, 19)
-    assert list(genes) == list(adata.var_names[7:19])
-    assert np.array_equal(counts.toarray(), wanted.X[:, 7:19].toarray())
-    assert matrix.read_slice(path, 5, 5)[0].shape == (len(wanted), 0)
+    monkeypatch.setattr(matrix, "BLOCK", block)
+    found = list(matrix.blocks_of_genes(path))
+    assert (len(found) > 1) == (block < 1000)
+    assert [gene for _, genes in found for gene in genes] == list(adata.var_names)
+    assert np.array_equal(sp.hstack([counts for counts, _ in found]).toarray(), wanted.X.toarray())
     assert len(matrix.read_obs(path)) == len(wanted)
 
 

@@ -45,12 +45,35 @@ rule kernels:
         "nestde kernels --settings {params.settings:q} --out {output:q} > {log:q} 2>&1"
 
 
-rule fit:
+rule statistics:
     input:
         # of no matter to the result: only to be there first
         kernels="<results>/kernels.txt",
         design="<results>/design/{cell_type}.npz",
         matrix="<results>/matrix/{cell_type}.h5ad",
+    output:
+        "<results>/statistics/{cell_type}.npz",
+    log:
+        "<logs>/statistics/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/statistics/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_input(800, 0.5),
+        runtime=by_input(60, 0.02),
+    params:
+        version=VERSION,
+    shell:
+        "nestde statistics --design {input.design:q} --matrix {input.matrix:q}"
+        " --threads {threads} --out {output:q} > {log:q} 2>&1"
+
+
+rule fit:
+    input:
+        design="<results>/design/{cell_type}.npz",
+        statistics="<results>/statistics/{cell_type}.npz",
     output:
         temp("<results>/fit/{cell_type}/{scatteritem}.tsv"),
     log:
@@ -68,8 +91,32 @@ rule fit:
         settings=STUDY.settings("model", "inference.p_value"),
     shell:
         "nestde fit --settings {params.settings:q}"
-        " --design {input.design:q} --matrix {input.matrix:q} --chunk {wildcards.scatteritem:q}"
+        " --design {input.design:q} --statistics {input.statistics:q} --chunk {wildcards.scatteritem:q}"
         " --threads {threads} --out {output:q} > {log:q} 2>&1"
+
+
+rule moderate:
+    input:
+        design="<results>/design/{cell_type}.npz",
+        statistics="<results>/statistics/{cell_type}.npz",
+    output:
+        temp("<results>/moderated/{cell_type}.tsv"),
+    log:
+        "<logs>/moderate/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/moderate/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_input(1000, 20),
+        runtime=by_input(60, 0.5),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model"),
+    shell:
+        "nestde moderate --settings {params.settings:q} --design {input.design:q}"
+        " --statistics {input.statistics:q} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
 rule gather:
@@ -80,6 +127,9 @@ rule gather:
         fits=expand(
             gather.genes("<results>/fit/{{cell_type}}/{scatteritem}.tsv"),
             cell_type=STUDY.cell_types,
+        ),
+        moderated=expand(
+            "<results>/moderated/{cell_type}.tsv", cell_type=STUDY.cell_types
         ),
     output:
         tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
@@ -101,7 +151,7 @@ rule gather:
         ),
     shell:
         "nestde gather --settings {params.settings:q} --genes {input.genes:q} --fits {input.fits:q}"
-        " --out {output.tables:q} --summary {output.summary:q} > {log:q} 2>&1"
+        " --moderated {input.moderated:q} --out {output.tables:q} --summary {output.summary:q} > {log:q} 2>&1"
 
 
 rule crosscheck:

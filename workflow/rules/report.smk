@@ -82,6 +82,7 @@ rule manifest:
                 cell_type=STUDY.cell_types,
                 kind=["json", "npz"],
             ),
+            expand("<results>/statistics/{cell_type}.npz", cell_type=STUDY.cell_types),
             expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
             expand("<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types),
             STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.h5ad"),

@@ -1,4 +1,4 @@
-"""Differential expression of one cell type: from a design and gene-major counts to rows of results."""
+"""Differential expression of one cell type: from a design and genes' statistics to rows of results."""
 
 import itertools
 import json
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from nestde import config
 from nestde.cells.source import label
+from nestde.contrasts import Contrast, contrasts, joint
 from nestde.design import Design, build, load
 from nestde.errors import NestdeError
 from nestde.files import atomic
+from nestde.fit.methods import METHODS, Fitted, Method, Tested, method
 
 if TYPE_CHECKING:
-    import scipy.sparse
-
-    from nestde.fit import Fits, GeneFits, LikelihoodRatio
+    from nestde.fit import Fits, LikelihoodRatio
     from nestde.fit.inference import FTests
+    from nestde.fit.statistics import Statistics
 
 Floats = NDArray[np.float64]
 
@@ -108,25 +109,21 @@ def slice_of_chunk(chunk: str, genes: int) -> tuple[int, int]:
 
 def fit_table(
     design: Design | str,
-    counts: "scipy.sparse.csc_matrix",
-    size_factor: Floats,
-    genes: Sequence[str] | NDArray[np.object_],
+    statistics: "Statistics",
     terms: Sequence[str],
     headline: str = "lrt",
     threads: int | None = None,
 ) -> pd.DataFrame:
-    """Fit a slice of genes and lay the results out in rows: gene by gene, term by term, level against level.
+    """Fit some genes and lay the results out in rows: gene by gene, term by term, level against level.
+
+    Every p-value that a gene has by itself is there; those that need all genes of the cell type are `moderate`'s.
 
     Parameters
     ----------
     design
         Of n cells, or why there is none.
-    counts
-        (n, G) raw counts.
-    size_factor
-        (n,).
-    genes
-        (G,) names.
+    statistics
+        Of the genes in these cells.
     terms
         Tested terms, of `design.tests`.
     headline
@@ -139,46 +136,82 @@ def fit_table(
     pandas.DataFrame
         See README, *Read the result*; ``logpvalue_…`` are natural logs.
     """
+    genes = statistics.genes
     if isinstance(design, str):
         rows = [(gene, term, "not_testable", design) for gene in genes for term in terms]
         return pd.DataFrame(rows, columns=["gene", "term", "status", "reason"])
-    from nestde.contrasts import contrasts, joint
-    from nestde.fit import fit_genes
-    from nestde.fit.inference import f_tests
-
-    ml = fit_genes(design, counts, size_factor, threads=threads)
-    reml = fit_genes(design, counts, size_factor, reml=True, threads=threads).full
-    shown = ml.full if headline == "lrt" else reml
-    every = [contrast for term in terms for contrast in (joint(design, term), *contrasts(design, term))]
-    tests = dict(
-        zip(
-            [id(contrast) for contrast in every],
-            f_tests(reml, [contrast.rows for contrast in every], threads=threads),
-            strict=True,
-        )
-    )
-    usable = trusted(reml.status)
+    fitted = Fitted(design, statistics, threads)
+    chosen = method(headline)
+    shown = fitted.ml.full if chosen.estimates == "ML" else fitted.reml
     parts = []
-    for contrast in every:
-        found = tests[id(contrast)]
-        if contrast.level == "":
-            of_term = _term_columns(ml, reml, headline, contrast.term, found)
-            continue
-        parts.append(
-            pd.DataFrame(
+    for term in terms:
+        of_term = _term_columns(fitted, term, chosen)
+        for contrast in contrasts(design, term):
+            parts.append(
                 {
                     "gene": genes,
                     "level": contrast.level,
                     "against": contrast.against,
                     **_effect(shown, contrast.rows[0]),
-                    "df_level": found.satterthwaite.df_residual,
-                    "pvalue_level": np.where(usable, np.exp(found.satterthwaite.log_p), np.nan),
+                    **_level_columns(fitted, contrast, chosen),
                     **of_term,
                     **_model_columns(shown),
                 }
             )
-        )
-    order = np.arange(len(parts) * len(genes)).reshape(len(parts), -1).T.ravel()
+    return _by_gene([pd.DataFrame(part) for part in parts], len(genes))
+
+
+def moderate(
+    design: Design | str, statistics: "Statistics", terms: Sequence[str], threads: int | None = None
+) -> pd.DataFrame:
+    """Compute the p-values that need all genes of a cell type, in the rows of `fit_table`.
+
+    Parameters
+    ----------
+    design
+        Of n cells, or why there is none.
+    statistics
+        Of all tested genes in these cells.
+    terms
+        Tested terms, of `design.tests`.
+    threads
+        As for `fit_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``gene, term, level, against`` and of each method ``pvalue_…``, ``logpvalue_…`` of the term, ``pvalue_level_…`` of
+        level against level, and its own columns; no rows where nothing is tested.
+    """
+    if isinstance(design, str) or not len(statistics.genes):
+        return pd.DataFrame(columns=["gene", "term", "level", "against"])
+    fitted = Fitted(design, statistics, threads)
+    parts = []
+    for term in terms:
+        whole, pairs = joint(design, term), contrasts(design, term)
+        columns = [dict[str, object]() for _ in pairs]
+        for each in METHODS:
+            found = each.test(fitted, [whole, *pairs]) if each.every_gene else ""
+            if isinstance(found, str):
+                continue
+            of_term, *of_pairs = found
+            for into, own in zip(columns, of_pairs, strict=True):
+                into |= of_term.columns | {
+                    f"pvalue_{each.name}": np.exp(of_term.log_p),
+                    f"logpvalue_{each.name}": of_term.log_p,
+                    f"pvalue_level_{each.name}": np.exp(own.log_p),
+                }
+                if own.coef is not None:
+                    into |= {f"coef_{each.name}": own.coef, f"se_{each.name}": own.se}
+        for pair, into in zip(pairs, columns, strict=True):
+            place = {"gene": statistics.genes, "term": term, "level": pair.level, "against": pair.against}
+            parts.append(pd.DataFrame(place | into))
+    return _by_gene(parts, len(statistics.genes))
+
+
+def _by_gene(parts: Sequence[pd.DataFrame], genes: int) -> pd.DataFrame:
+    """Tables of the same genes, their rows gene by gene."""
+    order = np.arange(len(parts) * genes).reshape(len(parts), -1).T.ravel()
     return pd.concat(parts, ignore_index=True).iloc[order].reset_index(drop=True)
 
 
@@ -188,33 +221,43 @@ def _effect(fits: "Fits", weights: Floats) -> dict[str, Floats]:
     return {"coef": (fits.coef * weights).sum(axis=1), "se": np.sqrt(np.maximum(variance, 0))}
 
 
-def _term_columns(
-    ml: "GeneFits", reml: "Fits", headline: str, term: str, tests: "FTests"
-) -> dict[str, object]:
+def _level_columns(fitted: Fitted, contrast: Contrast, headline: Method) -> dict[str, Floats]:
+    """Level against level, by the headline's t test; by Satterthwaite's where the headline has none of its own."""
+    name = headline.name if headline.levels and not headline.every_gene else "satterthwaite"
+    found = _alone(method(name), fitted, contrast)
+    usable = trusted(fitted.reml.status)
+    return {
+        "df_level": np.asarray(found.columns[f"df_{name}"], float),
+        "pvalue_level": np.where(usable, np.exp(found.log_p), np.nan),
+    }
+
+
+def _alone(each: Method, fitted: Fitted, contrast: Contrast) -> Tested:
+    """Test one contrast by a method that no gene needs the others for."""
+    found = each.test(fitted, [contrast])
+    assert not isinstance(found, str), f"{each.name}: {found}"
+    return found[0]
+
+
+def _term_columns(fitted: Fitted, term: str, headline: Method) -> dict[str, object]:
     """Status and every p-value of a term, all its levels at once; a p-value of a fit that is not to be trusted is empty."""
-    test = ml.tests[term]
-    by_ml, by_reml = trusted(test.status), trusted(reml.status)
-    status, reason = _status(test, reml, headline)
+    whole = joint(fitted.design, term)
+    ratio = fitted.ml.tests[term]
+    (tests,) = fitted.f_tests([whole])
+    status, reason = _status(ratio, fitted.reml, headline.estimates)
     columns: dict[str, object] = {
         "term": term,
         "status": status,
-        "reason": _with_words(reason, tests, reml.status == "singular"),
-        "lrt_stat": test.stat,
-        "lrt_df": test.df,
-        "pvalue_lrt": np.where(by_ml, np.exp(test.log_p), np.nan),
-        "logpvalue_lrt": np.where(by_ml, test.log_p, np.nan),
-        "loglik_full": ml.full.loglik,
-        "loglik_reduced": test.loglik_reduced,
+        "reason": _with_words(reason, tests, fitted.reml.status == "singular"),
     }
-    for name in ("satterthwaite", "kenward_roger", "containment"):
-        found = getattr(tests, name)
-        columns |= {
-            f"df_{name}": found.df_residual,
-            f"pvalue_{name}": np.where(by_reml, np.exp(found.log_p), np.nan),
-            f"logpvalue_{name}": np.where(by_reml, found.log_p, np.nan),
-        }
-    columns["df_method"] = tests.satterthwaite.method
-    columns["iterations"] = ml.full.record.evaluations + test.reduced.record.evaluations
+    usable = {"ML": trusted(ratio.status), "REML": trusted(fitted.reml.status)}
+    for each in METHODS:
+        if each.every_gene:
+            continue
+        found = _alone(each, fitted, whole)
+        log_p = np.where(usable[each.estimates], found.log_p, np.nan)
+        columns |= found.columns | {f"pvalue_{each.name}": np.exp(log_p), f"logpvalue_{each.name}": log_p}
+    columns["iterations"] = fitted.ml.full.record.evaluations + ratio.reduced.record.evaluations
     return columns
 
 
@@ -224,15 +267,15 @@ def trusted(status: NDArray[np.str_]) -> NDArray[np.bool_]:
 
 
 def _status(
-    test: "LikelihoodRatio", reml: "Fits", headline: str
+    test: "LikelihoodRatio", reml: "Fits", estimates: str
 ) -> tuple[NDArray[np.str_], NDArray[np.object_]]:
     """Status and reason of the fits that estimates and headline are of; the reason tells of the others' faults too.
 
-    With the likelihood ratio as headline these are the two fits by ML, else the one by REML.
+    Where estimates are by ML these are the two fits of the likelihood ratio, else the one by REML.
     """
     by_ml = (test.status, test.reason, "by ML, so no likelihood-ratio test")
     by_reml = (reml.status, reml.reason, "by REML, so no t and F tests")
-    (status, reason, _), (other, why, what) = (by_ml, by_reml) if headline == "lrt" else (by_reml, by_ml)
+    (status, reason, _), (other, why, what) = (by_ml, by_reml) if estimates == "ML" else (by_reml, by_ml)
     told = reason.astype(object)
     for g in np.flatnonzero(trusted(status) & ~trusted(other)):
         told[g] = "; ".join(filter(None, (told[g], f"{other[g]} {what}: {why[g]}")))

@@ -63,12 +63,13 @@ def de(
     NestdeError
         With all that is wrong with the counts, the formula or the covariates.
     """
-    from nestde.celltype import design_of, fit_table
-    from nestde.tables import HEADLINES, adjust, combine
+    from nestde.celltype import design_of, fit_table, moderate
+    from nestde.fit.methods import method
+    from nestde.fit.statistics import of_counts
+    from nestde.tables import adjust, combine
 
     terms = [test] if isinstance(test, str) else list(test)
-    if p_value not in HEADLINES:
-        raise NestdeError(f"p_value: {p_value} is none of {', '.join(HEADLINES)}.")
+    method(p_value)
     given = {name: [str(level) for level in order] for name, order in (levels or {}).items()}
     model = Model(formula=formula, test=terms, levels=given, min_cells=1)
     counts = _counts(adata, layer)
@@ -91,8 +92,10 @@ def de(
         tested = np.flatnonzero(ledger["status"] == "")
         design = design_of(model, obs)
         refused += [f"{cell_type}: {design}"] if isinstance(design, str) else []
-        fits = fit_table(design, mine[:, tested], size_factor, names[tested], terms, p_value, threads)
-        tables[cell_type] = combine(cell_type, ledger, [fits], terms, p_value)
+        statistics = of_counts(design, mine[:, tested], size_factor, names[tested], threads)
+        fits = fit_table(design, statistics, terms, p_value, threads)
+        every = moderate(design, statistics, terms, threads)
+        tables[cell_type] = combine(cell_type, ledger, [fits], terms, p_value, every)
     if len(refused) == len(tables):
         raise NestdeError(refused)
     return pd.concat(adjust(tables).values(), ignore_index=True)

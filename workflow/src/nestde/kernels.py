@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from nestde.celltype import fit_table
+from nestde.celltype import fit_table, moderate
 from nestde.design import build
+from nestde.fit.statistics import of_counts
 from nestde.formula import parse
 
 # A single random effect has kernels of its own; any other model takes the general ones.
@@ -35,5 +36,7 @@ def compile_kernels(formula: str) -> str:
     obs = pd.DataFrame({"x": np.sin(cells), "a": cells % 4, "b": cells % 12}).astype({"a": str, "b": str})
     design = build(alike, obs, test=["x"])
     counts = scipy.sparse.csc_matrix((cells[:, None] * [7, 11] % 5).astype(np.int32))
-    fit_table(design, counts, np.ones(len(cells)), ["one", "other"], ["x"], threads=1)
+    statistics = of_counts(design, counts, np.ones(len(cells)), ["one", "other"], threads=1)
+    fit_table(design, statistics, ["x"], threads=1)
+    moderate(design, statistics, ["x"], threads=1)
     return alike

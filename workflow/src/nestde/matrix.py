@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 PER = 10_000  # counts to which a cell is scaled
 
 
-def read_slice(path: str | Path, start: int, stop: int) -> tuple["csc_matrix", NDArray[np.object_]]:
-    """Genes ``start … stop - 1`` of a matrix: csc (cells × genes) of raw counts, and their names."""
+def blocks_of_genes(path: str | Path) -> Iterator[tuple["csc_matrix", NDArray[np.object_]]]:
+    """All genes of a matrix, some at a time: csc (cells × genes) of raw counts, and their names."""
     with Counts(path) as counts:
-        return counts.slice(start, stop), counts.genes()[start:stop]
+        names = counts.genes()
+        for start, stop in [*block_edges(counts.nnz(), 2 * BLOCK)] or [(0, 0)]:
+            yield counts.slice(start, stop), names[start:stop]
 
 
 def read_obs(path: str | Path) -> "pd.DataFrame":
@@ -38,12 +40,6 @@ def read_uns(path: str | Path) -> dict[str, Any]:
     """What else a matrix tells: ``left_out`` (sample -> why), ``genes`` (how many were removed by what)."""
     with Counts(path) as counts:
         return counts.uns()
-
-
-def shape(path: str | Path) -> tuple[int, int]:
-    """Cells and tested genes of a matrix."""
-    with Counts(path) as counts:
-        return counts.shape
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from nestde.celltype import design_of, fit_table
 from nestde.check.study import Study, read_study
 from nestde.config import Config
 from nestde.errors import Faults, NestdeError
+from nestde.fit.statistics import of_counts
 from nestde.samples import is_small
 
 if TYPE_CHECKING:
@@ -121,9 +122,8 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     seconds = []
     for _ in range(2):  # the first time, what is compiled is compiled
         began = time.perf_counter()
-        fit_table(
-            design, read.counts, read.size_factor, names, config.model.test, config.inference.p_value, 1
-        )
+        statistics = of_counts(design, read.counts, read.size_factor, names, 1)
+        fit_table(design, statistics, config.model.test, config.inference.p_value, 1)
         seconds.append(time.perf_counter() - began)
     per_gene = min(seconds) / len(names)
     fits = {
@@ -192,7 +192,9 @@ def _jobs(config: Config, paths: Collection[str], chunks: int) -> dict[str, int]
         "pseudobulk_de": pseudobulk,
         "design": types,
         "kernels": 1,
+        "statistics": types,
         "fit": types * chunks,
+        "moderate": types,
         "gather": 1,
         "crosscheck": types,
         "summary": 1,

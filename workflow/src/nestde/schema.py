@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from nestde.fit import methods
 from nestde.yamlread import Place, said, text_of
 
 OF_KEYS = ("additionalProperties", "required")
@@ -22,7 +23,10 @@ def schema(name: str) -> dict[str, Any]:
 
     from nestde.template import workflow_dir
 
-    return yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    rules = yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    if name == "config":  # the list of p-values is where they are
+        rules["properties"]["inference"]["properties"]["p_value"]["enum"] = methods.names()
+    return dict(rules)
 
 
 def schema_faults(given: Any, rules: dict[str, Any], name: str) -> list[str]:

@@ -7,10 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde.errors import NestdeError, a_few
+from nestde.fit.methods import Method, method
 from nestde.formula import variables_of
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
-HEADLINES = ("lrt", "satterthwaite", "kenward_roger", "containment")
+VALID = ("ok", "singular")
 TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "df_method", "estimates")
 FIRST = [
     "gene",
@@ -27,7 +28,12 @@ HEADLINE = ["log2fc", "coef", "se", "pvalue", "neg_log10_pvalue", "padj", "padj_
 
 
 def combine(
-    cell_type: str, genes: pd.DataFrame, fits: Sequence[pd.DataFrame], terms: Sequence[str], headline: str
+    cell_type: str,
+    genes: pd.DataFrame,
+    fits: Sequence[pd.DataFrame],
+    terms: Sequence[str],
+    headline: str,
+    moderated: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Put the chunks of one cell type beside the ledger of its genes.
 
@@ -44,6 +50,8 @@ def combine(
         Tested terms: a gene that was not fitted has one row for each.
     headline
         Which of ``pvalue_<headline>`` becomes ``pvalue``.
+    moderated
+        What `celltype.moderate` gives for all genes of the cell type, if there is any.
 
     Returns
     -------
@@ -53,8 +61,9 @@ def combine(
     Raises
     ------
     NestdeError
-        If a gene that was to be fitted is in no chunk, or one that was not is.
+        If a gene that was to be fitted is in no chunk, or one that was not is; if `headline` is no p-value.
     """
+    chosen = method(headline)
     fitted = pd.concat(fits, ignore_index=True)
     wanted = genes.loc[genes["status"] == "", "gene"]
     missing, surplus = sorted(set(wanted) - set(fitted["gene"])), sorted(set(fitted["gene"]) - set(wanted))
@@ -63,6 +72,8 @@ def combine(
             f"{cell_type}: the chunks do not belong to this matrix: {len(missing)} genes without a fit ({a_few(missing)}), "
             f"{len(surplus)} fits without a gene ({a_few(surplus)}). Remove results/fit and run again."
         )
+    if moderated is not None and len(moderated):
+        fitted = _with_moderated(fitted, moderated, chosen)
     untested = genes.loc[genes["status"] != "", ["gene", "status", "reason"]]
     rows = pd.concat([fitted, *(untested.assign(term=term) for term in terms)], ignore_index=True)
     # where no gene of a cell type could be fitted, no chunk has them
@@ -76,10 +87,25 @@ def combine(
     table["neg_log10_pvalue"] = table.get(f"logpvalue_{headline}", np.nan) / -np.log(10)
     for column in {"lrt_df", "iterations"} & set(table):
         table[column] = table[column].astype("Int64")
-    valid = table["status"].isin(["ok", "singular"])
-    table.loc[~valid, ["pvalue", "neg_log10_pvalue"]] = np.nan
+    table.loc[~table["status"].isin(VALID), ["pvalue", "neg_log10_pvalue"]] = np.nan
     order = pd.Series(range(len(genes)), index=genes["gene"])
     return table.iloc[np.argsort(table["gene"].map(order).to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def _with_moderated(fitted: pd.DataFrame, moderated: pd.DataFrame, headline: Method) -> pd.DataFrame:
+    """Rows of fits with the p-values that need all genes; where one of them is the headline, level against level too.
+
+    A gene whose fit by REML is not to be trusted has none.
+    """
+    place = ["gene", "term", "level", "against"]
+    table = fitted.merge(moderated, on=place, how="left", validate="one_to_one")
+    values = [column for column in moderated if column not in place]
+    table.loc[~table["status"].isin(VALID), values] = np.nan
+    if headline.every_gene:
+        for shown in ("pvalue_level", "coef", "se"):
+            table[shown] = table.get(f"{shown}_{headline.name}", table[shown])
+        table["df_level"] = table.get(f"df_{headline.name}", np.nan)
+    return table.drop(columns=[column for column in values if column.startswith("pvalue_level_")])
 
 
 def _log2fc(table: pd.DataFrame) -> NDArray[np.float64]:

@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from nestde.fit.methods import names
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--p-value",
         default="lrt",
-        choices=["lrt", "satterthwaite", "kenward_roger", "containment"],
+        choices=names(),
         help="headline",
     )
     parser.add_argument("--threads", type=int, help="default: all; results do not depend on it")

@@ -13,6 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fits", required=True, nargs="+", type=Path, help="chunk tables, <cell type>/<chunk>.tsv"
     )
+    parser.add_argument(
+        "--moderated",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="what `nestde moderate` wrote, <cell type>.tsv",
+    )
     parser.add_argument("--out", required=True, nargs="+", type=Path, help="result tables, <cell type>.tsv")
     parser.add_argument("--summary", required=True, type=Path, help="totals per cell type (tsv)")
 
@@ -29,12 +36,14 @@ def main(args: argparse.Namespace) -> None:
         name = slug(cell_type)
         (ledger,) = (path for path in args.genes if path.name == f"{name}.genes.tsv")
         chunks = sorted(path for path in args.fits if path.parent.name == name)
+        (moderated,) = (path for path in args.moderated if path.stem == name)
         tables[name] = combine(
             cell_type,
             read_tsv(ledger, TEXT),
             [read_tsv(path, TEXT) for path in chunks],
             config.model.test,
             config.inference.p_value,
+            read_tsv(moderated, TEXT),
         )
     tables = adjust(tables)
     for path in args.out:

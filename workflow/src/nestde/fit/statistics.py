@@ -102,7 +102,7 @@ class Statistics:
 
 
 def of_counts(
-    design: Design,
+    design: Design | str,
     counts: scipy.sparse.csc_array,
     size_factor: Floats,
     genes: Sequence[str] | NDArray[np.object_],
@@ -113,7 +113,8 @@ def of_counts(
     Parameters
     ----------
     design
-        Of n cells: its groups, and what of its columns varies within them.
+        Of n cells: its groups, and what of its columns varies within them. Where there is none, for a reason, the
+        statistics are of no cell.
     counts
         (n, G) raw counts, compressed by column.
     size_factor
@@ -123,6 +124,11 @@ def of_counts(
     threads
         None: one per processor. The result does not depend on it.
     """
+    if isinstance(design, str):
+        none = np.zeros((len(genes), 0))
+        return Statistics(
+            np.asarray(genes, object), np.zeros(0, np.int64), np.zeros((0, 0)), none[:, :, None], none
+        )
     leaf = leaves(design, basis(design))
     sums, squares = sums_of_counts(leaf, counts, size_factor, threads)
     return Statistics(np.asarray(genes, object), leaf.code, leaf.f, sums, squares)

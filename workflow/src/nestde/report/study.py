@@ -6,26 +6,12 @@ from statistics import median
 
 from nestde.check.words import containment_of_slopes, within
 from nestde.errors import a_few
+from nestde.fit.methods import method
 from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
 from nestde.report.sections import Section, count, html, listing, note, plain_table
 
 CHAPTER = "study"
-
-P_VALUES = {
-    "lrt": (
-        "The model is fitted by maximum likelihood with and without {term}; twice the difference of the"
-        " log-likelihoods is compared with a χ² distribution (likelihood ratio test)."
-    ),
-    "satterthwaite": (
-        "The model is fitted by REML and {term} is tested by an F test with Satterthwaite's degrees of freedom."
-    ),
-    "kenward_roger": "The model is fitted by REML and {term} is tested by Kenward and Roger's F test.",
-    "containment": (
-        "The model is fitted by REML and {term} is tested by an F test whose degrees of freedom count samples,"
-        " not cells (containment)."
-    ),
-}
 
 
 def sections(results: Results) -> list[Section]:
@@ -73,7 +59,7 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
         groups.append(f"each {within(term.group)} has its own {' and '.join(own)}")
     fixed = re.sub(r"\s+", " ", formula.fixed)
     between = f"; {', and '.join(groups)}, drawn from a normal distribution" if groups else ""
-    test = P_VALUES[p_value].format(term=" and ".join(tests))
+    test = method(p_value).model_sentence.format(term=" and ".join(tests))
     return (
         f"For each gene, the expression in a cell is explained by {fixed}{between}. {test}"
         " Cells of one sample resemble one another, so the evidence for a difference between samples grows"

@@ -3,17 +3,12 @@
 from html import escape
 
 from nestde.advice import FEW_SAMPLES, MEASURED
+from nestde.fit.methods import METHODS
 from nestde.report.artefacts import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
 from nestde.tables import benjamini_hochberg
 
 CHAPTER = "trust"
-WAYS = {
-    "lrt": "likelihood ratio test",
-    "satterthwaite": "Satterthwaite",
-    "kenward_roger": "Kenward–Roger",
-    "containment": "containment",
-}
 
 
 def sections(results: Results) -> list[Section]:
@@ -94,12 +89,12 @@ def _p_values(results: Results) -> list[Section]:
     headline = results.config.inference.p_value
     rows = []
     for test in results.terms():
-        ways = {way: test.frame.get(f"pvalue_{way}") for way in WAYS}
+        ways = {way: test.frame.get(f"pvalue_{way.name}") for way in METHODS}
         known = {way: p for way, p in ways.items() if p is not None and p.notna().any()}
         if len(known) < 2:
             continue
         for way, p in known.items():
-            name = f"{WAYS[way]}{' (the headline)' if way == headline else ''}"
+            name = f"{way.label}{' (the headline)' if way.name == headline else ''}"
             found = int((benjamini_hochberg(p) <= fdr).sum())
             rows.append([test.term_label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found])
     if not rows:

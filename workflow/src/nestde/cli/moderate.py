@@ -1,0 +1,25 @@
+"""Compute the p-values that need all genes of a cell type, from its statistics."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
+    parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
+    parser.add_argument("--statistics", required=True, type=Path, help="what `nestde statistics` wrote (npz)")
+    parser.add_argument("--threads", type=int, default=1, help="results do not depend on it")
+    parser.add_argument("--out", required=True, type=Path, help="table of p-values (tsv)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read, test, write."""
+    from nestde.celltype import load_design, moderate
+    from nestde.config import sections
+    from nestde.files import write_tsv
+    from nestde.fit.statistics import load
+
+    config = sections(args.settings)
+    table = moderate(load_design(args.design), load(args.statistics), config.model.test, args.threads)
+    write_tsv(table, args.out)

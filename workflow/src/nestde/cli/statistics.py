@@ -1,0 +1,34 @@
+"""Sum up the counts of one cell type: all that fits and tests need of them, a few numbers per gene and sample.
+
+The only step of the model that reads counts; what comes after it starts from these sums.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
+    parser.add_argument(
+        "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads to sum with (results do not depend on it)"
+    )
+    parser.add_argument("--out", required=True, type=Path, help="statistics of every tested gene (npz)")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read block after block, sum, write."""
+    from nestde.celltype import load_design
+    from nestde.fit.statistics import of_counts, together
+    from nestde.matrix import blocks_of_genes, read_obs
+
+    design = load_design(args.design)
+    size_factor = read_obs(args.matrix)["size_factor"].to_numpy(float)
+    parts = [
+        of_counts(design, counts, size_factor, genes, args.threads)
+        for counts, genes in blocks_of_genes(args.matrix)
+    ]
+    together(parts).save(args.out)

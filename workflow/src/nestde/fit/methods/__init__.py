@@ -1,0 +1,40 @@
+"""Every way to a p-value, a file each. A new one is a file here and a line in the list."""
+
+import difflib
+
+from nestde.errors import NestdeError
+from nestde.fit.methods import lrt, means
+from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
+from nestde.fit.methods.method import Fitted, Method, Tested
+
+__all__ = ["METHODS", "Fitted", "Method", "Tested", "method", "names"]
+
+# In the order of the tables' columns.
+METHODS: list[Method] = [
+    lrt.METHOD,
+    SATTERTHWAITE,
+    KENWARD_ROGER,
+    CONTAINMENT,
+    means.METHOD,
+]
+
+
+def names() -> list[str]:
+    """What `inference.p_value` can be."""
+    return [each.name for each in METHODS]
+
+
+def method(name: str) -> Method:
+    """Find a method by its name.
+
+    Raises
+    ------
+    NestdeError
+        There is none of that name.
+    """
+    for each in METHODS:
+        if each.name == name:
+            return each
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names())}."
+    raise NestdeError(f"p_value: {name} is no p-value of nestde. {hint}")
