@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.design import Design, RandomFactor
-from nestde.fit.containment import constant_within
+from nestde.fit.containment import constant_within, unit_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -70,7 +70,7 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
         Or why there are none.
     """
     columns = list(design.tests[term])
-    unit = _unit(design, columns)
+    unit = unit_of(design, columns)
     if unit is None:
         return f"{term} varies between the cells of a sample: there are no labels of samples to exchange"
     first = np.unique(unit.codes, return_index=True)[1]
@@ -117,12 +117,6 @@ def relabelled(design: Design, term: str, unit: str, order: Integers) -> Design:
     x = design.x.copy()
     x[:, columns] = design.x[first][order][:, columns][factor.codes]
     return replace(design, x=x)
-
-
-def _unit(design: Design, columns: list[int]) -> RandomFactor | None:
-    """The grouping factor of fewest groups within which the tested columns do not vary."""
-    constant = [f for f in design.random if constant_within(design.x[:, columns], f).all()]
-    return min(constant, key=lambda factor: len(factor.levels), default=None)
 
 
 def _blocks(

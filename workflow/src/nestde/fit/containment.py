@@ -5,6 +5,8 @@ to the coarsest grouping factor within whose groups its column does not vary, an
 has groups, less those of coarser factors (or the intercept) and less the coefficients that belong there.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,15 @@ def containment_of(rows: Floats, each: Floats) -> float:
 def constant_within(x: Floats, factor: RandomFactor) -> NDArray[np.bool_]:
     """Whether each column of x is constant within the groups of a factor, (p,)."""
     return np.asarray(_within(x, factor) <= _ROUNDING * np.ptp(x, axis=0))
+
+
+def unit_of(design: Design, columns: Sequence[int]) -> RandomFactor | None:
+    """The grouping factor of fewest groups within which no one of some columns varies: what they are tested between.
+
+    None if they vary between the rows of every group.
+    """
+    constant = [f for f in design.random if constant_within(design.x[:, list(columns)], f).all()]
+    return min(constant, key=lambda factor: len(factor.levels), default=None)
 
 
 def _within(x: Floats, factor: RandomFactor) -> Floats:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
-from nestde.design import Design, RandomFactor
-from nestde.fit.containment import constant_within
+from nestde.design import Design
+from nestde.fit.containment import constant_within, unit_of
 from nestde.fit.statistics import Statistics
 from nestde.fit.tails import log_f_sf
 
@@ -57,8 +57,8 @@ def means_tests(design: Design, statistics: Statistics, contrasts: Sequence[Floa
         One for each contrast; or why there is none: the contrasts vary within every grouping factor, groups cross
         the units, or too few units are left.
     """
-    tested = np.any(np.vstack(contrasts) != 0, axis=0)
-    unit = _unit(design, tested)
+    tested = np.flatnonzero(np.any(np.vstack(contrasts) != 0, axis=0))
+    unit = unit_of(design, tested.tolist())
     if unit is None:
         return "what is tested varies between the cells of a sample"
     x = _means(unit.codes, design.x)
@@ -79,12 +79,6 @@ def means_tests(design: Design, statistics: Statistics, contrasts: Sequence[Floa
     y = np.zeros((len(size), len(statistics.genes)))
     np.add.at(y, leaf_unit, statistics.sums[:, :, 0].T)
     return _moderated(y.T / size, x, df, contrasts)
-
-
-def _unit(design: Design, tested: NDArray[np.bool_]) -> RandomFactor | None:
-    """The grouping factor of fewest groups within which no tested column varies."""
-    constant = [f for f in design.random if constant_within(design.x[:, tested], f).all()]
-    return min(constant, key=lambda factor: len(factor.levels), default=None)
 
 
 def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:
