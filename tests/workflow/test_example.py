@@ -2,11 +2,13 @@
 
 import json
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import nestde
 
+from nestde import NestdeWarning, de
 from nestde.files import read_tsv
 
 pytestmark = pytest.mark.slow
@@ -63,3 +65,35 @@ def test_report_is_there_and_totals_add_up(example):
     assert (summary[statuses].sum(axis=1) == summary["genes"]).all()
     manifest = json.loads((example / "results/manifest.json").read_text())
     assert "de/Neuron.tsv" in json.dumps(manifest)
+
+
+def test_nestde_de_gives_the_numbers_and_signs_of_the_workflow(example):
+    adata = anndata.read_h5ad(example / "config/example/counts.h5ad")
+    sheet = read_tsv(example / "config/samples.tsv").set_index("sample_id")
+    adata.obs["diagnosis"] = sheet["diagnosis"].reindex(adata.obs["sample_id"].astype(str)).to_numpy()
+    cells = pd.concat(
+        [
+            read_tsv(path, text=["barcode", "removed_by"]).assign(sample_id=path.stem)
+            for path in (example / "results/qc").glob("*.tsv")
+        ]
+    )
+    kept = cells[cells["removed_by"] == ""]
+    wanted = set(zip(kept["sample_id"], kept["barcode"], strict=True))
+    names = zip(adata.obs["sample_id"].astype(str), adata.obs_names, strict=True)
+    adata = adata[[name in wanted for name in names]].copy()
+    formula = "~ sequencing_saturation + diagnosis + (1 | sample_id)"
+    with pytest.warns(NestdeWarning, match="Control is the reference"):
+        table = de(adata, formula, test="diagnosis", cell_type_key="cell_type")
+    for cell_type in CELL_TYPES:
+        ours = table[table["cell_type"] == cell_type].set_index("gene")
+        theirs = results(example, cell_type).set_index("gene")
+        assert set(ours.columns) == set(theirs.columns)
+        ours = ours.loc[theirs.index]
+        for column in theirs.columns.drop("padj_global"):
+            if theirs[column].dtype.kind in "if":
+                expected = theirs[column].to_numpy(float)
+                np.testing.assert_allclose(
+                    ours[column].astype(float), expected, rtol=1e-6, atol=1e-9, err_msg=column
+                )
+            else:
+                assert ours[column].fillna("").tolist() == theirs[column].fillna("").tolist(), column

@@ -6,14 +6,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nestde.errors import NestdeError
+from nestde.errors import NestdeError, NestdeWarning
 
 if TYPE_CHECKING:
     from nestde.differential import de
     from nestde.mixed import LMMResult, lmm, lrt
 
 __version__ = "0.1.0"
-__all__ = ["LMMResult", "NestdeError", "__version__", "de", "lmm", "lrt"]
+__all__ = ["LMMResult", "NestdeError", "NestdeWarning", "__version__", "de", "lmm", "lrt"]
 
 # Looked up when first used: a step of the workflow should not wait for what it does not need.
 _LAZY = {

@@ -1,19 +1,30 @@
 """`nestde.de`: differential expression in one AnnData object, every cell type, in memory."""
 
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nestde.cells.source import label
 from nestde.config import Genes, Model
-from nestde.errors import Faults, NestdeError, a_few
-from nestde.formula import parse, variables_of
+from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
+from nestde.formula import parse
+from nestde.roles import Reference, cell_types_of, references, samples_of, tested_in
+from nestde.schema import rule
 
 if TYPE_CHECKING:
     import anndata
     import scipy.sparse
+
+    from nestde.design import Design
+
+ALL_CELLS = "all cells"
+LOG = logging.getLogger("nestde")
 
 
 def de(
@@ -21,12 +32,13 @@ def de(
     formula: str,
     *,
     test: str | Sequence[str],
-    cell_type_key: str | None = None,
-    levels: Mapping[str, Sequence[str]] | None = None,
+    cell_type_key: str | Literal[False] | None = None,
+    levels: Mapping[str, Sequence[object]] | None = None,
     layer: str | None = None,
-    min_cells_share: float = 0.0,
-    min_samples: int = 1,
-    p_value: str = "lrt",
+    min_cells: int | None = None,
+    min_cells_share: float | None = None,
+    min_samples: int | None = None,
+    p_value: str | None = None,
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Test every gene of every cell type by its mixed model.
@@ -41,11 +53,15 @@ def de(
     test
         Fixed terms to test, each by leaving it out.
     cell_type_key
-        Column of obs: each of its values is analysed apart. None takes all cells together.
+        Column of obs: each of its values is analysed apart. False takes all cells together; None does so where no
+        column of obs looks like cell types, and else asks for it.
     levels
-        Factor -> its levels, reference first. Others take sorted order.
+        Factor -> its levels, reference first. Of others that are tested, an ordered categorical's first level is the
+        reference, else one that is named like a control, else the first by the alphabet.
     layer
         Layer with the raw counts; None takes X.
+    min_cells
+        A sample with fewer cells of a cell type is left out of that cell type.
     min_cells_share, min_samples
         Test genes detected in this share of a cell type's cells, and in this many samples.
     p_value
@@ -56,49 +72,70 @@ def de(
     Returns
     -------
     pandas.DataFrame
-        One row per gene, cell type, term and level, as in the workflow's tables.
+        One row per gene, cell type, term and level, as in the workflow's tables. ``.attrs["nestde"]`` says what was
+        used: ``references``, ``samples`` (the column), ``cells`` (cell type -> sample -> cells), ``left_out`` (cell
+        type -> sample -> why) and ``said``, the same in sentences, which the logger ``nestde`` has too.
 
     Raises
     ------
     NestdeError
         With all that is wrong with the counts, the formula or the covariates.
+
+    Warns
+    -----
+    NestdeWarning
+        Where a reference was guessed that is not the first by the alphabet, which turns signs round.
+
+    Notes
+    -----
+    `min_cells`, `min_cells_share`, `min_samples` and `p_value` have the defaults of the workflow's configuration (None).
     """
-    from nestde.celltype import design_of, fit_table, moderate
+    from nestde.celltype import fit_table, moderate
     from nestde.fit.methods import method
     from nestde.fit.statistics import of_counts
     from nestde.tables import adjust, combine
 
     terms = [test] if isinstance(test, str) else list(test)
-    method(p_value)
-    given = {name: [str(level) for level in order] for name, order in (levels or {}).items()}
-    model = Model(formula=formula, test=terms, levels=given, min_cells=1)
-    counts = _counts(adata, layer)
-    sample_key = _check(adata, model, cell_type_key)
-    names = np.asarray(adata.var_names.astype(str), object)
-    kind = (
-        adata.obs[cell_type_key].astype(str).where(adata.obs[cell_type_key].notna(), "").to_numpy()
-        if cell_type_key
-        else np.full(adata.n_obs, "all cells")
+    headline = _setting(p_value, "inference.p_value")
+    rules = Genes(
+        min_cells_share=_setting(min_cells_share, "genes.min_cells_share"),
+        min_samples=_setting(min_samples, "genes.min_samples"),
+        size_factors="library",
     )
-    rules = Genes(min_cells_share=min_cells_share, min_samples=min_samples, size_factors="library")
-    tables, refused = {}, []
-    for cell_type in sorted(set(kind) - {""}):  # cells without a type are in no test
-        cells = np.flatnonzero(kind == cell_type)
-        mine = counts[cells].tocsc()
+    faults = Faults()
+    with faults.noting():
+        method(headline)
+    counts = None
+    with faults.noting():
+        counts = _counts(adata, layer)
+    plan = None
+    with faults.noting():
+        plan = _plan(
+            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells")
+        )
+    faults.raise_if_any()
+    assert counts is not None and plan is not None
+    for sentence in plan.said:
+        LOG.info(sentence)
+    for reference in plan.references:
+        if reference.turned:
+            warnings.warn(f"{reference.sentence()} Name the levels to choose.", NestdeWarning, stacklevel=2)
+    names = np.asarray(adata.var_names.astype(str), object)
+    tables = {}
+    for cell_type, part in plan.parts.items():
+        mine = counts[part.rows].tocsc()
         mine.sort_indices()
         size_factor = np.asarray(mine.sum(axis=1), float).ravel() / 1e4
-        obs = adata.obs.iloc[cells].reset_index(drop=True)
-        ledger = _ledger(mine, size_factor, obs, obs[sample_key], names, model, rules)
+        obs = adata.obs.iloc[part.rows].reset_index(drop=True)
+        ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
         tested = np.flatnonzero(ledger["status"] == "")
-        design = design_of(model, obs)
-        refused += [f"{cell_type}: {design}"] if isinstance(design, str) else []
-        statistics = of_counts(design, mine[:, tested], size_factor, names[tested], threads)
-        fits = fit_table(design, statistics, terms, p_value, threads)
-        every = moderate(design, statistics, terms, threads)
-        tables[cell_type] = combine(cell_type, ledger, [fits], terms, p_value, every)
-    if len(refused) == len(tables):
-        raise NestdeError(refused)
-    return pd.concat(adjust(tables).values(), ignore_index=True)
+        statistics = of_counts(part.design, mine[:, tested], size_factor, names[tested], threads)
+        fits = fit_table(part.design, statistics, terms, headline, threads)
+        every = moderate(part.design, statistics, terms, threads)
+        tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, every)
+    table = pd.concat(adjust(tables).values(), ignore_index=True)
+    table.attrs["nestde"] = plan.told()
+    return table
 
 
 def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_matrix":
@@ -121,26 +158,134 @@ def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_ma
     return counts
 
 
-def _check(adata: "anndata.AnnData", model: Model, cell_type_key: str | None) -> str:
-    """Name of the column that tells samples apart: sample_id, or the formula's finest grouping factor."""
-    from nestde.design import random_test
+def _setting(given: Any, key: str) -> Any:
+    """What was given, else the schema's default of the key."""
+    return rule(key)["default"] if given is None else given
 
-    faults = Faults()
-    parsed = parse(model.formula)
+
+@dataclass(frozen=True)
+class Part:
+    """One cell type: its cells in samples with enough of them, their design or why there is none, what was left out."""
+
+    rows: NDArray[np.intp]
+    design: "Design | str"
+    cells: dict[str, int]
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is tested with which cells.
+
+    Attributes
+    ----------
+    model
+        With the levels as given or guessed.
+    references
+        Of the factors in tested terms.
+    sample_key, samples
+        The column that tells samples apart, and (n,) its values.
+    parts
+        By cell type.
+    untyped
+        Number of cells without a cell type.
+    """
+
+    model: Model
+    references: tuple[Reference, ...]
+    sample_key: str
+    samples: "pd.Series[str]"
+    parts: dict[str, Part]
+    untyped: int
+
+    @property
+    def said(self) -> list[str]:
+        """The same in sentences."""
+        said = [reference.sentence() for reference in self.references]
+        said.append(f"Samples are told apart by {self.sample_key}: {self.samples.nunique():,} of them.")
+        for name, part in self.parts.items():
+            left_out = a_few(f"{sample} ({why})" for sample, why in part.left_out.items())
+            said.append(
+                f"{name}: {len(part.rows):,} cells of {len(part.cells):,} samples"
+                + (f"; left out: {left_out}." if left_out else ".")
+            )
+            if isinstance(part.design, str):
+                said.append(f"{name}: not testable: {part.design}")
+        if self.untyped:
+            said.append(f"{self.untyped:,} cells without a cell type are in no test.")
+        return said
+
+    def told(self) -> dict[str, object]:
+        """What a table's ``attrs`` hold."""
+        return {
+            "references": {reference.factor: reference.levels[0] for reference in self.references},
+            "samples": self.sample_key,
+            "cells": {name: part.cells for name, part in self.parts.items()},
+            "left_out": {name: part.left_out for name, part in self.parts.items()},
+            "said": self.said,
+        }
+
+
+def _plan(
+    adata: "anndata.AnnData",
+    formula: str,
+    tests: Sequence[str],
+    cell_type_key: str | Literal[False] | None,
+    levels: Mapping[str, Sequence[object]],
+    min_cells: int,
+) -> Plan:
+    """Decide what is tested with which cells, from obs alone.
+
+    Raises
+    ------
+    NestdeError
+        All that is wrong with the formula, the tests and the columns of obs.
+    """
+    from nestde.celltype import design_of
+    from nestde.design import random_test
+    from nestde.fit.genes import ungrouped
+
+    faults, obs = Faults(), adata.obs
     twice = adata.var_names[adata.var_names.duplicated()].unique()
     if len(twice):
         faults.add(f"{len(twice)} gene names are there more than once: {a_few(twice)}. Make them unique.")
-    if cell_type_key is not None and cell_type_key not in adata.obs:
-        faults.add(
-            f"cell_type_key: obs has no column {cell_type_key}; its columns are {a_few(adata.obs, 12)}."
-        )
-    for term in model.test:
-        random_test(parsed, term, faults)
+    parsed = None
+    with faults.noting():
+        parsed = parse(formula)
+    if parsed is None:
+        raise NestdeError(faults.sentences)
+    key = cell_types_of(obs, cell_type_key, parsed, faults)
+    if not parsed.random:
+        faults.add(ungrouped(parsed))
+    fixed = [term for term in tests if not random_test(parsed, term, faults)]
+    given = {name: [label(level) for level in order] for name, order in levels.items()}
+    found = references(obs, tested_in(fixed), given)
+    chosen = given | {reference.factor: list(reference.levels) for reference in found if reference.turned}
+    model = Model(formula=formula, test=fixed, levels=chosen, min_cells=min_cells)
+    name, samples = samples_of(obs, parsed) or ("", pd.Series("", obs.index))
+    kind = np.full(len(obs), ALL_CELLS, object)
+    if key is not None:
+        kind = obs[key].astype(str).where(obs[key].notna(), "").to_numpy(object)
+    parts = {}
+    for cell_type in sorted(set(kind) - {""}):
+        rows = np.flatnonzero(kind == cell_type)
+        number = samples.iloc[rows].value_counts().sort_index()
+        cells = {str(sample): int(n) for sample, n in number.items() if n >= min_cells}
+        left_out = {
+            str(sample): f"{n:,} cells of this type; {min_cells:,} are needed"
+            for sample, n in number.items()
+            if str(sample) not in cells
+        }
+        rows = rows[samples.iloc[rows].isin(list(cells)).to_numpy()]
+        design = design_of(model, obs.iloc[rows].reset_index(drop=True))
+        parts[cell_type] = Part(rows, design, cells, left_out)
+    refused = {name: part.design for name, part in parts.items() if isinstance(part.design, str)}
+    if len(refused) == len(parts):
+        for cell_type, reason in refused.items():
+            alone = len(set(refused.values())) == 1
+            faults.add(reason if alone else f"{cell_type}: {reason}")
     faults.raise_if_any()
-    if "sample_id" in adata.obs or not parsed.random:
-        return "sample_id" if "sample_id" in adata.obs else str(adata.obs.columns[0])
-    groups = [name for term in parsed.random for name in term.factors if name in adata.obs]
-    return max(groups, key=lambda name: adata.obs[name].nunique(), default=variables_of(model.test[0])[0])
+    return Plan(model, tuple(found), name, samples, parts, int((kind == "").sum()))
 
 
 def _ledger(

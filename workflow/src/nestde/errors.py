@@ -28,6 +28,10 @@ class NotGivenError(AttributeError):
     """A key of the configuration that a step was not given, or whose value is at fault."""
 
 
+class NestdeWarning(UserWarning):
+    """Something was guessed that turns results round if it was guessed wrong; the sentence says how to say it instead."""
+
+
 class Faults:
     """Collects faults, so that a person can mend them all before the next try."""
 

@@ -203,7 +203,12 @@ def is_paired(sheet: "pd.DataFrame", name: str, diagnosis: str) -> bool:
 
 def reference_first(levels: Sequence[str]) -> list[str]:
     """Sorted, but a level that is named like a control comes first."""
-    return sorted(levels, key=lambda level: (not re.fullmatch(REFERENCE, level.lower()), level))
+    return sorted(levels, key=lambda level: (not is_control(level), level))
+
+
+def is_control(level: str) -> bool:
+    """Whether a level is named like what others are compared with."""
+    return re.fullmatch(REFERENCE, level.lower()) is not None
 
 
 def usable_types(

@@ -15,6 +15,8 @@ from nestde.fit.genes import Model, fit, modes, prepare
 from nestde.fit.inference import f_tests
 from nestde.fit.state import Fits, Record
 from nestde.fit.tails import log_chi2_sf, log_f_sf
+from nestde.formula import variables_of
+from nestde.roles import references
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ def lmm(
     reml
         REML, for unbiased variances and t tests; False for ML, which likelihood-ratio tests of fixed effects want.
     levels
-        Factor -> its levels, reference first. Others take sorted order.
+        Factor -> its levels, reference first. Others take sorted order, as in R; printed, the fit says which that is.
     threads
         Threads to fit with; None takes all.
 
@@ -57,7 +59,14 @@ def lmm(
     fits = fit(model, sums, tuple(range(len(design.coef_names))), reml, threads=threads)
     if fits.status[0] in ("not_testable", "failed"):
         raise NestdeError(f'"{design.formula.text}" has no fit: {fits.reason[0]}.')
-    return LMMResult(design, y, fits, model, sums)
+    read = set(variables_of(design.formula.fixed)) & set(design.levels)
+    unsaid = [found for found in references(frame, sorted(read), levels or {}) if found.turned]
+    notes = tuple(
+        f"{found.factor}: {found.levels[0]} is named like a control, but {found.first} is the reference, the first by the "
+        f"alphabet. levels={{{found.factor!r}: {list(found.levels)}}} turns the signs round."
+        for found in unsaid
+    )
+    return LMMResult(design, y, fits, notes, model, sums)
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,11 +81,14 @@ class LMMResult:
         (n,) the response.
     fits
         The engine's fit, of this one response.
+    notes
+        Factors whose reference may not be the one that was meant.
     """
 
     design: Design
     y: Floats
     fits: Fits
+    notes: tuple[str, ...]
     _model: Model = field(compare=False)
     _sums: Sums = field(compare=False)
 
@@ -206,6 +218,7 @@ class LMMResult:
                 "",
                 f"Fixed effects (degrees of freedom: {method})",
                 _indent(_fixed(self.t_tests())),
+                *self._references(),
                 "",
                 f"Fit: {ended}; {record.evaluations[0]} evaluations, "
                 f"gradient {record.gradient[0]:.1e}, optima met {record.optima[0]}",
@@ -213,6 +226,12 @@ class LMMResult:
         )
 
     __repr__ = __str__
+
+    def _references(self) -> list[str]:
+        """Say which level of each factor the others are compared with."""
+        said = [f"{name} {order[0]}" for name, order in self.design.levels.items()]
+        line = [f"Reference levels: {', '.join(said)}"] if said else []
+        return [*line, *(f"Note: {note}" for note in self.notes)]
 
     def _variances(self) -> str:
         rows = []

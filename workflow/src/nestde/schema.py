@@ -29,6 +29,14 @@ def schema(name: str) -> dict[str, Any]:
     return dict(rules)
 
 
+def rule(key: str) -> dict[str, Any]:
+    """What the schema says of one key, such as ``genes.min_samples``: its default, its choices, its description."""
+    found = schema("config")
+    for part in key.split("."):
+        found = found["properties"][part]
+    return found
+
+
 def schema_faults(given: Any, rules: dict[str, Any], name: str) -> list[str]:
     """Every way in which `given` breaks a JSON schema, one sentence each, in the order of the keys."""
     return [sentence for _, _, sentences in broken(given, rules, name) for sentence in sentences]

@@ -4,6 +4,7 @@ nestde de DATA.h5ad --formula "~ sequencing_saturation + diagnosis + (1 | sample
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +13,65 @@ from nestde.fit.methods import names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
+    from nestde.schema import rule
+
+    def number(key: str, kind: type) -> dict[str, Any]:
+        """An option with the default of the workflow's configuration."""
+        about = rule(key)
+        return {"type": kind, "default": about["default"], "help": f"default: {about['default']} ({key})"}
+
+    p_value = rule("inference.p_value")["default"]
     parser.add_argument("data", type=Path, metavar="DATA.h5ad", help="raw counts, covariates in obs")
     parser.add_argument("--formula", required=True, help="mixed-model formula in lme4's language")
     parser.add_argument("--test", required=True, nargs="+", metavar="TERM", help="fixed terms to test")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.tsv", help="table of results")
-    parser.add_argument("--cell-type-key", metavar="COLUMN", help="obs column; each value is analysed apart")
+    cells = parser.add_mutually_exclusive_group()
+    cells.add_argument("--cell-type-key", metavar="COLUMN", help="obs column; each value is analysed apart")
+    cells.add_argument("--all-cells", action="store_true", help="take the cells of all types together")
     parser.add_argument("--reference", nargs="+", default=[], metavar="FACTOR=LEVEL", help="reference levels")
     parser.add_argument("--layer", help="layer with the raw counts (default: X)")
-    parser.add_argument(
-        "--min-cells-share", type=float, default=0.02, help="of a cell type's cells (default: 0.02)"
-    )
-    parser.add_argument("--min-samples", type=int, default=3, help="with the gene (default: 3)")
+    parser.add_argument("--min-cells", **number("model.min_cells", int))
+    parser.add_argument("--min-cells-share", **number("genes.min_cells_share", float))
+    parser.add_argument("--min-samples", **number("genes.min_samples", int))
     parser.add_argument(
         "--p-value",
-        default="lrt",
+        default=p_value,
         choices=names(),
-        help="headline",
+        help=f"headline (default: {p_value})",
     )
     parser.add_argument("--threads", type=int, help="default: all; results do not depend on it")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Read, test, write."""
+    """Read, test, write; say on standard error what was compared with what."""
+    import warnings
+
     import anndata
 
     from nestde.cells import reading
     from nestde.differential import de
+    from nestde.errors import NestdeWarning
     from nestde.files import write_tsv
 
     with reading(args.data):
         adata = anndata.read_h5ad(args.data)
-    table = de(
-        adata,
-        args.formula,
-        test=args.test,
-        cell_type_key=args.cell_type_key,
-        levels=reference_first(adata, args.reference),
-        layer=args.layer,
-        min_cells_share=args.min_cells_share,
-        min_samples=args.min_samples,
-        p_value=args.p_value,
-        threads=args.threads,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NestdeWarning)  # its sentence is among those printed below
+        table = de(
+            adata,
+            args.formula,
+            test=args.test,
+            cell_type_key=False if args.all_cells else args.cell_type_key,
+            levels=reference_first(adata, args.reference),
+            layer=args.layer,
+            min_cells=args.min_cells,
+            min_cells_share=args.min_cells_share,
+            min_samples=args.min_samples,
+            p_value=args.p_value,
+            threads=args.threads,
+        )
+    for sentence in table.attrs["nestde"]["said"]:
+        print(f"nestde de: {sentence}", file=sys.stderr)
     write_tsv(table, args.out)
     print(f"{args.out}: {table['pvalue'].notna().sum():,} of {len(table):,} rows tested, ", end="")
     print(f"{(table['padj'] <= 0.05).sum():,} with a false discovery rate of 5 % or less")
