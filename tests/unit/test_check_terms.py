@@ -188,7 +188,7 @@ def log_of_zero(s):
 
 
 @fault(
-    'model.formula, column 16: "1 +" cannot be read (Operator `+` has insuffient arguments and/or is misplaced).\n  ~ diagnosis + (1 + | sample_id) + (1 | )\n                 ^',
+    'model.formula, column 16: "1 +" cannot be read (an operator has nothing on its right).\n  ~ diagnosis + (1 + | sample_id) + (1 | )\n                 ^',
     "model.formula, column 40: no grouping factor stands right of the bar.\n  ~ diagnosis + (1 + | sample_id) + (1 | )\n                                         ^",
 )
 def formula_two_faults(s):

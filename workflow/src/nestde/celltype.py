@@ -17,8 +17,10 @@ from nestde.cells.source import label
 from nestde.contrasts import Contrast, contrasts, joint
 from nestde.design import Design, build, load
 from nestde.errors import NestdeError
+from nestde.expressions import quoted
 from nestde.files import atomic
 from nestde.fit.methods import METHODS, Fitted, Method, Tested, method
+from nestde.formula import column_of
 
 if TYPE_CHECKING:
     from nestde.fit import Fits, LikelihoodRatio
@@ -42,14 +44,15 @@ def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
 def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
     """Name the tested levels with a single sample, where the level belongs to the sample; '' if there are none."""
     for term in design.tests:
-        if term not in design.levels or "sample_id" not in obs or term not in obs:
+        name = column_of(term)
+        if name is None or quoted(name) not in design.levels or "sample_id" not in obs or name not in obs:
             continue
-        pairs = obs[["sample_id", term]].drop_duplicates()
+        pairs = obs[["sample_id", name]].drop_duplicates()
         if pairs["sample_id"].is_unique:
-            number = pairs[term].astype(object).map(label, na_action="ignore").value_counts()
-            single = [level for level in design.levels[term] if number.get(level, 0) < 2]
+            number = pairs[name].astype(object).map(label, na_action="ignore").value_counts()
+            single = [level for level in design.levels[quoted(name)] if number.get(level, 0) < 2]
             if single:
-                return f"{term} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
+                return f"{name} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
     return ""
 
 

@@ -1,7 +1,9 @@
 """Columns of a table made ready for a formula: numbers as floats, all else as factors with known levels."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,10 @@ from numpy.typing import NDArray
 
 from nestde.cells.source import label
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.expressions import Node, quoted
 from nestde.formula import Formula, variables_of
+from nestde.terms import Term, terms_of
+from nestde.transforms import Columns, Factor, Value, evaluate, looks_numeric, sorted_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +64,7 @@ def prepare(
                 faults.add(str(error))
                 continue
             if name in fixed and name not in called:
-                found[name] = tuple(columns[name].categories)
+                found[quoted(name)] = tuple(columns[name].categories)
         else:
             # whole numbers that C() turns into a factor keep their look: batch[2], not batch[2.0]
             whole = name in called and column.dtype.kind in "iu"
@@ -123,11 +128,11 @@ def _factor(column: "pd.Series[Any]", levels: Sequence[object] | None, coded: bo
     elif isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
         order = [label(level) for level in column.dtype.categories]
     else:
-        order = _sorted_labels(labels)
-        if coded and not pd.api.types.is_bool_dtype(column.dtype) and all(map(_looks_numeric, labels)):
+        order = sorted_labels(labels)
+        if coded and not pd.api.types.is_bool_dtype(column.dtype) and all(map(looks_numeric, labels)):
             raise NestdeError(
                 f"{name}: holds numbers as text ({a_few(order)}). Turn it into numbers; if it is a factor, "
-                f"name its levels, reference first, or write C({name})."
+                f"name its levels, reference first, or write C({quoted(name)})."
             )
     present = set(labels)
     order = [level for level in order if level in present]
@@ -137,64 +142,133 @@ def _factor(column: "pd.Series[Any]", levels: Sequence[object] | None, coded: bo
     return pd.Categorical.from_codes(np.array([place[label] for label in labels])[codes], categories=order)
 
 
-def _looks_numeric(label: str) -> bool:
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True
-
-
-def _sorted_labels(labels: Iterable[str]) -> list[str]:
-    """Sorted: as numbers if all are, so that 2 comes before 10."""
-    unique = sorted(set(labels))
-    return sorted(unique, key=float) if all(map(_looks_numeric, unique)) else unique
-
-
 def materialise(
     expression: str, prepared: "pd.DataFrame"
-) -> tuple["pd.DataFrame", dict[Any, list[int]], dict[str, tuple[str, ...]]]:
-    """Formulaic's matrix of a right-hand side; nothing of the caller is in reach of the expression.
+) -> tuple["pd.DataFrame", dict[Term, list[int]], dict[str, tuple[str, ...]]]:
+    """Matrix of a right-hand side.
+
+    Factors are evaluated by `transforms`; formulaic sees their values under neutral names, and chooses the coding that
+    keeps the columns apart.
 
     Returns
     -------
     matrix
-        (n, p), columns as formulaic names them.
+        (n, p), columns named as R does: ``(Intercept)``, ``diet[b]:log(age)``.
     indices
-        formulaic's term -> its columns.
+        Term -> its columns.
     levels
-        Levels of the factors that the expression itself codes, such as ``C(batch, Treatment("B1"))``,
-        reference first.
+        Factor of a term, such as ``diagnosis`` or ``C(batch, Treatment("B1"))`` -> its levels, reference first.
 
     Raises
     ------
     NestdeError
-        A factor of the expression cannot be evaluated, or gives values that are not finite.
+        A factor of the expression cannot be evaluated, or gives values that are not finite; more columns than rows.
     """
-    import formulaic
+    import pandas as pd
+    from formulaic import SimpleFormula, model_matrix
     from formulaic.errors import FormulaicError
+    from formulaic.parser.types import Factor as Lookup
+    from formulaic.parser.types import Term as Product
 
-    terms = formulaic.Formula(expression)
-    if not len(terms):
+    terms = terms_of(expression)
+    if not terms:
         return prepared[[]], {}, {}
+    faults = Faults()
+    factors = list(dict.fromkeys(factor for term in terms for factor in term.factors))
+    values: dict[Node, Value] = {}
+    for factor in factors:
+        try:
+            with np.errstate(all="ignore"):
+                values[factor] = _of_term(evaluate(factor, prepared))
+        except (ValueError, ArithmeticError, TypeError) as error:
+            reason = str(error).split("\n")[0].rstrip(".")
+            faults.add(f'formula: "{factor}" cannot be evaluated: {reason}.')
+    faults.raise_if_any()
+    least = sum(math.prod(_width(values[factor]) for factor in term.factors) for term in terms)
+    if least > max(len(prepared), 1000):
+        raise NestdeError(f"formula: {len(prepared):,} rows are too few for {least:,} coefficients or more.")
+    neutral = {factor: f"f{i}" for i, factor in enumerate(factors)}
+    products = [
+        Product([Lookup(neutral[factor], eval_method="lookup") for factor in term.factors])
+        if term.factors
+        else Product([Lookup("1", eval_method="literal")])
+        for term in terms
+    ]
     try:
-        with np.errstate(all="ignore"):
-            matrix = formulaic.model_matrix(terms, prepared, na_action="ignore", context={})
-        values = matrix.to_numpy(float)
+        found = model_matrix(
+            SimpleFormula(products),
+            pd.DataFrame(index=prepared.index),
+            na_action="ignore",
+            context={neutral[factor]: _formulaics(value, len(prepared)) for factor, value in values.items()},
+        )
+        matrix = pd.DataFrame(found.to_numpy(float), index=prepared.index)
     except (FormulaicError, TypeError, ValueError) as error:
         reason = str(error).split("\n")[0].rstrip(".")
         raise NestdeError(f'formula: "{expression}" cannot be evaluated: {reason}.') from error
-    faults = Faults()
-    for name, bad in zip(matrix.columns, (~np.isfinite(values)).sum(axis=0), strict=True):
+    matrix.columns = [_column_name(str(name), factors, values) for name in found.columns]
+    for name, bad in zip(matrix.columns, (~np.isfinite(matrix.to_numpy())).sum(axis=0), strict=True):
         if bad:
-            faults.add(f"formula: {name} is not a finite number in {bad:,} of {len(values):,} rows.")
+            faults.add(f"formula: {name} is not a finite number in {bad:,} of {len(matrix):,} rows.")
     faults.raise_if_any()
-    specification = matrix.model_spec
-    levels = {}
-    for factor, state in specification.factor_contrasts.items():
-        order = [str(level) for level in state.levels]
-        base = str(getattr(state.contrasts, "base", None))
-        if base in order:
-            order.insert(0, order.pop(order.index(base)))
-        levels[str(factor)] = tuple(order)
-    return matrix, dict(specification.term_indices), levels
+    places = dict(zip(products, terms, strict=True))
+    indices = {places[product]: list(columns) for product, columns in found.model_spec.term_indices.items()}
+    levels = {
+        str(factor): tuple(map(str, value.labels.categories))
+        for factor, value in values.items()
+        if isinstance(value, Factor)
+    }
+    return matrix, indices, levels
+
+
+def _of_term(value: Value) -> Value:
+    """A value that can be a factor of a term."""
+    if isinstance(value, str):
+        raise ValueError("it is text, which every row has")
+    if isinstance(value, Factor) and len(value.labels.categories) < 2:
+        raise ValueError(f"it is {value.labels.categories[0]} in every row; there is nothing to compare")
+    return value
+
+
+def _width(value: Value) -> int:
+    """Fewest columns that a factor of a term gives."""
+    if isinstance(value, Factor):
+        return len(value.labels.categories) - 1
+    return value.values.shape[1] - value.whole if isinstance(value, Columns) else 1
+
+
+def _formulaics(value: Value, n: int) -> Any:
+    """A value as formulaic takes it; the levels of a factor are l0, l1, …, so that no label means anything to it."""
+    import pandas as pd
+    from formulaic.materializers.types import FactorValues
+    from formulaic.transforms import C
+    from formulaic.transforms.contrasts import ContrastsRegistry
+
+    if isinstance(value, Factor):
+        labels = value.labels.rename_categories([f"l{i}" for i in range(len(value.labels.categories))])
+        column = pd.Series(labels, index=pd.RangeIndex(n))
+        return (
+            column
+            if value.contrasts == "treatment"
+            else C(column, getattr(ContrastsRegistry, value.contrasts)())
+        )
+    if isinstance(value, Columns):
+        parts = {i + (not value.whole): column for i, column in enumerate(value.values.T)}
+        return FactorValues(parts, kind="numerical", spans_intercept=value.whole, drop_field=0)
+    return np.broadcast_to(np.asarray(value, float), n).copy()
+
+
+def _column_name(name: str, factors: Sequence[Node], values: Mapping[Node, Value]) -> str:
+    """What R calls a column that formulaic names ``f0[T.l1]:f1``: no mark of the coding by treatment."""
+    if name == "Intercept":
+        return "(Intercept)"
+    parts = []
+    for part in name.split(":"):
+        which, rest = re.fullmatch(r"f(\d+)(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
+        factor = factors[int(which)]
+        value = values[factor]
+        if isinstance(value, Factor):
+            rest = rest.replace("[T.", "[")
+            level = re.search(r"l(\d+)\]$", rest)
+            rest = f"{rest[: level.start()]}{value.labels.categories[int(level[1])]}]" if level else rest
+        parts.append(f"{factor}{rest}")
+    return ":".join(parts)

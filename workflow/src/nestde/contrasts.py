@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.design import Design
+from nestde.terms import terms_of
 
 Floats = NDArray[np.float64]
 
@@ -44,9 +45,10 @@ def contrasts(design: Design, term: str) -> list[Contrast]:
     """
     unit = np.eye(len(design.coef_names))
     columns = design.tests[term]
-    levels = design.levels.get(term, ())
+    name = ":".join(str(found) for found in terms_of(f"0 + {term}"))
+    levels = design.levels.get(name, ())
     of_level = {
-        level: unit[j] for j in columns for level in levels if design.coef_names[j] == f"{term}[{level}]"
+        level: unit[j] for j in columns for level in levels if design.coef_names[j] == f"{name}[{level}]"
     }
     if len(of_level) == len(columns) and len(levels) - len(columns) in (0, 1):
         rows = [of_level.get(level, np.zeros(len(unit))) for level in levels]

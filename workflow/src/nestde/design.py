@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from nestde.aliasing import alias_sentence, aliased
 from nestde.columns import grouping, materialise, prepare
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.expressions import caret
 from nestde.files import atomic
-from nestde.formula import Formula, RandomTerm, caret, parse, variables_of
+from nestde.formula import Formula, RandomTerm, parse
+from nestde.terms import Term, terms_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,7 +198,7 @@ def build(
     matrix, indices, coded_levels = materialise(formula.fixed, prepared)
     if matrix.shape[1] == 0:
         raise NestdeError(f'formula: the fixed part of "{formula.text}" is empty. Write 1 for an intercept.')
-    x, names = np.ascontiguousarray(matrix.to_numpy(float)), _names(matrix)
+    x, names = np.ascontiguousarray(matrix.to_numpy(float)), tuple(matrix.columns)
     faults = Faults()
     tests = _tests(formula, test, indices, faults)
     if "(Intercept)" not in names:
@@ -228,7 +230,7 @@ def response(formula: Formula, frame: "pd.DataFrame") -> Floats:
     """
     if formula.response is None:
         raise NestdeError(f'formula: no response stands left of the "~" in "{formula.text}".')
-    left = parse(f"~ 0 + {formula.response}")
+    left = parse(f"~ 0 + I({formula.response})")  # in I() it is arithmetic
     prepared, factors = prepare(left, frame, {})
     if factors:
         raise NestdeError(
@@ -240,37 +242,27 @@ def response(formula: Formula, frame: "pd.DataFrame") -> Floats:
     return np.ascontiguousarray(matrix.to_numpy(float)[:, 0])
 
 
-def _names(matrix: "pd.DataFrame") -> tuple[str, ...]:
-    """Formulaic's column names, the way R writes them: (Intercept), and no mark of the coding."""
-    names = (str(name).replace("[T.", "[") for name in matrix.columns)
-    return tuple("(Intercept)" if name == "Intercept" else name for name in names)
-
-
 def random_test(formula: Formula, expression: str, faults: Faults) -> bool:
     """Note what is given as a test but is a random term, ``(1 | g)``; True if it is one."""
-    import formulaic
-
     if not parse(f"~ {expression}").random:
         return False
-    known = sorted({str(term) for term in formulaic.Formula(formula.fixed)} - {"1"})
+    known = sorted({str(term) for term in terms_of(formula.fixed)} - {"1"})
     named = a_few(known, 12) or "none here"
     faults.add(f"test: {expression} is a random term; name a fixed term, such as {named}.")
     return True
 
 
 def _tests(
-    formula: Formula, test: Iterable[str], indices: Mapping[Any, Sequence[int]], faults: Faults
+    formula: Formula, test: Iterable[str], indices: Mapping[Term, Sequence[int]], faults: Faults
 ) -> dict[str, tuple[int, ...]]:
     """Columns of each tested expression, all of whose terms must be terms of the formula."""
-    import formulaic
-
     tests = {}
     known = [str(term) for term in indices]
     for expression in test:
         if random_test(formula, expression, faults):
             continue
         columns: list[int] = []
-        for term in formulaic.Formula(f"0 + {expression}"):
+        for term in terms_of(f"0 + {expression}"):
             if term in indices:
                 columns += indices[term]
                 continue
@@ -310,7 +302,7 @@ def _random(formula: Formula, prepared: "pd.DataFrame", faults: Faults) -> tuple
         if factor is None:
             levels, codes = _groups(term.factors, prepared)
             factor = RandomFactor(term.group, levels, codes, (), np.empty((len(prepared), 0)), ())
-        effects = _names(matrix)
+        effects = tuple(matrix.columns)
         _check_groups(factor, effects, len(prepared), term, where, faults)
         first = len(set(factor.blocks))
         merged[key] = RandomFactor(
@@ -340,7 +332,7 @@ def _effects(term: RandomTerm, prepared: "pd.DataFrame", where: str) -> tuple["p
     if term.correlated:
         return matrix, [0] * matrix.shape[1]
     for effect, columns in indices.items():
-        factors = [name for name in variables_of(f"0 + {effect}") if prepared[name].dtype == "category"]
+        factors = [name for name in effect.variables if prepared[name].dtype == "category"]
         if factors or len(columns) > 1:
             # lme4 splits `||` by terms, which leaves the levels of a factor correlated; few expect it
             raise NestdeError(

@@ -1,24 +1,22 @@
-"""lme4's formula grammar: random terms `( effects | group )` are parsed here, the fixed part is formulaic's.
+"""lme4's formula grammar: random terms `( effects | group )` are parsed here, what they hold and the fixed part in `terms`.
+
+Nothing is evaluated here, and nothing is let pass that `transforms` does not list.
 
 Bates, Mächler, Bolker, Walker (2015, J Stat Softw 67(1)), section 2.1 and table 2.
 """
 
-import ast
-import builtins
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NoReturn
 
 from nestde.errors import Faults, NestdeError
+from nestde.expressions import NAME, caret, fail
+from nestde.expressions import parse as parse_expression
+from nestde.terms import Term, terms_of
+from nestde.transforms import check, codes
 
+MOST_CHARACTERS = 10_000
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_NAME = r"(?:[^\W\d][\w.]*|`[^`]+`)"
-_UNSUPPORTED = {
-    "offset": "Subtract it from the response, or normalise the counts by it",
-    "weights": "Every cell counts the same in a linear mixed model of nestde",
-    "Q": "Write the name of the column between backticks",
-}
+_NAME = rf"(?:{NAME}|`[^`]+`)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class RandomTerm:
     Attributes
     ----------
     effects
-        Left of the bar, for formulaic, intercept implied: ``1 + x``, ``x``, ``0 + x``.
+        Left of the bar, intercept implied: ``1 + x``, ``x``, ``0 + x``.
     group
         Grouping factor as lme4 names it: ``animal``, ``animal:image``.
     factors
@@ -57,7 +55,7 @@ class Formula:
     response
         Left of the tilde, None when nothing stands there.
     fixed
-        Right-hand side for formulaic, without random terms; ``1`` when there was nothing else.
+        Right-hand side without random terms; ``1`` when there was nothing else.
     random
         Random terms in the order written; ``(x | a/b)`` gives two.
     """
@@ -87,18 +85,17 @@ class Formula:
         return f"~ {' + '.join([fixed, *random])}"
 
     def codes(self, name: str) -> bool:
-        """Whether the formula makes a factor of a column: ``C(name)``."""
-        return bool(re.search(rf"(?<![\w.])C\(\s*`?{re.escape(name)}`?\s*[,)]", self.text))
+        """Whether the formula makes a factor of a column: ``C(name)``, ``factor(name)``."""
+        return any(codes(factor) == name for term in self.terms() for factor in term.factors)
+
+    def terms(self) -> tuple[Term, ...]:
+        """Fixed terms, and those that random effects are of."""
+        return (*terms_of(self.fixed), *(effect for term in self.random for effect in terms_of(term.effects)))
 
     def at(self, name: str) -> str:
         """Lines that show the formula with a caret under the first mention of `name`."""
         found = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", self.text)
         return caret(self.text, found.start() if found else 0)
-
-
-def caret(text: str, column: int) -> str:
-    """Two indented lines: the formula, and a caret under its character `column` (from 0)."""
-    return f"\n  {text}\n  {' ' * column}^"
 
 
 def parse(text: str) -> Formula:
@@ -115,16 +112,18 @@ def parse(text: str) -> Formula:
         Every fault of the formula, each with a caret under the column it is about.
     """
     text = re.sub(r"\s", " ", text).rstrip()
+    if len(text) > MOST_CHARACTERS:
+        fail(text, 0, f"it has {len(text):,} characters, and more than {MOST_CHARACTERS:,} are not read")
     outline = _outline(text, text)
     tilde = outline.find("~")
     if tilde < 0:
-        _fail(
+        fail(
             text,
             0,
             'terms stand right of a "~", for example "~ diagnosis + (1 | sample_id)"',
         )
     if "~" in outline[tilde + 1 :]:
-        _fail(text, outline.index("~", tilde + 1), 'a formula has one "~"')
+        fail(text, outline.index("~", tilde + 1), 'a formula has one "~"')
     faults = Faults()
     fixed: list[str] = []
     random: list[RandomTerm] = []
@@ -132,41 +131,44 @@ def parse(text: str) -> Formula:
         try:
             terms = _random_terms(text, start, end)
             if not terms:
-                _check_fixed(text, start, end)
+                terms_of(text, start, end)
                 fixed.append(f"{sign} {text[start:end]}")
             elif sign == "-":
-                _fail(text, start, "a random term can be added, not subtracted; leave it out instead")
+                fail(text, start, "a random term can be added, not subtracted; leave it out instead")
             random += terms
         except NestdeError as error:
             for fault in error.faults:
                 faults.add(fault)
+    response = text[:tilde].strip()
+    try:
+        if response:
+            check(text, parse_expression(text, 0, tilde))
+    except NestdeError as error:
+        faults.add(str(error))
     faults.raise_if_any()
     return Formula(
         text=text,
-        response=text[:tilde].strip() or None,
+        response=response or None,
         fixed=" ".join(fixed).removeprefix("+ ") or "1",
         random=tuple(random),
     )
 
 
-@lru_cache(maxsize=256)
 def variables_of(expression: str) -> tuple[str, ...]:
-    """Columns that a formulaic right-hand side reads: ``log(age) + diet:x`` gives age, diet, x.
+    """Columns that a right-hand side reads: ``log(age) + diet:x`` gives age, diet, x.
 
-    Names that are called, and functions passed as arguments (``C(batch, contr.sum)``), are not columns.
+    Raises
+    ------
+    NestdeError
+        It is no right-hand side.
     """
-    names: set[str] = set()
-    for term in _formulaic(expression):
-        for factor in term.factors:
-            if factor.eval_method.name == "LOOKUP":
-                names.add(factor.expr)
-            elif factor.eval_method.name == "PYTHON":
-                names.update(_python_names(factor.expr))
-    return tuple(sorted(names))
+    return tuple(sorted({name for term in terms_of(expression) for name in term.variables}))
 
 
-def _fail(text: str, column: int, sentence: str) -> NoReturn:
-    raise NestdeError(f"formula, column {column + 1}: {sentence}.{caret(text, column)}")
+def column_of(term: str) -> str | None:
+    """Name of the column that a term is as it stands: ``diagnosis``, `` `my column` ``; None if it is more than that."""
+    factors = [factor for found in terms_of(f"0 + {term}") for factor in found.factors]
+    return factors[0].value if len(factors) == 1 and factors[0].kind == "name" else None
 
 
 def _outline(part: str, text: str, start: int = 0) -> str:
@@ -188,11 +190,11 @@ def _outline(part: str, text: str, start: int = 0) -> str:
             opened.append(i)
         elif char in _CLOSING.values():
             if not opened:
-                _fail(text, start + i, f'"{char}" closes a bracket that was never opened')
+                fail(text, start + i, f'"{char}" closes a bracket that was never opened')
             wanted = _CLOSING[part[opened[-1]]]
             if char != wanted:
                 column = start + opened[-1] + 1
-                _fail(
+                fail(
                     text,
                     start + i,
                     f'"{char}" stands where "{wanted}" should close column {column}',
@@ -201,9 +203,9 @@ def _outline(part: str, text: str, start: int = 0) -> str:
             inner = bool(opened)
         outline.append("_" if inner else char)
     if quote >= 0:
-        _fail(text, start + quote, f"the quotation mark {part[quote]} is never closed")
+        fail(text, start + quote, f"the quotation mark {part[quote]} is never closed")
     if opened:
-        _fail(text, start + opened[-1], f'the bracket "{part[opened[-1]]}" is never closed')
+        fail(text, start + opened[-1], f'the bracket "{part[opened[-1]]}" is never closed')
     return "".join(outline)
 
 
@@ -218,7 +220,7 @@ def _pieces(text: str, outline: str, start: int) -> list[tuple[str, int, int]]:
             pieces.append((sign, first, begin + len(body.rstrip())))
         elif written or i == len(outline):
             what = "a term is missing here" if start < len(text) else 'nothing stands right of the "~"'
-            _fail(text, min(i, len(text) - 1), what)
+            fail(text, min(i, len(text) - 1), what)
         if i < len(outline):
             sign, begin, written = outline[i], i + 1, True
     return pieces
@@ -229,7 +231,7 @@ def _random_terms(text: str, start: int, end: int) -> list[RandomTerm]:
     outline = _outline(text[start:end], text, start)
     bar = outline.find("|")
     if bar >= 0:
-        _fail(text, start + bar, 'a "|" outside of brackets; write a random term as (1 | group)')
+        fail(text, start + bar, 'a "|" outside of brackets; write a random term as (1 | group)')
     if not re.fullmatch(r"\(_*\)", outline) or "|" not in _outline(
         text[start + 1 : end - 1], text, start + 1
     ):
@@ -252,7 +254,7 @@ def _check_no_bar(text: str, start: int, end: int) -> None:
         elif char in _CLOSING.values():
             opened.pop()
         elif char == "|" and all(bare for _, bare in opened):
-            _fail(text, start + opened[-1][0], "a random term stands alone between + signs")
+            fail(text, start + opened[-1][0], "a random term stands alone between + signs")
 
 
 def _bar_term(text: str, start: int, end: int) -> list[RandomTerm]:
@@ -263,15 +265,15 @@ def _bar_term(text: str, start: int, end: int) -> list[RandomTerm]:
     double = outline.startswith("||", bar)
     after = bar + 1 + double
     if "|" in outline[after:]:
-        _fail(text, first + outline.index("|", after), 'a random term has one bar, "|" or "||"')
+        fail(text, first + outline.index("|", after), 'a random term has one bar, "|" or "||"')
     effects = text[first : first + bar].strip()
     if not effects:
-        _fail(text, first + bar, 'nothing stands left of the bar; write "1" for a random intercept')
-    _check_fixed(text, first, first + bar)
+        fail(text, first + bar, 'nothing stands left of the bar; write "1" for a random intercept')
+    terms_of(text, first, first + bar)
     effects = re.sub(r"^-\s*1\b", "0", effects)
     group = text[first + after : end - 1]
     if not group.strip():
-        _fail(text, end - 1, "no grouping factor stands right of the bar")
+        fail(text, end - 1, "no grouping factor stands right of the bar")
     nested: list[str] = []
     terms = []
     at = first + after
@@ -280,53 +282,10 @@ def _bar_term(text: str, start: int, end: int) -> list[RandomTerm]:
             if not re.fullmatch(_NAME, name.strip()):
                 where = min(at + len(name) - len(name.lstrip()), end - 1)
                 what = f'"{name.strip()}" is no grouping factor'
-                _fail(text, where, f'{what}; right of the bar stand columns joined by ":" or "/"')
+                fail(text, where, f'{what}; right of the bar stand columns joined by ":" or "/"')
             nested.append(name.strip().strip("`"))
             at += len(name) + 1
         if len(set(nested)) < len(nested):
-            _fail(text, first + after, f'"{nested[-1]}" stands twice in the grouping factor')
+            fail(text, first + after, f'"{nested[-1]}" stands twice in the grouping factor')
         terms.append(RandomTerm(effects, ":".join(nested), tuple(nested), not double, start))
     return terms
-
-
-def _check_fixed(text: str, start: int, end: int) -> None:
-    """See that formulaic can parse a piece and that the piece asks for nothing we do not do."""
-    piece = text[start:end]
-    for name, instead in _UNSUPPORTED.items():
-        found = re.search(rf"(?<![\w.]){name}\s*\(", piece)
-        if found:
-            _fail(text, start + found.start(), f"{name}() is not supported. {instead}")
-    try:
-        _formulaic(piece)
-    except Exception as error:  # formulaic's parser raises its own, Python's and plain AttributeErrors
-        reason = re.sub(r"\x1b\[[\d;]*m|[⧛⧚]", "", str(error)).split("\n")[0].rstrip(".")
-        _fail(text, start + len(piece) - len(piece.lstrip()), f'"{piece.strip()}" cannot be read ({reason})')
-
-
-def _formulaic(expression: str) -> Any:
-    """Formulaic's terms of a right-hand side, in R's order: main effects first, then interactions."""
-    import formulaic
-
-    terms = formulaic.Formula(expression)
-    if not isinstance(terms, formulaic.SimpleFormula):
-        raise ValueError("a list of terms is wanted")
-    return terms
-
-
-def _python_names(expression: str) -> set[str]:
-    """Columns in a Python expression such as ``C(batch, Treatment("B1"))`` or ``np.log(`my column` + 1)``."""
-    from formulaic.transforms import TRANSFORMS
-
-    quoted: dict[str, str] = {}
-
-    def plain(found: re.Match[str]) -> str:
-        return quoted.setdefault(found[1], f"quoted_{len(quoted)}_")
-
-    tree = ast.parse(re.sub(r"`([^`]+)`", plain, expression), mode="eval")
-    meaning = {alias: name for name, alias in quoted.items()}
-    nodes = list(ast.walk(tree))
-    called = {node.func for node in nodes if isinstance(node, ast.Call)}
-    names = {
-        meaning.get(node.id, node.id) for node in nodes if isinstance(node, ast.Name) and node not in called
-    }
-    return names - set(TRANSFORMS) - set(dir(builtins))

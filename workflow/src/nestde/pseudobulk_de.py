@@ -15,8 +15,9 @@ from nestde.celltype import too_few_samples
 from nestde.config import Model
 from nestde.design import Design, build
 from nestde.errors import NestdeError
-from nestde.formula import parse, variables_of
+from nestde.formula import parse
 from nestde.pseudobulk import cpm
+from nestde.terms import Term, terms_of
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -47,18 +48,18 @@ def sample_formula(model: Model, given: str | None, columns: Sequence[str]) -> S
     NestdeError
         If a given formula has random effects.
     """
-    import formulaic
-
     if given is not None:
         if parse(given).random:
             raise NestdeError(
                 f'pseudobulk.formula: "{given}" has random effects; DESeq2 has none. Drop them.'
             )
         return SampleFormula(given, False, ())
-    terms = [str(term) for term in formulaic.Formula(parse(model.formula).fixed)]
-    kept = [term for term in terms if set(variables_of(term)) <= set(columns)]
-    text = " + ".join([*([] if "1" in kept else ["0"]), *(term for term in kept if term != "1")]) or "1"
-    return SampleFormula(f"~ {text}", True, tuple(term for term in terms if term not in kept))
+    terms = terms_of(parse(model.formula).fixed)
+    kept = [term for term in terms if set(term.variables) <= set(columns)]
+    text = (
+        " + ".join([*([] if Term() in kept else ["0"]), *(str(term) for term in kept if term.factors)]) or "1"
+    )
+    return SampleFormula(f"~ {text}", True, tuple(str(term) for term in terms if term not in kept))
 
 
 def test(
@@ -119,8 +120,8 @@ def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Desi
     parsed = parse(formula.text)
     if obs.empty:
         return "no sample has enough cells of this type"
-    terms = {frozenset(variables_of(term)) for term in _terms(parsed.fixed)}
-    tests = [term for term in model.test if frozenset(variables_of(term)) in terms]
+    terms = set(terms_of(parsed.fixed))
+    tests = [term for term in model.test if set(terms_of(f"0 + {term}")) <= terms]
     levels = {name: of for name, of in model.levels.items() if name in parsed.variables}
     try:
         design = build(parsed, obs, test=tests, levels=levels)
@@ -128,12 +129,6 @@ def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Desi
         return " ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults)
     # DESeq2 would take the variance of a level with one sample from the others on trust
     return too_few_samples(design, obs) or design
-
-
-def _terms(fixed: str) -> list[str]:
-    import formulaic
-
-    return [str(term) for term in formulaic.Formula(fixed)]
 
 
 def deseq2(
@@ -169,7 +164,8 @@ def deseq2(
     every = [contrast for term in design.tests for contrast in contrasts(design, term)]
     if not enough.any():
         return [empty.assign(term=one.term, level=one.level, against=one.against) for one in every]
-    matrix = pd.DataFrame(design.x, index=names, columns=list(design.coef_names))
+    # neutral names: PyDESeq2 makes names of its own of them
+    matrix = pd.DataFrame(design.x, index=names, columns=[f"x{j}" for j in range(design.x.shape[1])])
     in_all = bool((tested > 0).all(axis=0).any())
     # thousands of fits of a few coefficients: threads of the linear algebra would wait for each other
     with warnings.catch_warnings(), threadpool_limits(1):

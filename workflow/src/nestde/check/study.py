@@ -100,11 +100,8 @@ class Study:
         )
 
     def variables_in(self, term: str) -> tuple[str, ...]:
-        """Covariates that a fixed term reads; formulaic writes a name with blanks without its quotes."""
-        if term == "1":
-            return ()
-        parts = term.split(":")
-        return tuple(parts) if all(part in self.variables for part in parts) else variables_of(f"0 + {term}")
+        """Covariates that a fixed term reads."""
+        return variables_of(f"0 + {term}")
 
     def frame(self, rows: NDArray[np.int64]) -> "pd.DataFrame":
         """Return the covariates of some cells, ``sample_id`` among them, as the model will read them."""

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from nestde.check.study import Study, Variable
 from nestde.check.words import count, nearest, several_groups
 from nestde.errors import Faults, NestdeError, a_few
-from nestde.formula import Formula, RandomTerm, caret, parse, variables_of
+from nestde.expressions import caret
+from nestde.formula import Formula, RandomTerm, parse, variables_of
+from nestde.terms import terms_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,12 +54,8 @@ def tested_variables(study: Study) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def fixed_terms(formula: Formula) -> dict[str, tuple[str, ...]]:
-    """Fixed term as formulaic writes it (``1`` is the intercept) -> its factors, sorted."""
-    import formulaic
-
-    return {
-        str(term): tuple(sorted(str(f) for f in term.factors)) for term in formulaic.Formula(formula.fixed)
-    }
+    """Fixed term as a formula writes it (``1`` is the intercept) -> its factors, sorted."""
+    return {str(term): tuple(sorted(map(str, term.factors))) for term in terms_of(formula.fixed)}
 
 
 def labels_of(values: "pd.Series[Any]") -> "pd.Categorical":
