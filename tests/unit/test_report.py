@@ -15,7 +15,6 @@ from fabricated import (
     CELL_TYPES,
     CHECK,
     HOSTILE,
-    SAMPLES,
     SCRIPT,
     de_table,
     settings,
@@ -23,7 +22,7 @@ from fabricated import (
     write_results,
 )
 
-from nestde import report
+from nestde import layout, report
 from nestde.cli import summary as cli
 from nestde.files import slug, write_tsv
 from nestde.formula import parse
@@ -101,15 +100,14 @@ def test_pseudobulk_of_an_earlier_run_is_not_read(results, content, tmp_path):
 def test_the_rule_lists_every_file_that_is_read(results, tmp_path, monkeypatch):
     read = set()
     real = Results._made
-    monkeypatch.setattr(Results, "_made", lambda self, *parts: read.add(parts) or real(self, *parts))
+    monkeypatch.setattr(Results, "_made", lambda self, kind, of: read.add(kind) or real(self, kind, of))
     report.write(settings(), results, tmp_path / "content")
     rule = (Path(__file__).parents[2] / "workflow/rules/report.smk").read_text()
     inputs = rule.partition("rule summary:")[2].partition("output:")[0]
     listed = {re.sub("{.*?}", "*", path) for path in re.findall('<results>/([^"]+)', inputs)} - {
         "summary.tsv"
     }
-    names = "|".join(re.escape(slug(name)) for name in SAMPLES + CELL_TYPES)
-    assert {re.sub(f"/({names})[.]", "/*.", "/".join(parts)) for parts in read} == listed
+    assert {re.sub("{.*?}", "*", layout.RESULTS[kind]) for kind in read} == listed
 
 
 def test_summary_counts_every_gene(content):
@@ -231,7 +229,7 @@ def test_samples_are_counted_by_level_and_the_few_are_named(content):
 def test_concordance_counts_each_gene_once(results):
     read = Results(results, settings())
     test = read.tests()[0]
-    frame = concordance.join(test, read.of_cell_types("pseudobulk", ".de.tsv")["Neuron"], 0.05)
+    frame = concordance.join(test, read.of_cell_types("pseudobulk_de")["Neuron"], 0.05)
     assert len(frame) == 60
     numbers = concordance.numbers(frame)
     ours, theirs = frame["padj"] <= 0.05, frame["padj_pb"] <= 0.05

@@ -65,31 +65,7 @@ rule multiqc:
 rule manifest:
     input:
         data=STUDY.inputs,
-        results=[
-            "<results>/cohort/check.json",
-            "<results>/cohort/samples.tsv",
-            "<results>/summary.tsv",
-            expand(
-                "<results>/qc/{sample}.{kind}",
-                sample=STUDY.samples,
-                kind=["json", "tsv"],
-            ),
-            expand(
-                "<results>/matrix/{cell_type}.genes.tsv", cell_type=STUDY.cell_types
-            ),
-            expand(
-                "<results>/design/{cell_type}.{kind}",
-                cell_type=STUDY.cell_types,
-                kind=["json", "npz"],
-            ),
-            expand("<results>/statistics/{cell_type}.npz", cell_type=STUDY.cell_types),
-            expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
-            expand("<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types),
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.h5ad"),
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.tsv"),
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.json"),
-        ],
+        results=STUDY.results("<results>"),
         report="<results>/report/multiqc.html",
     output:
         manifest="<results>/manifest.json",

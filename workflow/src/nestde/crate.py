@@ -18,6 +18,7 @@ from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
 from nestde.files import sha256
+from nestde.layout import MANIFEST, PAGE, WORKFLOW
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate 0.5",
@@ -79,24 +80,20 @@ def crate(manifest: dict[str, Any], folder: str | Path, day: date) -> dict[str, 
     packages = [
         made.add(_package(made, name, number)) for name, number in sorted(manifest["software"].items())
     ]
-    workflow = made.add_workflow(dest_path="workflow/Snakefile", main=True, lang="snakemake", properties={
+    workflow = made.add_workflow(dest_path=f"{WORKFLOW}/Snakefile", main=True, lang="snakemake", properties={
         "name": "nestde", "version": manifest["software"]["nestde"], "softwareRequirements": packages,
-        "sha256": sha256(folder / "workflow/Snakefile"), "encodingFormat": "text/plain",
+        "sha256": sha256(folder / WORKFLOW / "Snakefile"), "encodingFormat": "text/plain",
     })  # fmt: skip
     workflow["conformsTo"] = {"@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"}
     if "snakemake" in manifest["software"]:
         workflow["programmingLanguage"]["version"] = manifest["software"]["snakemake"]
-    for path in sorted((folder / "workflow").rglob("*.*")):
+    for path in sorted((folder / WORKFLOW).rglob("*.*")):
         _file(made, folder, path.relative_to(folder).as_posix(), sha256(path))
 
     inputs = [_input(made, path, value) for path, value in manifest["inputs"].items()]
     settings = list(_settings(made, workflow, manifest["configuration"]))
     results = [_file(made, folder, path, told["sha256"]) for path, told in manifest["results"].items()]
-    results += [
-        _file(made, folder, path)
-        for path in ("manifest.json", "report/multiqc.html")
-        if (folder / path).is_file()
-    ]
+    results += [_file(made, folder, path) for path in (MANIFEST, PAGE) if (folder / path).is_file()]
     workflow["output"] = [_output(made, result) for result in results]
     run = made.add_action(workflow, "#run", object=[*inputs, *settings], result=results, properties={
         "name": manifest["command"], "endTime": day.isoformat(),

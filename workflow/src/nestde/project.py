@@ -2,14 +2,23 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nestde.errors import NestdeError, a_few
 from nestde.files import slug
+from nestde.layout import kept
 from nestde.template import template_dir
+
+
+class StudyError(NestdeError):
+    """Faults of a study's configuration or sample sheet, and the configuration as Snakemake read it."""
+
+    def __init__(self, faults: Iterable[str], given: Mapping[str, Any]):
+        super().__init__(faults)
+        self.given = given
 
 
 class Study:
@@ -22,7 +31,7 @@ class Study:
 
     Raises
     ------
-    NestdeError
+    StudyError
         With every fault of the configuration and the sample sheet.
     """
 
@@ -30,8 +39,11 @@ class Study:
         from nestde.config import load
         from nestde.samples import is_small, read_samples, source_paths
 
-        self.config = load(given)
-        paths = source_paths(self.config, read_samples(self.config.samples))
+        try:
+            self.config = load(given)
+            paths = source_paths(self.config, read_samples(self.config.samples))
+        except NestdeError as error:
+            raise StudyError(error.faults, given) from error
         self.samples = {slug(sample): slug(path) for sample, path in paths.items()}
         self.sources = {slug(path): path for path in paths.values()}
         self.cell_types = [slug(cell_type) for cell_type in self.config.cell_types]
@@ -83,6 +95,11 @@ class Study:
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
         return [*_inputs_of(self.sources[wildcards.source]), *self.metadata]
+
+    def results(self, folder: str) -> list[str]:
+        """Every result that is kept and told of in the manifest, in that folder."""
+        paths = kept(self.samples, self.cell_types, pseudobulk=self.config.pseudobulk.enabled)
+        return [f"{folder}/{path}" for path in paths]
 
     def pseudobulk(self, pattern: str) -> list[str]:
         """Expand a path pattern over the cell types, or to nothing where pseudobulk is switched off."""

@@ -18,6 +18,7 @@ from typing import Any
 from nestde import __version__
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.files import sha256
+from nestde.layout import MANIFEST
 
 # Whatever computes a number that ends in a result, or orders the steps that do.
 PACKAGES = (
@@ -92,7 +93,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         If it cannot be read, or is not a manifest of this format.
     """
     path = Path(path)
-    path = path / "manifest.json" if path.is_dir() else path
+    path = path / MANIFEST if path.is_dir() else path
     if not path.exists():
         raise NestdeError(
             f"{path}: there is no such file. Give the results folder, or the manifest.json, of a run."

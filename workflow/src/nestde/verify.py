@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nestde.errors import a_few
+from nestde.layout import STEPS
 from nestde.provenance import describe, digest, misshapen, numbers, read_columns, read_manifest, versions
-
-# Folders in which all files are results.
-STEPS = ("cohort", "crosscheck", "de", "design", "matrix", "pseudobulk", "qc")
 
 
 @dataclass(frozen=True)

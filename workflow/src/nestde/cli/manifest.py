@@ -31,7 +31,8 @@ def main(args: argparse.Namespace) -> None:
     write_json(told, args.out)
     if args.workflow:
         from nestde.crate import copy_workflow, crate
+        from nestde.layout import CRATE, WORKFLOW
 
         folder = args.out.parent
-        copy_workflow(args.workflow, folder / "workflow")
-        write_json(crate(told, folder, date.today()), folder / "ro-crate-metadata.json")
+        copy_workflow(args.workflow, folder / WORKFLOW)
+        write_json(crate(told, folder, date.today()), folder / CRATE)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from nestde.config import Config
 from nestde.files import read_json, read_tsv, slug
+from nestde.layout import RESULTS, is_of_pseudobulk
 
 # What a pair of levels must show by itself, where the false discovery rate is of a test of all levels.
 PAIR_P = 0.05
@@ -88,63 +89,63 @@ class Results:
     folder: Path
     config: Config
 
-    def table(self, *parts: str) -> pd.DataFrame | None:
-        """Read a table of the folder; None if the run made none."""
-        path = self._made(*parts)
+    def table(self, kind: str, **of: str) -> pd.DataFrame | None:
+        """Read a table, by its kind (see `nestde.layout`) and the slug it is of; None if the run made none."""
+        path = self._made(kind, of)
         return read_tsv(path, text=TEXT) if path else None
 
-    def json(self, *parts: str) -> Any:
-        """Read a JSON file of the folder; an empty mapping if the run made none."""
-        path = self._made(*parts)
+    def json(self, kind: str, **of: str) -> Any:
+        """Read a JSON file, by its kind and the slug it is of; an empty mapping if the run made none."""
+        path = self._made(kind, of)
         return read_json(path) if path else {}
 
-    def _made(self, step: str, *parts: str) -> Path | None:
+    def _made(self, kind: str, of: dict[str, str]) -> Path | None:
         """Path of a file that the run made, if it made it.
 
         What an earlier run left in ``pseudobulk/`` may be of other cells: where pseudobulk is switched off, nothing
         there belongs to the run.
         """
-        path = self.folder.joinpath(step, *parts)
-        left_over = step == "pseudobulk" and not self.config.pseudobulk.enabled
+        path = self.folder / RESULTS[kind].format(**of)
+        left_over = is_of_pseudobulk(kind) and not self.config.pseudobulk.enabled
         return path if path.exists() and not left_over else None
 
     @cached_property
     def check(self) -> dict[str, Any]:
         """What the design check said."""
-        return dict(self.json("cohort", "check.json"))
+        return dict(self.json("check"))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
         """The sample sheet as checked: sample_id, slug, … sorted by sample."""
-        found = self.table("cohort", "samples.tsv")
+        found = self.table("samples")
         return pd.DataFrame({"sample_id": [], "slug": []}) if found is None else found
 
     @cached_property
     def ledgers(self) -> list[dict[str, Any]]:
         """The QC ledger of each sample, in the order of the sheet."""
-        found = [self.json("qc", f"{name}.json") for name in self.samples["slug"]]
+        found = [self.json("ledger", sample=name) for name in self.samples["slug"]]
         return [ledger for ledger in found if ledger]
 
     @cached_property
     def designs(self) -> dict[str, dict[str, Any]]:
         """What the design of each cell type is made of, or the reason why there is none."""
-        return {name: dict(self.json("design", f"{slug(name)}.json")) for name in self.config.cell_types}
+        return {name: dict(self.json("terms", cell_type=slug(name))) for name in self.config.cell_types}
 
     @cached_property
     def profiles(self) -> dict[str, dict[str, Any]]:
         """What is said of each cell type's pseudobulk profiles: formula, components, distances."""
-        found = {name: self.json("pseudobulk", f"{slug(name)}.json") for name in self.config.cell_types}
+        found = {name: self.json("explore", cell_type=slug(name)) for name in self.config.cell_types}
         return {name: dict(about) for name, about in found.items() if about}
 
-    def of_cell_types(self, folder: str, suffix: str) -> dict[str, pd.DataFrame]:
-        """One table per cell type, where there is one."""
-        tables = {name: self.table(folder, f"{slug(name)}{suffix}") for name in self.config.cell_types}
+    def of_cell_types(self, kind: str) -> dict[str, pd.DataFrame]:
+        """One table of that kind per cell type, where there is one."""
+        tables = {name: self.table(kind, cell_type=slug(name)) for name in self.config.cell_types}
         return {name: table for name, table in tables.items() if table is not None}
 
     def tests(self) -> list[Test]:
         """Every cell type, tested term and pair of levels that has rows."""
         found = []
-        for cell_type, table in self.of_cell_types("de", ".tsv").items():
+        for cell_type, table in self.of_cell_types("de").items():
             design = self.designs[cell_type]
             levels = table[["term", "level", "against"]].drop_duplicates()
             levels = levels.iloc[sorted(range(len(levels)), key=lambda i: self._place(*levels.iloc[i]))]

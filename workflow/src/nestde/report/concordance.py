@@ -42,7 +42,7 @@ A gene found by one alone deserves a look at its samples before it is believed.
 def sections(results: Results) -> list[Section]:
     """Concordance, and the genes of disagreement, where pseudobulk was run."""
     fdr = results.config.inference.fdr
-    pseudobulk = results.of_cell_types("pseudobulk", ".de.tsv")
+    pseudobulk = results.of_cell_types("pseudobulk_de")
     joined = [
         (test, join(test, pseudobulk[test.cell_type], fdr))
         for test in results.tests()
@@ -139,7 +139,7 @@ def _scatter(test: Test, frame: pd.DataFrame) -> str:
 
 def _disagreements(results: Results, joined: list[tuple[Test, pd.DataFrame]]) -> Section:
     """List the genes that one method finds and the other is furthest from finding, with each sample's value."""
-    profiles = results.of_cell_types("pseudobulk", ".tsv")
+    profiles = results.of_cell_types("profiles_table")
     parts = []
     for test, frame in joined:
         alone = frame[frame["kind"] >= 2]

@@ -18,7 +18,7 @@ def sections(results: Results) -> list[Section]:
 
 def differing(results: Results) -> dict[str, list[str]]:
     """Genes of each cell type on which we and statsmodels differ by more than the tolerance."""
-    tables = results.of_cell_types("crosscheck", ".tsv")
+    tables = results.of_cell_types("crosscheck")
     return {
         cell_type: frame.loc[frame["verdict"] == "differs", "gene"].tolist()
         for cell_type, frame in tables.items()
@@ -26,7 +26,7 @@ def differing(results: Results) -> dict[str, list[str]]:
 
 
 def _crosscheck(results: Results) -> list[Section]:
-    every = results.of_cell_types("crosscheck", ".tsv")
+    every = results.of_cell_types("crosscheck")
     tables = {name: frame for name, frame in every.items() if len(frame)}
     if not every:
         return []

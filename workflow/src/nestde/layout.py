@@ -1,0 +1,72 @@
+"""What a run makes, and where: the table that rules, manifest, verify, crate, run and report share.
+
+Paths are relative to the results folder, which a study may call as it likes (``<results>`` in the rules, one of
+Snakemake's pathvars). Where a rule writes a path out, to be read as a table of contents, a test holds it against this one.
+Names of samples and cell types in paths are slugs.
+"""
+
+from collections.abc import Collection
+
+MANIFEST = "manifest.json"
+CRATE = "ro-crate-metadata.json"
+WORKFLOW = "workflow"  # folder: a copy of the rules that were run
+CONTENT = "report/content"  # folder: what the page is made of
+PAGE = "report/multiqc.html"
+
+# What is kept, and told of in the manifest.
+RESULTS = {
+    "check": "cohort/check.json",
+    "samples": "cohort/samples.tsv",
+    "totals": "summary.tsv",
+    "ledger": "qc/{sample}.json",
+    "cells": "qc/{sample}.tsv",
+    "genes": "matrix/{cell_type}.genes.tsv",
+    "terms": "design/{cell_type}.json",
+    "design": "design/{cell_type}.npz",
+    "statistics": "statistics/{cell_type}.npz",
+    "de": "de/{cell_type}.tsv",
+    "crosscheck": "crosscheck/{cell_type}.tsv",
+    "profiles": "pseudobulk/{cell_type}.h5ad",
+    "profiles_table": "pseudobulk/{cell_type}.tsv",
+    "pseudobulk_de": "pseudobulk/{cell_type}.de.tsv",
+    "explore": "pseudobulk/{cell_type}.json",
+}
+# What Snakemake removes when the last job that reads it has ended.
+INTERMEDIATES = {
+    "ingest": "ingest/{source}.h5ad",
+    "counts": "counts/{sample}.h5ad",
+    "matrix": "matrix/{cell_type}.h5ad",
+    "kernels": "kernels.txt",
+    "fit": "fit/{cell_type}/{scatteritem}.tsv",
+    "moderated": "moderated/{cell_type}.tsv",
+}
+# Folders in which all files are results.
+STEPS = tuple(sorted({step for step, _, name in (path.partition("/") for path in RESULTS.values()) if name}))
+
+
+def is_of_pseudobulk(kind: str) -> bool:
+    """Whether a run makes this kind of result only where pseudobulk is switched on."""
+    return RESULTS[kind].startswith("pseudobulk/")
+
+
+def kept(samples: Collection[str], cell_types: Collection[str], *, pseudobulk: bool) -> list[str]:
+    """Every result of a run, in the order of the table.
+
+    Parameters
+    ----------
+    samples, cell_types
+        Slugs.
+    pseudobulk
+        Whether it is switched on.
+    """
+    paths: list[str] = []
+    for kind, pattern in RESULTS.items():
+        if is_of_pseudobulk(kind) and not pseudobulk:
+            continue
+        if "{sample}" in pattern:
+            paths += [pattern.format(sample=sample) for sample in samples]
+        elif "{cell_type}" in pattern:
+            paths += [pattern.format(cell_type=cell_type) for cell_type in cell_types]
+        else:
+            paths.append(pattern)
+    return paths
