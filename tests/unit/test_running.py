@@ -1,67 +1,134 @@
-"""When a run is refused: no Slurm, jobs of a killed run in its queue, a folder that is locked elsewhere."""
+"""What a run refuses of results that stand there, whatever their folder is called."""
 
-import errno
-import fcntl
+import base64
+import json
 import os
-import socket
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from nestde import running
+from nestde.asked import Asked
+from nestde.config import load
 from nestde.errors import NestdeError
+from nestde.files import write_json, write_text
+from nestde.provenance import manifest, parse_configuration
+
+SETTINGS = {"samples": "samples.tsv", "cell_types": ["Neuron"], "input": {"counts": "counts.h5ad"},
+            "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]}}  # fmt: skip
+TABLE = "gene\tpvalue\nA\t0.25\n"
+FOLDERS = ["results", "out/a", "../elsewhere", "results/deep/down", "with blank"]
 
 
 @pytest.fixture
-def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as a killed run leaves it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".snakemake/locks").mkdir(parents=True)
-    (tmp_path / ".snakemake/locks/0.input.lock").touch()
-    (tmp_path / ".snakemake/nestde.lock").write_text(socket.gethostname())
-    return tmp_path
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "study").mkdir()
+    monkeypatch.chdir(tmp_path / "study")
+    write_text("sample_id\tdiagnosis\nS1\tAD\n", "samples.tsv")
+    return tmp_path / "study"
 
 
-def command(folder: Path, name: str, prints: str) -> None:
-    """Put a command of that name on the PATH."""
-    (folder / "bin").mkdir(exist_ok=True)
-    path = folder / "bin" / name
-    path.write_text(f"#!/bin/sh\ncat <<'END'\n{prints}\nEND\n")
-    path.chmod(0o755)
+def ran(folder: str, *, recorded: bool = True) -> Asked:
+    """The results of a run in that folder, as Snakemake has them on record."""
+    one = Asked(Path(folder), load(SETTINGS))
+    table = one.folder / "de/Neuron.tsv"
+    write_text(TABLE, table)
+    told = manifest(parse_configuration(one.config.text()), ["samples.tsv"], [table], one.manifest)
+    write_json(told, one.manifest)
+    for path in (table, one.manifest) if recorded else ():
+        record(path, shellcmd="nestde gather", endtime=path.stat().st_mtime)
+    return one
 
 
-def test_jobs_of_a_killed_run_that_are_queued_still(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Path.cwd()
-    command(
-        killed,
-        "squeue",
-        f"12|rule_fit_wildcards_N_1-of-2|{here}\n12|rule_fit_wildcards_N_1-of-2|{here}\n9|rule_qc_qc|{here}\n"
-        f"7|rule_qc_qc|/elsewhere\n5|(null)|{here}",
+def record(path: Path, kind: str = "metadata", **told: object) -> None:
+    """What Snakemake writes of a file that it made, or is making."""
+    name = base64.urlsafe_b64encode(str(path).encode()).decode()
+    write_text(json.dumps(told), Path(".snakemake") / kind / name)
+
+
+def edit(path: Path) -> None:
+    """Change a digit by hand, an hour later."""
+    path.write_text(path.read_text().replace("0.25", "0.01"))
+    os.utime(path, (path.stat().st_mtime + 3600,) * 2)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_results_that_were_changed_by_hand_are_refused_wherever_they_are(study: Path, folder: str) -> None:
+    one = ran(folder)
+    running._remake([one], dry=False)
+    edit(one.folder / "de/Neuron.tsv")
+    with pytest.raises(NestdeError) as caught:
+        running._remake([one], dry=False)
+    assert caught.value.faults == (
+        f"{folder}/de/Neuron.tsv: was changed after the run that made it. Move it out of {folder}/, or remove it: "
+        "`nestde run` then makes it again.",
     )
-    monkeypatch.setenv("PATH", f"{killed / 'bin'}:{os.environ['PATH']}")
+
+
+def test_each_of_several_studies_is_looked_at(study: Path) -> None:
+    asked = [ran("out"), ran("out/b"), ran("more")]
+    for one in asked[1:]:
+        edit(one.folder / "de/Neuron.tsv")
+    with pytest.raises(NestdeError) as caught:
+        running._remake(asked, dry=False)
+    assert [fault.split(":")[0] for fault in caught.value.faults] == [
+        "out/b/de/Neuron.tsv",
+        "more/de/Neuron.tsv",
+    ]
+
+
+def test_results_that_the_snakefile_asks_for_no_more_are_left_alone(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = ran("results"), ran("out/a")
+    edit(old.folder / "de/Neuron.tsv")
+    for one in (old, new):
+        os.truncate(one.manifest, 10)
+    running._remake([new], dry=False)
+    assert "out/a/manifest.json: is damaged" in capsys.readouterr().out
+    assert (old.manifest.exists(), new.manifest.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_results_of_others_are_refused_wherever_they_are(study: Path, folder: str) -> None:
+    one = ran(folder, recorded=False)
+    running._remake([one], dry=False)  # the manifest tells of this study
+    write_text("sample_id\tdiagnosis\nS1\tControl\n", "samples.tsv")
     with pytest.raises(
-        NestdeError, match=r"in Slurm's queue still: 9, 12\. Wait for them, or `scancel 9 12`"
+        NestdeError, match=rf"^{folder}/: is of a run .* differs in samples\.tsv\. Move {folder}/ away"
     ):
-        running._take_folder([], Namespace(executor="local"))
-    assert list(Path(".snakemake/locks").iterdir())
+        running._remake([one], dry=False)
+    ran("in another folder")  # of which there is a record
+    with pytest.raises(NestdeError, match=rf"^{folder}/: is of a run"):
+        running._remake([one], dry=False)
 
 
-def test_slurm_is_asked_for_and_not_there(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(killed / "bin"))
-    with pytest.raises(NestdeError, match="there is no sbatch on this machine"):
-        running._take_folder([], Namespace(executor="slurm"))
+def test_what_a_kill_left_half_made_is_ours(study: Path) -> None:
+    one = Asked(Path("out/a"), load(SETTINGS))
+    check = one.folder / "cohort/check.json"
+    write_json({}, check)
+    with pytest.raises(NestdeError, match=r"differs in cohort/check\.json"):
+        running._remake([one], dry=False)
+    record(check, "incomplete")
+    running._remake([one], dry=False)
 
 
-def test_a_file_system_without_locks(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
+def test_a_study_is_complete_when_its_own_manifest_is_its_youngest_file(study: Path) -> None:
+    outer, inner = ran("out"), ran("out/b")
+    late = inner.manifest.stat().st_mtime + 100
+    record(inner.folder / "de/Neuron.tsv", shellcmd="nestde gather", endtime=late)
+    assert [running._is_complete(one, [outer, inner]) for one in (outer, inner)] == [True, False]
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(NestdeError, match="free the folder with `nestde run --unlock`"):
-        running._take_folder([], Namespace(executor="local"))
-    (killed / ".snakemake/locks/0.input.lock").unlink()
-    assert not running._take_folder([], Namespace(executor="local"))
+
+@pytest.mark.parametrize("link", ["results", "out", "out/a"])
+def test_a_link_to_nowhere_on_the_way_to_results_is_named(
+    study: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    Path(link).parent.mkdir(exist_ok=True)
+    Path(link).symlink_to("purged")
+    folder = Path("results" if link == "results" else "out/a/deep")
+    with pytest.raises(NestdeError, match=f"^{link}: is a link to purged, which is not there"):
+        running._raise_faults([], [folder])
 
 
 def test_unknown_profile_names_those_that_there_are(tmp_path: Path) -> None:

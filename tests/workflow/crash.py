@@ -95,9 +95,9 @@ def _processes() -> Iterator[str]:
             yield path.read_text()
 
 
-def results(folder: Path) -> dict[str, str]:
+def results(folder: Path, where: str = "results") -> dict[str, str]:
     """Digest of every result, but for those that hold a date."""
-    root = folder / "results"
+    root = folder / where
     names = (path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file())
     return {name: sha256(root / name) for name in names if name not in DATED}
 

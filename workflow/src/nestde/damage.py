@@ -4,6 +4,7 @@ nestde itself never leaves half a file, so these are rare; but each would stop e
 """
 
 import base64
+import contextlib
 import errno
 import json
 import os
@@ -18,22 +19,30 @@ from nestde.provenance import read_manifest
 SLACK = 60  # seconds by which the clocks of a cluster's nodes and file server may differ
 
 
+def records(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Files of which Snakemake has a record, there or not, each with its record.
+
+    `folder` holds them under the file's name in base64, cut where it is long.
+    """
+    for record in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)
+        with contextlib.suppress(ValueError):  # no record, as a file of NFS
+            yield Path(os.fsdecode(base64.urlsafe_b64decode(name))), record
+
+
 def made(metadata: Path) -> dict[Path, float]:
     """Files of nestde's rules that are there, with the time (seconds since 1970) at which their jobs ended.
 
-    `metadata` is Snakemake's folder of records, each under the file's name in base64, cut where it is long. Files of
-    rules that a study has added may look as they like.
+    `metadata` is Snakemake's folder of records. Files of rules that a study has added may look as they like.
     """
     found = {}
-    for record in sorted(path for path in metadata.rglob("*") if path.is_file()):
-        name = "".join(part.removeprefix("@") for part in record.relative_to(metadata).parts)
+    for path, record in records(metadata):
         try:
-            path = Path(os.fsdecode(base64.urlsafe_b64decode(name)))
             told = json.loads(record.read_bytes())
             if path.is_file() and told["shellcmd"].startswith(("nestde ", "multiqc ")):
                 found[path] = float(told["endtime"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # of a job that was killed: Snakemake makes its files again; or no record, as a file of NFS
+            continue  # of a job that was killed: Snakemake makes its files again
     return found
 
 

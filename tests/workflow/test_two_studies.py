@@ -1,0 +1,61 @@
+"""Two studies in one Snakefile, each with a results folder of its own, kept apart and guarded as one in results/ is."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import nestde
+from crash import results
+from small import CONFIG, start_study
+
+pytestmark = pytest.mark.slow
+
+MODULE = """
+module {name}:
+    snakefile: "workflow/Snakefile"
+    config: config["{name}"]
+    pathvars:
+        results="out/{name}",
+        logs="logs/{name}",
+        benchmarks="benchmarks/{name}"
+
+use rule * from {name} as {name}_*
+"""
+BOTH = """
+rule both:
+    default_target: True
+    input:
+        rules.a_all.input,
+        rules.b_all.input,
+"""
+
+
+def test_two_studies_of_one_snakefile(small: Path, tmp_path: Path) -> None:
+    study = start_study(tmp_path / "study")
+    other = CONFIG | {"seed": 2, "chunks": 2, "pseudobulk": {"enabled": False}}
+    (study / "config/config.yaml").write_text(yaml.safe_dump({"a": CONFIG, "b": other}))
+    modules = [MODULE.format(name=name) for name in "ab"]
+    (study / "Snakefile").write_text("\n".join(['configfile: "config/config.yaml"', *modules, BOTH]))
+    told = nestde("run", "--cores", "2", cwd=study)
+    assert told.returncode == 0, told.stdout + told.stderr
+    same, expected = results(study, "out/a"), results(small)
+    assert {name for name in expected if same[name] != expected[name]} == {
+        "manifest.json"
+    }  # its root differs
+    assert "pseudobulk/Neuron.tsv" not in results(study, "out/b")
+    tables = [study / f"out/{name}/de/Neuron.tsv" for name in "ab"]
+    whole = [table.read_bytes() for table in tables]
+    for table in tables:
+        table.write_text(table.read_text().replace("Neuron", "Nourons", 1))
+        os.utime(table, (time.time() + 600,) * 2)
+    refused = nestde("run", "--cores", "2", cwd=study)
+    assert refused.returncode == 2
+    for name in "ab":
+        assert f"out/{name}/de/Neuron.tsv: was changed after the run that made it" in refused.stderr
+    for table in tables:
+        table.unlink()
+    again = nestde("run", "--cores", "2", cwd=study)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [table.read_bytes() for table in tables] == whole
