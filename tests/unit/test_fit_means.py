@@ -26,9 +26,10 @@ def test_variances_and_tests_are_limmas(case):
     np.testing.assert_allclose(np.exp(level.log_p), r["p_level"], rtol=1e-6)
     np.testing.assert_allclose(np.exp(every.log_p), r["p_joint"], rtol=1e-6)
     residual = y - y @ np.linalg.pinv(x).T @ x.T
-    squeezed, lent = means.squeeze((residual**2).sum(axis=1) / df, df)
-    np.testing.assert_allclose(squeezed, r["s2_post"], rtol=1e-6)
-    assert (lent == np.inf) == (r["df_prior"] == "Inf")
+    variance = (residual**2).sum(axis=1) / df
+    spread = means.learn(variance, df)
+    np.testing.assert_allclose(spread.squeeze(variance, df), r["s2_post"], rtol=1e-6)
+    assert (spread.df == np.inf) == (r["df_prior"] == "Inf")
 
 
 def means_of(frame, counts, size_factor, bars, **options):
@@ -45,7 +46,8 @@ def test_a_sample_counts_once_by_the_mean_of_its_cells():
     y = pd.DataFrame(transformed(counts, size_factor)).groupby(frame["sample_id"]).mean().to_numpy()
     ad, control = y[1::2], y[::2]
     variance = (ad.var(axis=0, ddof=1) + control.var(axis=0, ddof=1)) / 2
-    squeezed, lent = means.squeeze(variance, 6)
+    spread = means.learn(variance, 6)
+    squeezed, lent = spread.squeeze(variance, 6), spread.df
     t = (ad.mean(axis=0) - control.mean(axis=0)) / np.sqrt(squeezed / 2)
     expected = 2 * stats.t.sf(np.abs(t), min(6 + lent, 6 * len(t)))
     for test in found:
@@ -58,7 +60,8 @@ def test_pairs_are_compared_within_donors_and_nested_samples_are_pooled():
     paired = means_of(frame, counts, size_factor, "(1 | donor) + (1 | sample_id)", fixed="diagnosis")
     y = pd.DataFrame(transformed(counts, size_factor)).groupby(frame["sample_id"]).mean().to_numpy()
     apart = y[1::2] - y[::2]
-    squeezed, lent = means.squeeze(apart.var(axis=0, ddof=1) / 2, 3)
+    spread = means.learn(apart.var(axis=0, ddof=1) / 2, 3)
+    squeezed, lent = spread.squeeze(apart.var(axis=0, ddof=1) / 2, 3), spread.df
     t = apart.mean(axis=0) / np.sqrt(squeezed / 2)
     np.testing.assert_allclose(
         np.exp(paired[0].log_p), 2 * stats.t.sf(np.abs(t), min(3 + lent, 3 * len(t))), rtol=1e-9

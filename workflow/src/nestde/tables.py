@@ -153,11 +153,11 @@ def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return adjusted
 
 
-def benjamini_hochberg(pvalues: "pd.Series[float]") -> NDArray[np.float64]:
+def benjamini_hochberg(pvalues: "pd.Series[float] | NDArray[np.float64]") -> NDArray[np.float64]:
     """False discovery rates of the p-values that are there; NaN for the others."""
     from statsmodels.stats.multitest import fdrcorrection
 
-    p = pvalues.to_numpy(float)
+    p = np.asarray(pvalues, float)
     known = np.isfinite(p)
     rates = np.full(len(p), np.nan)
     if known.any():

@@ -24,6 +24,28 @@ _SMALLEST = 1e-5
 
 
 @dataclass(frozen=True)
+class Spread:
+    """What all genes tell of a gene's residual variance.
+
+    Attributes
+    ----------
+    variance
+        s₀².
+    df
+        d₀, the degrees of freedom that it is worth; infinite where all genes' variances agree.
+    """
+
+    variance: float
+    df: float
+
+    def squeeze(self, variance: Floats, df: int) -> Floats:
+        """Posterior variances of genes with residual variances of `df` degrees of freedom."""
+        if np.isinf(self.df):
+            return np.full(len(variance), self.variance)
+        return (self.df * self.variance + df * variance) / (self.df + df)
+
+
+@dataclass(frozen=True)
 class MeansTest:
     """Moderated tests of one contrast for G genes.
 
@@ -32,14 +54,19 @@ class MeansTest:
     log_p
         (G,) natural log of the p-value.
     df_residual
-        Degrees of freedom: the samples', and those that all other genes lend (infinite where their variances agree).
+        Degrees of freedom: the samples', and those that all other genes lend.
+    spread
+        What was learnt from them.
     """
 
     log_p: Floats
     df_residual: float
+    spread: Spread
 
 
-def means_tests(design: Design, statistics: Statistics, contrasts: Sequence[Floats]) -> list[MeansTest] | str:
+def means_tests(
+    design: Design, statistics: Statistics, contrasts: Sequence[Floats], spread: Spread | None = None
+) -> list[MeansTest] | str:
     """Test contrasts of the coefficients of X on the means of the units that they compare.
 
     Parameters
@@ -50,6 +77,8 @@ def means_tests(design: Design, statistics: Statistics, contrasts: Sequence[Floa
         Of G genes in these cells, all that were tested.
     contrasts
         Each (rows, p) for the columns of X.
+    spread
+        What was learnt before; None learns it from these genes.
 
     Returns
     -------
@@ -78,7 +107,7 @@ def means_tests(design: Design, statistics: Statistics, contrasts: Sequence[Floa
     size = np.bincount(unit.codes)
     y = np.zeros((len(size), len(statistics.genes)))
     np.add.at(y, leaf_unit, statistics.sums[:, :, 0].T)
-    return _moderated(y.T / size, x, df, contrasts)
+    return _moderated(y.T / size, x, df, contrasts, spread)
 
 
 def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:
@@ -87,13 +116,16 @@ def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:
     )
 
 
-def _moderated(y: Floats, x: Floats, df: int, contrasts: Sequence[Floats]) -> list[MeansTest] | str:
+def _moderated(
+    y: Floats, x: Floats, df: int, contrasts: Sequence[Floats], spread: Spread | None = None
+) -> list[MeansTest] | str:
     """Test means (G, N) by a model (N, c) whose first columns are those of the contrasts, with `df` left."""
     inverse = np.linalg.pinv(x.T @ x, hermitian=True)
     coef = np.einsum("gn,nc,cd->gd", y, x, inverse, optimize=True)
     residual = y - np.einsum("gc,nc->gn", coef, x)
     variance = np.sum(residual**2, axis=1) / df
-    squeezed, lent = squeeze(variance, df)
+    spread = spread or learn(variance, df)
+    squeezed = spread.squeeze(variance, df)
     found = []
     for rows in contrasts:
         wide = np.hstack([rows, np.zeros((len(rows), x.shape[1] - rows.shape[1]))])
@@ -102,13 +134,13 @@ def _moderated(y: Floats, x: Floats, df: int, contrasts: Sequence[Floats]) -> li
         estimate = np.einsum("gc,rc->gr", coef, wide)
         solved = np.einsum("gr,rs->gs", estimate, np.linalg.inv(wide @ inverse @ wide.T))
         f = np.sum(estimate * solved, axis=1) / len(rows) / squeezed
-        total = min(df + lent, df * len(y))
-        found.append(MeansTest(log_f_sf(f, len(rows), np.full(len(f), total)), total))
+        total = min(df + spread.df, df * len(y))
+        found.append(MeansTest(log_f_sf(f, len(rows), np.full(len(f), total)), total, spread))
     return found
 
 
-def squeeze(variance: Floats, df: int) -> tuple[Floats, float]:
-    """Posterior variances of G genes, and the degrees of freedom that the prior lends to each.
+def learn(variance: Floats, df: int) -> Spread:
+    """Fit the prior to the residual variances of G genes.
 
     Parameters
     ----------
@@ -126,10 +158,9 @@ def squeeze(variance: Floats, df: int) -> tuple[Floats, float]:
     e = np.log(bounded) - digamma(df / 2) + np.log(df / 2)
     excess = (e.var(ddof=1) if len(e) > 1 else 0.0) - float(polygamma(1, df / 2))
     if excess <= 0:
-        return np.full(len(variance), bounded.mean()), np.inf
+        return Spread(float(bounded.mean()), np.inf)
     lent = 2 * _trigamma_inverse(excess)
-    prior = np.exp(e.mean() + digamma(lent / 2) - np.log(lent / 2))
-    return (lent * prior + df * variance) / (lent + df), lent
+    return Spread(float(np.exp(e.mean() + digamma(lent / 2) - np.log(lent / 2))), lent)
 
 
 def _trigamma_inverse(value: float) -> float:

@@ -15,9 +15,11 @@ def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     """Each sample once, by the mean of its cells; variances squeezed over all genes."""
     from nestde.fit.means import means_tests
 
-    tests = means_tests(fitted.design, fitted.statistics, [contrast.rows for contrast in contrasts])
+    rows = [contrast.rows for contrast in contrasts]
+    tests = means_tests(fitted.design, fitted.statistics, rows, fitted.learnt.get("means"))
     if isinstance(tests, str):
         return tests
+    fitted.learnt["means"] = tests[0].spread
     return [Tested(each.log_p, {"df_means": np.full(len(each.log_p), each.df_residual)}) for each in tests]
 
 

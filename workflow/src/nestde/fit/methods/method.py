@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,20 @@ class Fitted:
         Of G genes in these cells.
     threads
         Threads to fit with; None takes all. Results do not depend on it.
+    learnt
+        What methods learnt from all genes of a cell type, by the method's name: a prior. A method that finds its own
+        there takes it, else it learns and puts it there.
     """
 
-    def __init__(self, design: "Design", statistics: "Statistics", threads: int | None = None):
+    def __init__(
+        self,
+        design: "Design",
+        statistics: "Statistics",
+        threads: int | None = None,
+        learnt: dict[str, Any] | None = None,
+    ):
         self.design, self.statistics, self.threads = design, statistics, threads
+        self.learnt: dict[str, Any] = {} if learnt is None else learnt
         self._f_tests: dict[bytes, FTests] = {}
 
     @cached_property

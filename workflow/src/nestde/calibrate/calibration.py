@@ -1,0 +1,165 @@
+"""How often each p-value is small where nothing differs: measured on the study's own cells, with relabelled samples.
+
+Guards, each found by first going wrong without it: what was learnt from the genes under the true labels (the prior) is kept,
+because real differences would leak into one that is learnt anew; only genes are counted that are not called under the true
+labels; and relabellings that are like the true one are left out (`relabel`).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
+from nestde.contrasts import joint
+from nestde.design import Design
+from nestde.fit.methods import METHODS, Fitted, Method
+from nestde.fit.statistics import Statistics
+from nestde.tables import benjamini_hochberg
+
+Floats = NDArray[np.float64]
+
+ALPHAS = (0.05, 0.01, 0.001)
+# Genes called at this false discovery rate under the true labels are not counted.
+CALLED = 0.1
+# At this level the verdict is given: a size beyond this many times its nominal one, for all of its range, is told.
+JUDGED, BEYOND = 0.01, 1.5
+# Fewer relabellings than this have no range.
+FEWEST = 3
+# A method that costs much a gene is measured on so many of them.
+SOME = 4_000
+COLUMNS = [
+    "term", "method", "relabellings", "genes",
+    *(f"{what}_{alpha:g}" for alpha in ALPHAS for what in ("size", "lower", "upper")),
+    "found", "found_relabelled", "found_relabelled_most", "verdict",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What relabelled samples say of the p-values of one term.
+
+    Attributes
+    ----------
+    term
+        That was relabelled.
+    ways
+        The relabellings; or why there are none.
+    table
+        `COLUMNS`, one row for each method.
+    """
+
+    term: str
+    ways: Relabellings | str
+    table: pd.DataFrame
+
+
+def calibrate(
+    design: Design,
+    statistics: Statistics,
+    term: str,
+    headline: Method,
+    *,
+    number: int = 100,
+    seed: int = 1,
+    fdr: float = 0.05,
+    threads: int | None = None,
+) -> Calibration:
+    """Measure every p-value of a term on relabelled samples.
+
+    Parameters
+    ----------
+    design
+        Of n cells, with `term` among its tests.
+    statistics
+        Of all tested genes in these cells.
+    term
+        Of `design.tests`.
+    headline
+        By whose p-values genes are called under the true labels.
+    number
+        Of relabellings, where there are more than can all be made.
+    seed
+        Of their draw.
+    fdr
+        False discovery rate at which findings are counted.
+    threads
+        As for `Fitted`.
+    """
+    ways = relabellings(design, term, number, seed)
+    if isinstance(ways, str) or not len(statistics.genes):
+        return Calibration(term, ways, pd.DataFrame(columns=COLUMNS))
+    learnt: dict[str, object] = {}
+    true = Fitted(design, statistics, threads, learnt)
+    observed = {each.name: _log_p(each, true, term) for each in METHODS}
+    called = benjamini_hochberg(np.exp(observed[headline.name])) <= CALLED
+    counted = np.flatnonzero(~called & np.isfinite(observed[headline.name]))
+    few = counted[:: math.ceil(len(counted) / SOME)] if len(counted) > SOME else counted
+    genes = {each.name: few if _is_dear(each) else counted for each in METHODS}
+    chances: dict[str, list[Floats]] = {each.name: [] for each in METHODS}
+    for order in ways.order:
+        other = relabelled(design, term, ways.unit, order)
+        # a prior is of all genes, and a p-value that needs none is had for those that are counted
+        whole, part = (Fitted(other, of, threads, learnt) for of in (statistics, statistics.of(few)))
+        for each in METHODS:
+            if np.isnan(observed[each.name]).all():
+                continue
+            dear = _is_dear(each)
+            log_p = _log_p(each, part if dear else whole, term)
+            chances[each.name].append(log_p if dear else log_p[counted])
+    rows = [
+        _row(term, each, observed[each.name], np.array(chances[each.name]), genes[each.name], fdr)
+        for each in METHODS
+        if chances[each.name]
+    ]
+    return Calibration(term, ways, pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _is_dear(method: Method) -> bool:
+    """Whether a gene of it takes tens of microseconds: all but the likelihoods, and those that share work among genes."""
+    return method.estimates == "REML" and not method.every_gene
+
+
+def _log_p(method: Method, fitted: Fitted, term: str) -> Floats:
+    """(G,) log p-values of a term, NaN where there is none."""
+    found = method.test(fitted, [joint(fitted.design, term)])
+    return np.full(len(fitted.statistics.genes), np.nan) if isinstance(found, str) else found[0].log_p
+
+
+def _row(
+    term: str, method: Method, observed: Floats, log_p: Floats, genes: NDArray[np.int64], fdr: float
+) -> list[object]:
+    """One method: its size and range at each level, and findings with true labels and with others."""
+    sizes: list[object] = []
+    for alpha in ALPHAS:
+        sizes += _range(np.nanmean(log_p <= math.log(alpha), axis=1))
+    chance = [int((benjamini_hochberg(np.exp(each)) <= fdr).sum()) for each in log_p]
+    found = int((benjamini_hochberg(np.exp(observed)) <= fdr).sum())
+    return [
+        *(term, method.name, len(log_p), len(genes), *sizes),
+        *(found, float(np.median(chance)), max(chance)),
+        verdict(*_range(np.nanmean(log_p <= math.log(JUDGED), axis=1)), len(log_p)),
+    ]
+
+
+def _range(sizes: Floats) -> tuple[float, float, float]:
+    """Mean over relabellings, and two standard errors of it to either side."""
+    mean = float(sizes.mean())
+    if len(sizes) < FEWEST:
+        return mean, math.nan, math.nan
+    error = 2 * float(sizes.std(ddof=1)) / math.sqrt(len(sizes))
+    return mean, max(mean - error, 0.0), min(mean + error, 1.0)
+
+
+def verdict(size: float, lower: float, upper: float, relabellings: int) -> str:
+    """Say in a word or two what a size at `JUDGED`, and its range, mean."""
+    if relabellings < FEWEST:
+        return "too few relabellings to tell"
+    ratio = size / JUDGED
+    if lower > BEYOND * JUDGED:
+        return f"anti-conservative by {ratio:.1f}×"
+    if upper < JUDGED / BEYOND:
+        return f"conservative by {1 / ratio:.1f}×" if ratio > 0.01 else "conservative: hardly ever small"
+    return "calibrated"
