@@ -119,6 +119,32 @@ rule moderate:
         " --statistics {input.statistics:q} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
+rule calibrate:
+    input:
+        design="<results>/design/{cell_type}.npz",
+        statistics="<results>/statistics/{cell_type}.npz",
+    output:
+        table="<results>/calibration/{cell_type}.tsv",
+        about="<results>/calibration/{cell_type}.json",
+    log:
+        "<logs>/calibrate/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/calibrate/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_input(1000, 20),
+        runtime=by_input(60, 5),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("seed", "model", "inference", "calibration"),
+    shell:
+        "nestde calibrate --settings {params.settings:q} --design {input.design:q}"
+        " --statistics {input.statistics:q} --threads {threads}"
+        " --out {output.table:q} --about {output.about:q} > {log:q} 2>&1"
+
+
 rule gather:
     input:
         genes=expand(

@@ -9,6 +9,11 @@ rule summary:
         tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
         counts="<results>/summary.tsv",
         designs=expand("<results>/design/{cell_type}.json", cell_type=STUDY.cell_types),
+        calibrations=expand(
+            "<results>/calibration/{cell_type}.{kind}",
+            cell_type=STUDY.cell_types,
+            kind=["json", "tsv"],
+        ),
         crosschecks=expand(
             "<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types
         ),

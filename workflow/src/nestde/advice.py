@@ -13,3 +13,7 @@ MEASURED = (
     "found was false), 83 % at 6 v 6 (10 % false) and 93 % at 12 v 12 (7 % false); Kenward and Roger none, 63 % (1 % false) and "
     "92 % (3 % false)."
 )
+CALIBRATED_ON_AVERAGE = (
+    "This is an average over genes. A p-value that borrows from other genes can be honest for all together, and still too small for "
+    "genes whose samples vary more than most, and too large for those that vary less."
+)

@@ -90,6 +90,14 @@ class Inference(_Given):
 
 
 @dataclass(frozen=True)
+class Calibration(_Given):
+    """Relabelled samples, on which p-values are measured."""
+
+    enabled: bool
+    relabellings: int
+
+
+@dataclass(frozen=True)
 class Pseudobulk(_Given):
     """Pseudobulk profiles and their test."""
 
@@ -113,6 +121,7 @@ class Config(_Given):
     genes: Genes
     model: Model
     inference: Inference
+    calibration: Calibration
     pseudobulk: Pseudobulk
 
     def text(self, *sections: str) -> str:

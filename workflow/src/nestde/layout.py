@@ -24,6 +24,8 @@ RESULTS = {
     "terms": "design/{cell_type}.json",
     "design": "design/{cell_type}.npz",
     "statistics": "statistics/{cell_type}.npz",
+    "calibration": "calibration/{cell_type}.tsv",
+    "relabellings": "calibration/{cell_type}.json",
     "de": "de/{cell_type}.tsv",
     "crosscheck": "crosscheck/{cell_type}.tsv",
     "profiles": "pseudobulk/{cell_type}.h5ad",

@@ -195,6 +195,7 @@ def _jobs(config: Config, paths: Collection[str], chunks: int) -> dict[str, int]
         "statistics": types,
         "fit": types * chunks,
         "moderate": types,
+        "calibrate": types,
         "gather": 1,
         "crosscheck": types,
         "summary": 1,

@@ -153,6 +153,19 @@ def _range(sizes: Floats) -> tuple[float, float, float]:
     return mean, max(mean - error, 0.0), min(mean + error, 1.0)
 
 
+def about(found: Calibration) -> dict[str, object]:
+    """What was relabelled, for machines and the report; or why nothing was."""
+    if isinstance(found.ways, str):
+        return {"relabellings": 0, "reason": found.ways}
+    return {
+        "relabellings": len(found.ways.order),
+        "possible": found.ways.possible,
+        "unit": found.ways.unit,
+        "blocks": list(found.ways.blocks),
+        "reason": "",
+    }
+
+
 def verdict(size: float, lower: float, upper: float, relabellings: int) -> str:
     """Say in a word or two what a size at `JUDGED`, and its range, mean."""
     if relabellings < FEWEST:

@@ -31,6 +31,7 @@ COMMANDS = {
     "statistics": "step",
     "fit": "step",
     "moderate": "step",
+    "calibrate": "step",
     "gather": "step",
     "crosscheck": "step",
     "summary": "step",

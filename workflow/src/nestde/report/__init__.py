@@ -8,7 +8,7 @@ from typing import Any
 from nestde.config import Config
 from nestde.files import write_json, write_text
 from nestde.provenance import versions
-from nestde.report import brief, concordance, genes, likeness, quality, study, trust
+from nestde.report import brief, calibration, concordance, genes, likeness, quality, study, trust
 from nestde.report.artefacts import Results
 from nestde.report.sections import Section
 
@@ -39,7 +39,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     results = Results(Path(folder), config)
     found = [
         section
-        for part in (brief, study, genes, trust, concordance, quality, likeness)
+        for part in (brief, study, genes, trust, calibration, concordance, quality, likeness)
         for section in part.sections(results)
         if section.content["data"]
     ]

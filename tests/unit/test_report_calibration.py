@@ -1,0 +1,47 @@
+import pandas as pd
+from fabricated import BREAKOUT, CELL_TYPES, settings, tags, write_results
+
+from nestde.calibrate.calibration import COLUMNS
+from nestde.files import slug, write_json, write_tsv
+from nestde.report import calibration
+from nestde.report.artefacts import Results
+
+
+def shown(folder, about, rows):
+    for cell_type in CELL_TYPES:
+        table = pd.DataFrame(rows, columns=COLUMNS)
+        write_tsv(table, folder / "calibration" / f"{slug(cell_type)}.tsv")
+        write_json({"diagnosis": about}, folder / "calibration" / f"{slug(cell_type)}.json")
+    (section,) = calibration.sections(Results(folder, settings()))
+    return section.content["data"]
+
+
+def row(method, size, verdict):
+    sizes = [value for _ in range(3) for value in (size, size - 0.01, size + 0.01)]
+    return ["diagnosis", method, 9, 1234, *sizes, 57, 1.5, 12, verdict]
+
+
+def test_sizes_findings_and_verdicts_stand_beside_each_other(tmp_path):
+    about = {"relabellings": 9, "possible": 10, "unit": BREAKOUT, "blocks": ["sex"], "reason": ""}
+    page = shown(
+        write_results(tmp_path),
+        about,
+        [row("lrt", 0.12, "anti-conservative by 3.0×"), row("means", 0.05, "calibrated")],
+    )
+    text = " ".join(tags(page).text)
+    for words in (
+        "9 relabellings of", "within sex, of 10 that there are", "So few ways", "likelihood ratio test (the headline)",
+        "12 % (11–13)", "anti-conservative by 3.0×", "5 % (4–6)", "calibrated", "1.5 (at most 12)",
+    ):  # fmt: skip
+        assert words in text, words
+    assert not tags(page).handlers
+
+
+def test_where_nothing_was_relabelled_it_is_said_why(tmp_path):
+    page = shown(write_results(tmp_path), {"relabellings": 0, "reason": f"no {BREAKOUT}"}, [])
+    assert "not relabelled: no" in " ".join(tags(page).text)
+    assert not tags(page).handlers
+
+
+def test_without_calibration_there_is_no_section(tmp_path):
+    assert not calibration.sections(Results(write_results(tmp_path), settings()))

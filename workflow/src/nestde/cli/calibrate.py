@@ -1,0 +1,52 @@
+"""Measure how often each p-value is small where nothing differs, by giving samples each other's labels.
+
+nestde calibrate --settings config/config.yaml --design results/design/Neuron.npz --statistics results/statistics/Neuron.npz \
+    --out neuron.tsv --about neuron.json
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
+    parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
+    parser.add_argument("--statistics", required=True, type=Path, help="what `nestde statistics` wrote (npz)")
+    parser.add_argument("--threads", type=int, default=1, help="results do not depend on it")
+    parser.add_argument("--out", required=True, type=Path, help="size and findings of each p-value (tsv)")
+    parser.add_argument(
+        "--about", required=True, type=Path, help="what was relabelled, or why nothing (json)"
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read, relabel, write."""
+    import pandas as pd
+
+    from nestde.calibrate.calibration import COLUMNS, about, calibrate
+    from nestde.celltype import load_design
+    from nestde.config import sections
+    from nestde.files import write_json, write_tsv
+    from nestde.fit.methods import method
+    from nestde.fit.statistics import load
+
+    config = sections(args.settings)
+    design, statistics = load_design(args.design), load(args.statistics)
+    if isinstance(design, str) or not config.calibration.enabled:
+        why = design if isinstance(design, str) else "calibration.enabled is false"
+        write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
+        write_json({term: {"relabellings": 0, "reason": why} for term in config.model.test}, args.about)
+        return
+    found = [
+        calibrate(
+            *(design, statistics, term, method(config.inference.p_value)),
+            number=config.calibration.relabellings,
+            seed=config.seed,
+            fdr=config.inference.fdr,
+            threads=args.threads,
+        )
+        for term in config.model.test
+    ]
+    write_tsv(pd.concat([each.table for each in found], ignore_index=True), args.out)
+    write_json({each.term: about(each) for each in found}, args.about)

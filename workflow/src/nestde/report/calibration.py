@@ -1,0 +1,73 @@
+"""What the p-values do on this study's own cells where nothing differs: samples with each other's labels."""
+
+from html import escape
+
+from nestde.advice import CALIBRATED_ON_AVERAGE
+from nestde.calibrate.calibration import ALPHAS, CALLED
+from nestde.files import slug
+from nestde.fit.methods import METHODS
+from nestde.report.artefacts import Results
+from nestde.report.sections import Section, count, html, note, plain_table
+
+CHAPTER = "trust"
+LABELS = {each.name: each.label for each in METHODS}
+
+
+def sections(results: Results) -> list[Section]:
+    """The one section, if the run relabelled samples."""
+    tables = results.of_cell_types("calibration")
+    if not tables:
+        return []
+    headline = results.config.inference.p_value
+    rows, lines = [], []
+    for cell_type, table in tables.items():
+        for term, told in results.json("relabellings", cell_type=slug(cell_type)).items():
+            lines.append(f"<b>{escape(cell_type)}</b>, {escape(term)}: {_ways(told)}")
+        for row in table.to_dict("records"):
+            name = f"{LABELS[row['method']]}{' (the headline)' if row['method'] == headline else ''}"
+            sizes = [_size(row, alpha) for alpha in ALPHAS]
+            chance = f"{row['found_relabelled']:,g} (at most {row['found_relabelled_most']:,})"
+            rows.append([cell_type, row["term"], name, *sizes, f"{row['found']:,}", chance, row["verdict"]])
+    header = ["Cell type", "Term", "P-value", *(f"p ≤ {alpha:g}" for alpha in ALPHAS)]
+    header += ["Found", "Found with other labels, median", "Verdict"]
+    content = "".join(f"<p>{line}</p>" for line in lines)
+    content += plain_table(header, rows, right=range(3, 8)) if rows else ""
+    return [
+        Section(
+            "nestde_calibration",
+            CHAPTER,
+            "The p-values where nothing differs",
+            html(content + note(escape(CALIBRATED_ON_AVERAGE), "info")),
+            description="Samples are given each other's labels, so that no gene can differ but by chance.",
+            helptext=f"""
+An honest p-value is below 0.05 in 5 % of genes that do not differ. How often each one was, in this study's own cells, is
+told beside two standard errors over the relabellings. Genes with a false discovery rate up to {100 * CALLED:g} % under the true
+labels are not counted, nor are relabellings that are like the true one. What is found with other labels is false.
+""",
+        )
+    ]
+
+
+def _ways(told: dict[str, object]) -> str:
+    """Say what was relabelled, and of how many ways; or why nothing was."""
+    if not told["relabellings"]:
+        return f"not relabelled: {escape(str(told['reason']))}."
+    number, possible = int(str(told["relabellings"])), int(str(told["possible"]))
+    blocks = told["blocks"]
+    assert isinstance(blocks, list)
+    within = f", within {escape(' and '.join(map(str, blocks)))}" if blocks else ""
+    few = (
+        ""
+        if possible >= 100
+        else " So few ways can show a p-value that is far off, and not one that is a little off."
+    )
+    return (
+        f"{count(number, 'relabelling')} of {escape(str(told['unit']))}{within}, of {possible:,} that there are"
+        f" (the true one, and those like it, among them).{few}"
+    )
+
+
+def _size(row: dict[str, float], alpha: float) -> str:
+    """A size with its range, in percent."""
+    size, lower, upper = (100 * row[f"{what}_{alpha:g}"] for what in ("size", "lower", "upper"))
+    return f"{size:.2g} %" if lower != lower else f"{size:.2g} % ({lower:.2g}–{upper:.2g})"
