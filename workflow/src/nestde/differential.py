@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nestde.cells.source import label
 from nestde.config import Genes, Model
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
-from nestde.formula import parse
+from nestde.formula import of_genes
 from nestde.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.schema import rule
 
@@ -251,7 +251,7 @@ def _plan(
         faults.add(f"{len(twice)} gene names are there more than once: {a_few(twice)}. Make them unique.")
     parsed = None
     with faults.noting():
-        parsed = parse(formula)
+        parsed = of_genes(formula)
     if parsed is None:
         raise NestdeError(faults.sentences)
     key = cell_types_of(obs, cell_type_key, parsed, faults)

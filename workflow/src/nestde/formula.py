@@ -111,7 +111,7 @@ def parse(text: str) -> Formula:
     NestdeError
         Every fault of the formula, each with a caret under the column it is about.
     """
-    text = re.sub(r"\s", " ", text).rstrip()
+    text = re.sub(r"[\t\n\r\f\v]", " ", text).rstrip()
     if len(text) > MOST_CHARACTERS:
         fail(text, 0, f"it has {len(text):,} characters, and more than {MOST_CHARACTERS:,} are not read")
     outline = _outline(text, text)
@@ -154,6 +154,26 @@ def parse(text: str) -> Formula:
     )
 
 
+def of_genes(text: str) -> Formula:
+    """Parse the formula of a study, whose response is every gene's.
+
+    Raises
+    ------
+    NestdeError
+        As `parse`; and where something is computed left of the ``~``, which nothing would heed.
+    """
+    formula = parse(text)
+    if formula.response and parse_expression(formula.response).kind != "name":
+        start = len(formula.text) - len(formula.text.lstrip())
+        fail(
+            formula.text,
+            start,
+            f"{formula.response} cannot be the response: it is log(1 + counts per 10,000) of each gene. Write nothing left "
+            "of the ~, or one word, as in expression ~ …; nestde.lmm fits a response of your own",
+        )
+    return formula
+
+
 def variables_of(expression: str) -> tuple[str, ...]:
     """Columns that a right-hand side reads: ``log(age) + diet:x`` gives age, diet, x.
 
@@ -163,6 +183,11 @@ def variables_of(expression: str) -> tuple[str, ...]:
         It is no right-hand side.
     """
     return tuple(sorted({name for term in terms_of(expression) for name in term.variables}))
+
+
+def factors_of(term: str) -> tuple[str, ...]:
+    """Factors of a term as a formula writes them: diet and log(age) of ``diet:log(age)``."""
+    return tuple(str(factor) for found in terms_of(f"0 + {term}") for factor in found.factors)
 
 
 def column_of(term: str) -> str | None:

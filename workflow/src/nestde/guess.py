@@ -12,6 +12,7 @@ import numpy as np
 
 from nestde.cells import Source, open_source
 from nestde.errors import NestdeError, a_few
+from nestde.expressions import quoted
 from nestde.files import write_text, write_tsv
 from nestde.ingest import tidy
 
@@ -73,7 +74,7 @@ input:
   cell_type_key: {_yaml(self.cell_type)}
 model:
   formula: {_yaml(self.formula)}
-  test: {_yaml([self.diagnosis])}
+  test: {_yaml([quoted(self.diagnosis)])}
   levels:
     {_yaml(self.diagnosis)}: {_yaml(list(self.levels))} # reference first
 """
@@ -121,9 +122,21 @@ def guess_study(path: str | Path) -> Guess:
     ]
     if missing or diagnosis is None or cell_type is None:
         raise NestdeError(missing)
+    for name in (sample, diagnosis, cell_type):
+        if not _sayable(name):
+            raise NestdeError(
+                f"{path}: the column {name!r} of obs has a name that no formula and no table can hold: a backtick, or what "
+                "is not printed. Rename it, and run nestde init again."
+            )
+    unsayable = [repr(name) for name in constant if not _sayable(name)]
+    constant = [name for name in constant if _sayable(name)]
     levels = reference_first(obs[diagnosis].dropna().astype(str).unique())
     chosen, others = usable_types(obs, sample, diagnosis, cell_type)
     remarks = []
+    if unsayable:
+        remarks.append(
+            f"left out, for a backtick or what is not printed in their names: {a_few(unsayable, 8)}"
+        )
     if others:
         remarks.append(f"left out, with too few cells: {a_few(others, 8)}")
     if not chosen:
@@ -135,9 +148,11 @@ def guess_study(path: str | Path) -> Guess:
     sheet = obs.groupby(sample, observed=True)[kept].first().reset_index(names="sample_id")
     paired = [name for name in constant if _plain(name) in SAMPLE and is_paired(sheet, name, diagnosis)]
     if paired:
-        remarks.append(f"every {paired[0]} has one sample of each {diagnosis}; consider + (1 | {paired[0]})")
+        remarks.append(
+            f"every {paired[0]} has one sample of each {diagnosis}; consider + (1 | {quoted(paired[0])})"
+        )
     saturation = ["sequencing_saturation"] if "sequencing_saturation" in obs else []
-    formula = "~ " + " + ".join([*saturation, _name(diagnosis), "(1 | sample_id)"])
+    formula = "~ " + " + ".join([*saturation, quoted(diagnosis), "(1 | sample_id)"])
     sheet["sample_id"] = sheet["sample_id"].astype(str)
     return Guess(
         path, layer, sample, diagnosis, cell_type, tuple(levels), tuple(chosen), tuple(remarks),
@@ -145,8 +160,9 @@ def guess_study(path: str | Path) -> Guess:
     )  # fmt: skip
 
 
-def _name(column: str) -> str:
-    return column if re.fullmatch(r"[^\W\d][\w.]*", column) else f"`{column}`"
+def _sayable(name: str) -> bool:
+    """Whether a formula and a table can hold the name of a column."""
+    return name.isprintable() and "`" not in name and bool(name.strip())
 
 
 def raw_layer(path: Path) -> tuple[str, Source]:

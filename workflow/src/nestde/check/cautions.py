@@ -14,7 +14,7 @@ from nestde.check.interactions import conditions
 from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study
-from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
+from nestde.check.terms import columns_of_group, grouping_of, labels_of, ordered_levels, tested_variables
 from nestde.check.words import both, containment_of_slopes, count, number, per_unit, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import variables_of
@@ -236,7 +236,7 @@ def _absorbed(study: Study, answer: Answer) -> Found:
 
 def _of_samples(study: Study, factor: str, name: str) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
     """Group and level of each sample that has cells; None if the factor does not group whole samples."""
-    names = tuple(factor.split(":"))
+    names = columns_of_group(study, factor)
     if not all(part in study.variables and study.variables[part].between for part in names):
         return None, np.empty(0, np.int64)
     first = np.unique(study.sample, return_index=True)[1]
@@ -245,7 +245,7 @@ def _of_samples(study: Study, factor: str, name: str) -> tuple[NDArray[np.int64]
 
 
 def _group_name(study: Study, factor: str, row: int) -> str:
-    return ":".join(str(study.variables[part].values.iloc[row]) for part in factor.split(":"))
+    return ":".join(str(study.variables[part].values.iloc[row]) for part in columns_of_group(study, factor))
 
 
 def _donor_like(study: Study, factor: str, tested: str) -> bool:

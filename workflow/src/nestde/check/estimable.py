@@ -17,10 +17,18 @@ from nestde.check.replicates import (
 )
 from nestde.check.separation import why_not
 from nestde.check.study import Study
-from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables, varies_within
+from nestde.check.terms import (
+    columns_of_group,
+    grouping_of,
+    labels_of,
+    ordered_levels,
+    tested_variables,
+    varies_within,
+)
 from nestde.check.words import both, count
 from nestde.design import Design, RandomFactor, build
 from nestde.errors import NestdeError
+from nestde.formula import factors_of
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
@@ -168,8 +176,9 @@ def _slope(study: Study, term: str, factor: RandomFactor, design: Design) -> str
     names = [design.coef_names[column] for column in (design.tests | design.terms)[term]]
     if any(name in factor.effects for name in names if name != "(Intercept)"):
         return names[0] if names[0] in factor.effects and len(names) == 1 else term
-    for part in term.split(":"):
-        others = [other for other in term.split(":") if other != part]
+    parts = factors_of(term)
+    for part in parts:
+        others = [other for other in parts if other != part]
         if part in factor.effects and others and all(_constant(study, other, factor) for other in others):
             return part
     return ""
@@ -219,7 +228,7 @@ def _unit(study: Study, design: Design, term: str) -> RandomFactor | None:
 
 def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
     """Whether all that a fixed term reads is constant within the groups of a factor."""
-    factors = tuple(factor.name.split(":"))
+    factors = columns_of_group(study, factor.name)
     names = study.variables_in(term)
     return all(name in factors or not varies_within(study, name, factors) for name in names)
 
@@ -228,7 +237,7 @@ def _cells_per_group(
     study: Study, design: Design, unit: RandomFactor, few: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Cells of each group of a factor."""
-    groups = grouping_of(study, tuple(unit.name.split(":")))
+    groups = grouping_of(study, columns_of_group(study, unit.name))
     place = np.full(int(groups.max()) + 1, -1)
     place[groups[few]] = unit.codes
     inside = place[groups[rows]]

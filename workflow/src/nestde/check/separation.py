@@ -13,7 +13,7 @@ from nestde.check.terms import labels_of, ordered_levels, tested_variables
 from nestde.check.words import both, number, several
 from nestde.columns import materialise, prepare
 from nestde.errors import NestdeError
-from nestde.formula import Formula
+from nestde.formula import Formula, column_of, factors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +72,7 @@ def _matrix(
     levels = {name: order for name, order in study.config.model.levels.items() if name in formula.variables}
     prepared, _ = prepare(formula, frame, levels)
     matrix, indices, _ = materialise(formula.fixed, prepared)
-    names = [str(name).replace("[T.", "[") for name in matrix.columns]
-    names = ["(Intercept)" if name == "Intercept" else name for name in names]
+    names = list(matrix.columns)
     term_of = {names[column]: str(term) for term, columns in indices.items() for column in columns}
     return np.ascontiguousarray(matrix.to_numpy(float)), names, term_of
 
@@ -99,7 +98,7 @@ def _sentence(
     """One sentence for terms that cannot be separated, the tested one as its subject."""
     tested = tested_variables(study)
     order = sorted(terms, key=lambda term: term not in tested)
-    plain = [term for term in order if term in study.variables]
+    plain = [found for found in map(column_of, order) if found is not None and found in study.variables]
     if len(plain) == len(order) == 2:
         return _pair_sentence(study, plain[0], plain[1], table, unit, name, combination)
     if len(plain) == len(order) == 1:
@@ -107,7 +106,7 @@ def _sentence(
         return (
             f"model.formula: {plain[0]} is {_show(value)} in every {unit}, so it explains nothing. Drop it."
         )
-    interaction = [term for term in order if ":" in term]
+    interaction = [term for term in order if len(factors_of(term)) > 1]
     if interaction:
         empty = _empty_cells(study, interaction[0], table)
         if empty:
@@ -204,7 +203,7 @@ def _components(
 
 def _empty_cells(study: Study, term: str, table: "pd.DataFrame") -> list[str]:
     """Combinations of levels of an interaction of factors that do not occur: ``diagnosis AD and sex F``."""
-    names = term.split(":")
+    names = [column_of(factor) or "" for factor in factors_of(term)]
     if not all(name in study.variables and study.variables[name].factor for name in names):
         return []
     labels = {name: labels_of(table[name]).remove_unused_categories() for name in names}

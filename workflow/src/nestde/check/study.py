@@ -11,7 +11,7 @@ from nestde.check.cells import Part, covariates, read_part
 from nestde.check.inputs import check_same, is_there
 from nestde.config import Config
 from nestde.errors import Faults
-from nestde.formula import Formula, parse, variables_of
+from nestde.formula import Formula, of_genes, variables_of
 from nestde.ingest import tidy
 from nestde.qc import METRICS
 from nestde.samples import read_samples, source_paths
@@ -119,7 +119,7 @@ def read_study(config: Config, faults: Faults) -> Study | None:
     """Read sheet and cells; whatever is wrong with them is noted. None if too little is left to go on with."""
     formula, sheet, paths = None, None, {}
     with faults.noting("model."):
-        formula = parse(config.model.formula)
+        formula = of_genes(config.model.formula)
     with faults.noting():
         sheet = read_samples(config.samples)
         paths = source_paths(config, sheet)

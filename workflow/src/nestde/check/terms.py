@@ -11,7 +11,7 @@ from nestde.check.study import Study, Variable
 from nestde.check.words import count, nearest, several_groups
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.expressions import caret
-from nestde.formula import Formula, RandomTerm, parse, variables_of
+from nestde.formula import Formula, RandomTerm, of_genes, parse, variables_of
 from nestde.terms import terms_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def fixed_terms(formula: Formula) -> dict[str, tuple[str, ...]]:
     return {str(term): tuple(sorted(map(str, term.factors))) for term in terms_of(formula.fixed)}
 
 
+def columns_of_group(study: Study, group: str) -> tuple[str, ...]:
+    """Columns whose combinations are the groups of a random factor: animal and image of ``animal:image``."""
+    return next(term.factors for term in study.formula.random if term.group == group)
+
+
 def labels_of(values: "pd.Series[Any]") -> "pd.Categorical":
     """A column as a categorical of text."""
     import pandas as pd
@@ -77,7 +82,12 @@ def ordered_levels(study: Study, name: str, labels: "pd.Categorical") -> list[st
 
 
 def check_columns(study: Study, faults: Faults) -> None:
-    """Every column that the formula reads is there."""
+    """Every column that the formula reads is there, and none is left of the ~, where it would be no response."""
+    if study.formula.response in study.known:
+        faults.add(
+            f"model.formula: {study.formula.response} is a column of the data, and cannot be the response: it is log(1 + "
+            f"counts per 10,000) of each gene. Write nothing left of the ~.{caret(study.formula.text, 0)}"
+        )
     for name in study.formula.variables:
         if name not in study.variables:
             hint = nearest(name, study.known, "The columns are")
@@ -124,7 +134,7 @@ def _check_pseudobulk(study: Study, faults: Faults) -> None:
     if not settings.enabled or settings.formula is None:
         return
     try:
-        formula = parse(settings.formula)
+        formula = of_genes(settings.formula)
     except NestdeError as error:
         for sentence in error.faults:
             faults.add(f"pseudobulk.{sentence}")
