@@ -1,0 +1,218 @@
+"""The moderated test: exact F tests given the random effects' covariance, averaged over what all genes tell of it.
+
+Given the relative covariance θ of the random effects the likelihood-ratio test is the F test of generalised least
+squares, exact at any number of samples. One gene's few samples do not tell θ; its estimate, taken as known, makes tests too
+bold (χ²) or, with degrees of freedom for the doubt, powerless. Here the p-value is the mean of the exact ones over the gene's
+posterior of θ, from its REML likelihood and a prior that all genes of the cell type estimate: under that prior it is
+uniform. It is right on average over genes, as limma's and edgeR's moderated tests are, not gene by gene.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.design import Design
+from nestde.fit import grid as grids
+from nestde.fit import points as free
+from nestde.fit import prior as priors
+from nestde.fit.compiled import spread
+from nestde.fit.containment import constant_within
+from nestde.fit.crossproducts import Sums
+from nestde.fit.genes import Model
+from nestde.fit.log_tail import log_tail
+from nestde.fit.mixture import average
+from nestde.fit.prior import Prior
+from nestde.fit.status import untestable
+
+Floats = NDArray[np.float64]
+
+# Fewer genes than this tell no prior.
+LEAST_GENES = 200
+# Arms of the tested term with fewer samples than this have no variance of their own; nor have more arms than this.
+_LEAST_SAMPLES, _MOST_ARMS = 2, 3
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Moderated tests of one contrast for G responses; NaN for those that were skipped.
+
+    Attributes
+    ----------
+    df
+        Rows of the contrast.
+    log_p
+        (G,) natural log of the p-value, finite where the p-value itself would be 0.
+    estimate, se
+        (G,) of a contrast of one row: mean and standard deviation of its posterior, which takes in that the
+        estimate moves with θ; NaN for several rows.
+    lower, upper
+        (G,) limits outside of which p < 1 − coverage; NaN for several rows.
+    """
+
+    df: int
+    log_p: Floats
+    estimate: Floats
+    se: Floats
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Groups of a random intercept by the tested term, each with a variance of its own.
+
+    Attributes
+    ----------
+    names
+        Of the arms.
+    arm
+        (groups,) index into `names`.
+    """
+
+    names: tuple[str, ...]
+    arm: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Moderated:
+    """Moderated tests, and what they rest on.
+
+    Attributes
+    ----------
+    tests
+        For each contrast.
+    icc
+        Axis of the grid -> (G,) posterior mean of that component's share of the variance, where all random effects are
+        intercepts; with variances by arm the share in that arm.
+    variance
+        Axis -> (G,) posterior mean of the variance.
+    sigma2
+        (G,) posterior mean of the residual variance.
+    prior
+        The prior, fitted or given.
+    """
+
+    tests: list[Tests]
+    icc: dict[str, Floats]
+    variance: dict[str, Floats]
+    sigma2: Floats
+    prior: Prior
+
+
+def not_applicable(model: Model, genes: int) -> str:
+    """Say why a cell type's genes cannot be tested so; '' if they can."""
+    if genes < LEAST_GENES:
+        return (
+            f"{genes} genes are too few to tell how variances differ between genes; {LEAST_GENES} are needed"
+        )
+    reason = grids.infeasible(model)
+    return f'formula "{model.design.formula.text}": {reason}' if reason else ""
+
+
+def arms_of(design: Design, term: str) -> Arms | None:
+    """Arms of a tested term whose samples may vary differently; None where there is one variance for all.
+
+    That is for a single random intercept, beside a term that is constant in its groups and takes two or three values
+    there, each in two groups at least.
+    """
+    if len(design.random) > 1 or design.random[0].effects != ("(Intercept)",):
+        return None
+    factor, columns = design.random[0], list(design.tests[term])
+    if not constant_within(design.x[:, columns], factor).all():
+        return None
+    first = np.unique(factor.codes, return_index=True)[1]
+    values, arm = np.unique(design.x[first][:, columns], axis=0, return_inverse=True)
+    if not 2 <= len(values) <= _MOST_ARMS or np.bincount(arm.reshape(-1)).min() < _LEAST_SAMPLES:
+        return None
+    names = tuple(_arm_name(design, term, row) for row in values)
+    return Arms(names, arm.reshape(-1).astype(np.int64))
+
+
+def _arm_name(design: Design, term: str, row: Floats) -> str:
+    """Level of a factor, or the values of the term's columns."""
+    columns = [design.coef_names[j] for j in design.tests[term]]
+    levels = design.levels.get(term, ())
+    if {f"{term}[{level}]" for level in levels[1:]} == set(columns):
+        return next(
+            (level for level in levels if (f"{term}[{level}]", 1.0) in zip(columns, row, strict=True)),
+            levels[0],
+        )
+    return ", ".join(f"{column} = {value:g}" for column, value in zip(columns, row, strict=True))
+
+
+def moderate(
+    model: Model,
+    sums: Sums,
+    contrasts: Sequence[Floats],
+    expression: Floats,
+    *,
+    arms: Arms | None = None,
+    prior: Prior | None = None,
+    skip: NDArray[np.bool_] | None = None,
+    coverage: float = 0.95,
+    threads: int | None = None,
+) -> Moderated:
+    """Test contrasts of the coefficients for all genes of a cell type, from what one pass over their counts summed.
+
+    Parameters
+    ----------
+    model
+        From `prepare`, see `not_applicable`.
+    sums
+        Cross-products of all G genes.
+    contrasts
+        Each (rows, p) for the columns of X, of full row rank; see `nestde.contrasts`.
+    expression
+        (G,) mean expression, with which the prior changes.
+    arms
+        From `arms_of`: the variance between groups is an own one in each arm; None: one for all.
+    prior
+        One that was fitted before, with the same arms, instead of these genes' own.
+    skip
+        (G,) genes without a fit, which are left NaN as those without counts are.
+    coverage
+        Of the limits.
+    threads
+        None: one per processor. The result does not depend on it.
+    """
+    if prior is None:
+        arm, names = (None, ()) if arms is None else (arms.arm, arms.names)
+        grid = grids.build(model, arm, names)
+    else:
+        grid = prior.grid
+    points = free.build(model, grid, contrasts)
+    zy = free.place(model, sums.zy)
+    left_out = untestable(sums.yy - np.sum(sums.qy**2, axis=1), sums.rounding)[0] != ""
+    if skip is not None:
+        left_out |= skip
+    loglik = free.loglik(points, zy, sums.qy, sums.yy, threads)
+    left_out |= ~np.isfinite(loglik).all(axis=1)
+    if prior is None:
+        prior = priors.fit(grid, loglik[~left_out], expression[~left_out], threads)
+    left, share = prior.place(expression)
+
+    genes, rows = len(sums.yy), [len(contrast) for contrast in contrasts]
+    shares = grid.shares()
+    functions = np.hstack([shares, grid.values])
+    log_p, estimates = np.full((genes, len(rows)), np.nan), np.full((genes, len(rows), 4), np.nan)
+    means = np.full((genes, functions.shape[1]), np.nan)
+    variances = np.full((genes, 1 + functions.shape[1]), np.nan)
+    distributions = sorted(set(rows))
+    spread(
+        average, math.ceil(genes / free.LANES), threads, points, log_tail(distributions, points.freedom),
+        np.array([distributions.index(q) for q in rows]), zy, sums.qy, sums.yy, sums.shift,
+        left_out, loglik,
+        prior.weights, left, share, functions, 1.0 - coverage, log_p, estimates, means, variances,
+    )  # fmt: skip
+    first = 1 + shares.shape[1]
+    intercepts = shares.shape[1] > 0
+    return Moderated(
+        tests=[Tests(q, log_p[:, c], *np.moveaxis(estimates[:, c], 1, 0)) for c, q in enumerate(rows)],
+        icc={axis: means[:, d] for d, axis in enumerate(grid.axes)} if intercepts else {},
+        variance={axis: variances[:, first + d] for d, axis in enumerate(grid.axes)} if intercepts else {},
+        sigma2=variances[:, 0],
+        prior=prior,
+    )

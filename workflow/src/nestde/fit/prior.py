@@ -1,0 +1,162 @@
+"""The prior of the random effects' covariance, from all genes of a cell type: what one gene's few samples cannot tell.
+
+A non-parametric prior on a grid, fitted by maximum likelihood (Kiefer & Wolfowitz 1956) with a few pseudo-genes that are
+spread evenly, so that no point is excluded. It changes with mean expression: weights are fitted at a few knots, and those of
+a gene are interpolated between its neighbours, without jumps. The EM algorithm is accelerated by SQUAREM (Varadhan &
+Roland 2008, Scand J Stat 35). Sums over genes are taken in blocks of fixed size, so threads do not change a bit.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.fit.compiled import compiled, spread
+from nestde.fit.grid import Grid
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Genes for each knot, and the most knots.
+_GENES_A_KNOT, _KNOTS = 500, 5
+# So many genes at each knot are taken to be spread evenly.
+_PSEUDO = 3.0
+# Weights that an EM step moves by less in all are final.
+_MOVED, _LEAPS = 5e-5, 150
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Weights of K points of a grid at S knots of mean expression.
+
+    Attributes
+    ----------
+    grid
+        What the points are.
+    knots
+        (S,) mean expression, increasing.
+    weights
+        (S, K), each of sum 1.
+    genes
+        That it was fitted to.
+    """
+
+    grid: Grid
+    knots: Floats
+    weights: Floats
+    genes: int
+
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """The prior as a table: a row for each knot and point, with its ψ (or correlation) on each axis."""
+        knots, points = self.weights.shape
+        axes = {
+            axis: np.tile(values, knots)
+            for axis, values in zip(self.grid.axes, self.grid.values.T, strict=True)
+        }
+        return {"expression": np.repeat(self.knots, points), **axes, "weight": self.weights.reshape(-1)}
+
+    def place(self, expression: Floats) -> tuple[Integers, Floats]:
+        """Knot on the left of each gene, (G,), and the share of the one on its right."""
+        if len(self.knots) == 1:
+            return np.zeros(len(expression), np.int64), np.zeros(len(expression))
+        position = np.interp(expression, self.knots, np.arange(len(self.knots)))
+        left = np.minimum(position.astype(np.int64), len(self.knots) - 2)
+        return left, position - left
+
+
+def fit(grid: Grid, loglik: Floats, expression: Floats, threads: int | None = None) -> Prior:
+    """Fit the prior.
+
+    Parameters
+    ----------
+    grid
+        Of K points.
+    loglik
+        (G, K) of each gene at each point, finite.
+    expression
+        (G,) mean expression.
+    threads
+        As for `spread`.
+    """
+    genes = len(loglik)
+    count = max(1, min(_KNOTS, genes // _GENES_A_KNOT))
+    knots = np.unique(np.quantile(expression, (np.arange(count) + 0.5) / count))
+    prior = Prior(grid, knots, np.full((len(knots), len(grid.flat)), 1.0 / len(grid.flat)), genes)
+    left, share = prior.place(expression)
+    likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True)).astype(np.float32)
+    step = _Step(likelihood, left, share, grid.flat, threads)
+    return Prior(grid, knots, _fixed_point(step, prior.weights), genes)
+
+
+class _Step:
+    """One EM step."""
+
+    def __init__(
+        self,
+        likelihood: NDArray[np.float32],
+        left: Integers,
+        share: Floats,
+        flat: Floats,
+        threads: int | None,
+    ) -> None:
+        self.data, self.flat, self.threads = (likelihood, left, share), flat, threads
+        self.blocks = math.ceil(len(left) / _BLOCK)
+
+    def __call__(self, weights: Floats) -> tuple[Floats, float]:
+        """Weights after a step, and the penalised log-likelihood before it."""
+        sums = np.zeros((self.blocks, *weights.shape))
+        logs = np.zeros(self.blocks)
+        spread(_responsibilities, self.blocks, self.threads, *self.data, weights, sums, logs)
+        total = sums.sum(axis=0) * weights + _PSEUDO * self.flat
+        value = logs.sum() + _PSEUDO * float((self.flat * np.log(weights)).sum())
+        return total / total.sum(axis=1, keepdims=True), value
+
+
+def _fixed_point(step: _Step, weights: Floats) -> Floats:
+    """Repeat EM steps, with SQUAREM's leaps, in the logs of the weights, wherever they are no step back."""
+    for _ in range(_LEAPS):
+        first, value = step(weights)
+        if np.abs(first - weights).sum() < _MOVED * len(weights):
+            return first
+        second, _ = step(first)
+        start, r = np.log(weights), np.log(first / weights)
+        v = np.log(second / first) - r
+        length = max(1.0, float(np.sqrt((r**2).sum() / max((v**2).sum(), 1e-300))))
+        leap = np.exp(start + 2.0 * length * r + length**2 * v)
+        leap /= leap.sum(axis=1, keepdims=True)
+        landed, there = step(leap)
+        weights = landed if there >= value else second
+    return weights
+
+
+@compiled(sums=True)
+def _responsibilities(
+    begin: int,
+    end: int,
+    likelihood: NDArray[np.float32],
+    left: Integers,
+    share: Floats,
+    weights: Floats,
+    sums: Floats,
+    logs: Floats,
+) -> None:
+    """Sum, for some blocks of genes, likelihood / marginal by knot, (blocks, S, K), and the log marginals."""
+    points = weights.shape[1]
+    for block in range(begin, end):
+        for gene in range(block * _BLOCK, min((block + 1) * _BLOCK, len(left))):
+            knot, right = left[gene], share[gene]
+            near, far = 0.0, 0.0
+            for k in range(points):
+                near += likelihood[gene, k] * weights[knot, k]
+            if right > 0.0:
+                for k in range(points):
+                    far += likelihood[gene, k] * weights[knot + 1, k]
+            marginal = (1.0 - right) * near + right * far
+            logs[block] += math.log(marginal)
+            for k in range(points):
+                sums[block, knot, k] += (1.0 - right) / marginal * likelihood[gene, k]
+            if right > 0.0:
+                for k in range(points):
+                    sums[block, knot + 1, k] += right / marginal * likelihood[gene, k]
