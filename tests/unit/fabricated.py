@@ -22,7 +22,6 @@ CHECK = {
     ],
     "nesting": {"text": f"study: {SCRIPT}\n└─ 3 samples"},
     "model": {"sentence": f"Is expression related to {SCRIPT}?"},
-    "degrees_of_freedom": [{"text": f"{SCRIPT} is tested between 6 samples.", "lrt_size": 0.136}],
     "explanations": [{"title": f"Why {SCRIPT}", "text": BREAKOUT}],
 }
 
@@ -116,6 +115,7 @@ def write_results(folder):
             ],
         }
         write_json(about, folder / "pseudobulk" / f"{slug(cell_type)}.json")
+        write_json(design(cell_type), folder / "design" / f"{slug(cell_type)}.json")
     write_json(CHECK, folder / "cohort" / "check.json")
     diagnosis = ["Control", "AD"] * 3
     sheet = pd.DataFrame({"sample_id": SAMPLES, "slug": list(map(slug, SAMPLES)), "diagnosis": diagnosis})
@@ -123,6 +123,36 @@ def write_results(folder):
     for number, name in enumerate(SAMPLES):
         write_json(ledger(name, 20 * number), folder / "qc" / f"{slug(name)}.json")
     return folder
+
+
+def design(cell_type):
+    """As `nestde design` writes it: one type with a sample left out, one without any sample that has enough cells."""
+    if cell_type != CELL_TYPES[0]:
+        return {
+            "testable": False,
+            "reason": f"no sample has enough cells of {BREAKOUT}",
+            "cells_per_sample": {},
+            "levels_of": {"diagnosis": {"Control": {}, "AD": {}}},
+            "left_out": dict.fromkeys(SAMPLES, "0 cells of this type; 10 are needed"),
+        }
+    cells = {"S2": 18, "S3": 38, SCRIPT: 58, BREAKOUT: 78, "S6": 98}
+    control = {"S3": 38, BREAKOUT: 78}
+    test = {"term": "diagnosis", "unit": "sample_id", "groups": 5, "dimension": 5, "df": 3, "columns": 1}
+    return {
+        "testable": True,
+        "reason": "",
+        "cells": sum(cells.values()),
+        "coefficients": ["(Intercept)", "sequencing_saturation", "diagnosis[AD]"],
+        "cells_per_sample": cells,
+        "levels_of": {
+            "diagnosis": {
+                "Control": control,
+                "AD": {name: number for name, number in cells.items() if name not in control},
+            }
+        },
+        "left_out": {"S1": "0 cells after QC; 50 are needed"},
+        "tests": [test | {"lrt_size": 0.136}],
+    }
 
 
 def ledger(sample, kept):

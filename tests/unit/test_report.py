@@ -222,8 +222,12 @@ def test_quality_adds_up(content):
 
 def test_samples_are_counted_by_level_and_the_few_are_named(content):
     text = json.loads((content / "nestde_samples_mqc.json").read_text())["data"]
-    assert rows(text)[1] == ["Neuron", "Control", "2", "116", "38 – 58 – 78", "S1"]
-    assert rows(text)[4][2:] == ["0", "0", "–", f"S2, {SCRIPT}, S6"]
+    few = "0 cells of this type; 10 are needed"
+    assert rows(text)[1] == [
+        *("Neuron", "Control", "2", "116", "38 – 58 – 78"),
+        "S1 (0 cells after QC; 50 are needed)",
+    ]
+    assert rows(text)[4][2:] == ["0", "0", "–", f"{SCRIPT} ({few}), S2 ({few}), S6 ({few})"]
 
 
 def test_concordance_counts_each_gene_once(results):
@@ -268,7 +272,9 @@ def test_the_design_check_is_carried_into_the_report(content):
     assert f"Is expression related to {SCRIPT}?" in shown["brief_text"]
     assert "The design check has 1 warning" in shown["brief_text"]
     assert f"Few {SCRIPT}. Only 3 of {BREAKOUT}" in shown["check"]
-    assert "13.6 % have p < 0.05" in shown["check"]
+    assert "Neuron: diagnosis is tested between 5 samples, not between 290 cells" in shown["check"]
+    assert "up to 13.6 % have p < 0.05" in shown["check"]
+    assert f"{CELL_TYPES[1]}: not testable. no sample has enough cells of {BREAKOUT}" in shown["check"]
     assert "└─ 3 samples" in shown["variables"]
     assert f"Why {SCRIPT}{BREAKOUT}" in shown["explanations"]
     assert json.loads((content / "summary.json").read_text())["warnings"] == CHECK["warnings"]
@@ -367,3 +373,16 @@ def test_a_name_that_a_spreadsheet_would_compute_is_text_in_what_the_page_export
 @pytest.mark.parametrize("number", ["-1.5", "+3", "-1,204", "-1.5e-07", "-3 %"])
 def test_a_number_stays_one(number):
     assert f"<td>{number}</td>" in plain_table(["h"], [[number]])
+
+
+def test_only_samples_that_pseudobulk_compared_are_drawn(results):
+    path = results / "pseudobulk" / f"{slug('Neuron')}.json"
+    about = json.loads(path.read_text())
+    profiles = Results(results, settings()).of_cell_types("profiles_table")["Neuron"]
+    drawn = {}
+    for number in (6, 4):
+        path.write_text(json.dumps(about | {"samples": about["samples"][:number]}))
+        read = Results(results, settings())
+        (svg,) = concordance._samples(read, read.tests()[0], profiles, ["G010"]).values()
+        drawn[number] = svg.count("h0")
+    assert drawn == {6: 6, 4: 4}

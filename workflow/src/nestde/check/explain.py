@@ -13,7 +13,7 @@ from nestde.check.interactions import conditions
 from nestde.check.paired import donors_of
 from nestde.check.study import Study, Variable
 from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
-from nestde.check.words import both, count, number, one_group, several, several_groups, within
+from nestde.check.words import both, count, number, one_group, several, several_groups, stands_on, within
 from nestde.errors import a_few
 from nestde.formula import RandomTerm, variables_of
 
@@ -191,18 +191,7 @@ def degrees_of_freedom(study: Study, answer: Answer) -> list[dict[str, Any]]:
     """For each test: between what it is made, how many there are, what is left of them."""
     rows = []
     for test in answer.tests:
-        if test["unit"]:
-            what = several_groups(test["unit"])
-            taken = test["groups"] - test["df"]
-            text = (
-                f"{test['term']} is tested between {test['groups']} {what}, not between {len(study.sample):,} cells: {taken} of "
-                f"them {'are' if taken > 1 else 'is'} taken up by coefficients and coarser groups; {test['df']} degrees of freedom are left."
-            )
-        else:
-            text = (
-                f"{test['term']} varies within all groups and is tested against the scatter of {len(study.sample):,} cells: "
-                f"{test['df']:,} degrees of freedom."
-            )
+        text = stands_on(test["term"], test["unit"], test["groups"], test["df"], len(study.sample))
         rows.append(
             {
                 key: test[key]

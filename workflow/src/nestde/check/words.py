@@ -83,6 +83,17 @@ def containment_of_slopes(formula: Formula, tests: Iterable[str]) -> list[tuple[
     return found
 
 
+def stands_on(term: str, unit: str, groups: int, df: int, cells: int) -> str:
+    """Say between what a term is tested, how many there are, and what is left of them."""
+    if not unit:
+        return f"{term} varies within all groups and is tested against the scatter of {cells:,} cells: {df:,} degrees of freedom."
+    taken = groups - df
+    return (
+        f"{term} is tested between {groups} {several_groups(unit)}, not between {cells:,} cells: {taken} of "
+        f"them {'are' if taken > 1 else 'is'} taken up by coefficients and coarser groups; {df} degrees of freedom are left."
+    )
+
+
 def per_unit(test: Mapping[str, Any]) -> str:
     """`` per unit of age`` after the smallest effect of a number; nothing for a factor."""
     return f" per unit of {test['per_unit']}" if test.get("per_unit") else ""

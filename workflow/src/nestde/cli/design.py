@@ -23,10 +23,12 @@ def main(args: argparse.Namespace) -> None:
     from nestde.celltype import design_of, save_design
     from nestde.config import sections
     from nestde.files import of_slug, write_json
+    from nestde.footing import cells_of, tests_of
     from nestde.matrix import read_obs, read_uns
 
     config = sections(args.settings)
-    design = design_of(config.model, read_obs(args.matrix))
+    obs = read_obs(args.matrix)
+    design = design_of(config.model, obs)
     save_design(design, args.out)
     if isinstance(design, str):
         content = {"testable": False, "reason": design}
@@ -38,9 +40,10 @@ def main(args: argparse.Namespace) -> None:
             "groups": {factor.name: len(factor.levels) for factor in design.random},
             "coefficients": list(design.coef_names),
             "levels": {name: list(levels) for name, levels in design.levels.items()},
+            "tests": tests_of(design),
         }
     told = read_uns(args.matrix)
-    content |= {
+    content |= cells_of(obs, config.model) | {
         "cell_type": of_slug(args.cell_type, config.cell_types),
         "left_out": {sample: str(why) for sample, why in told["left_out"].items()},
         "genes": {

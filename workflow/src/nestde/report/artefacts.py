@@ -163,7 +163,7 @@ class Results:
                         against=against,
                         frame=table[rows].reset_index(drop=True),
                         n_cells=design.get("cells"),
-                        n_samples=design.get("groups", {}).get("sample_id"),
+                        n_samples=len(design["cells_per_sample"]) if design.get("testable") else None,
                         alone=len(levels) == 1,
                         joint=int((levels["term"] == term).sum()) > 1,
                     )

@@ -25,13 +25,13 @@ def sections(results: Results) -> list[Section]:
 
 
 def _cells(results: Results) -> str:
-    """Say how many samples and cells there were, and how many cells were kept."""
+    """Say how many samples and cells came in, and how many cells were kept; those tested stand with each finding."""
     if not results.ledgers:
         return ""
     came = sum(ledger["cells_in"] for ledger in results.ledgers)
     kept = sum(ledger["cells_kept"] for ledger in results.ledgers)
     samples = count(len(results.ledgers), "sample")
-    return f"<li>{samples}, {count(came, 'cell')}, of which {kept:,} passed quality control.</li>"
+    return f"<li>The study: {samples}, {count(came, 'cell')}, of which {kept:,} passed quality control.</li>"
 
 
 def _finding(test: Test, fdr: float, reason: str) -> str:
@@ -41,6 +41,8 @@ def _finding(test: Test, fdr: float, reason: str) -> str:
     where = f"<b>{escape(test.cell_type)}</b>, {escape(test.comparison)}"
     if not numbers["tested"]:
         return f"{where}: no gene could be tested. {escape(reason)}"
+    if test.n_cells is not None and test.n_samples is not None:
+        where += f", {count(test.n_cells, 'cell')} of {count(test.n_samples, 'sample')}"
     among = f" between the levels of {escape(test.term)} (one test of all)" if test.joint else ""
     words = (
         f"{where}: <b>{differ:,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"

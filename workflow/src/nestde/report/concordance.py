@@ -10,7 +10,7 @@ from nestde.report import figures
 from nestde.report.artefacts import Results, Test
 from nestde.report.figures import Class
 from nestde.report.genes import joint_words
-from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, listing, plain_table
+from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, count, html, listing, plain_table
 
 CHAPTER = "trust"
 LISTED = 12
@@ -76,7 +76,7 @@ def _formulas(results: Results) -> str:
     """Say which formula the samples were compared by, and what of the model's it could not hold."""
     said: dict[str, list[str]] = {}
     for about in results.profiles.values():
-        words = f"pseudobulk was compared by {about['formula']}"
+        words = f"pseudobulk of {count(len(about['samples']), 'sample')} was compared by {about['formula']}"
         if about.get("derived"):
             words += ", the model's fixed effects that are constant within samples"
         if about.get("dropped"):
@@ -179,15 +179,16 @@ expressed, should not be believed on the word of either method.
 
 
 def _samples(results: Results, test: Test, profiles: pd.DataFrame | None, genes: list[str]) -> dict[str, str]:
-    """Draw each gene's values by sample; nothing where the levels are not those of a column of the sheet."""
+    """Draw each gene's values in the samples compared; nothing where the levels are not those of a column of the sheet."""
     sheet = results.samples
     if profiles is None or test.term not in sheet or not test.level:
         return {}
+    compared = results.profiles[test.cell_type]["samples"]
     of_level = {
         level: [
             f"cpm_{sample}"
             for sample in sheet.loc[sheet[test.term].astype(str) == level, "sample_id"]
-            if f"cpm_{sample}" in profiles
+            if sample in compared
         ]
         for level in (test.against, test.level)
     }

@@ -198,6 +198,7 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
         frame = test.frame[test.frame["pvalue"].notna()]
         if frame.empty:
             continue
+        tested = len(frame)
         frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
         significant = int((test.frame["padj"] <= fdr).sum())
         pair = (
@@ -220,7 +221,7 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
                     _rows(test, frame, columns),
                 ),
                 description=(
-                    f"The {len(frame)} smallest p-values of {count(len(test.frame), 'gene')};"
+                    f"The {len(frame)} smallest p-values of {count(tested, 'tested gene')};"
                     f" {count(significant, 'gene')} with a false discovery rate of at most {fdr:g}{pair}."
                     f" Effect: {escape(test.level_words)}."
                 ),

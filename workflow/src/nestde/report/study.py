@@ -1,22 +1,25 @@
 """The study: who was compared, by which model, and what the design check had to say."""
 
 import re
+from collections.abc import Mapping
 from html import escape
 from statistics import median
 
-from nestde.check.words import containment_of_slopes, within
+from nestde.cells.source import label
+from nestde.check.words import containment_of_slopes, stands_on, within
 from nestde.errors import a_few
 from nestde.fit.methods import method
 from nestde.formula import Formula, parse
 from nestde.report.artefacts import Results
-from nestde.report.sections import Section, count, html, listing, note, plain_table
+from nestde.report.sections import Section, html, listing, note, plain_table
+from nestde.roles import tested_in
 
 CHAPTER = "study"
 
 
 def sections(results: Results) -> list[Section]:
     """All sections of the chapter, in order."""
-    found = [_samples(results)] if results.ledgers else []
+    found = [_samples(results)] if any(results.designs.values()) else []
     found.append(_model(results))
     if results.check:
         found += [_cautions(results), _variables(results), _explanations(results)]
@@ -68,39 +71,53 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
 
 
 def _samples(results: Results) -> Section:
-    """Count samples and cells by cell type and, where the sheet has it, level of the first tested factor."""
-    config = results.config
-    factor = next((term for term in config.model.test if term in results.samples), None)
-    levels = (
-        dict(zip(results.samples["sample_id"], results.samples[factor].astype(str), strict=True))
-        if factor
-        else {}
-    )
-    order = config.model.levels.get(factor, sorted(set(levels.values()))) if factor else [""]
-    rows = []
-    for cell_type in config.cell_types:
-        for level in order:
-            cells, few = [], []
-            for ledger in results.ledgers:
-                sample = ledger["sample_id"]
-                if factor and levels.get(sample) != level:
-                    continue
-                kept = ledger["cell_types"].get(cell_type, {"kept": 0})["kept"]
-                if kept < config.model.min_cells or ledger["left_out"]:
-                    few.append(sample)
-                else:
-                    cells.append(kept)
+    """Count the samples and cells that were tested, by cell type and level of the first tested factor; name those left out."""
+    rows, header = [], ""
+    for cell_type, design in results.designs.items():
+        every = design.get("levels_of", {})
+        factor = next((name for name in tested_in(results.config.model.test) if name in every), "")
+        header = header or factor
+        of_level = every[factor] if factor else {"": design.get("cells_per_sample", {})}
+        left_out = _left_out(results, factor, design.get("left_out", {}))
+        order = results.config.model.levels.get(factor, design.get("levels", {}).get(factor, []))
+        known = sorted({*of_level, *left_out}, key=lambda level: (level == "–", level))
+        for level in dict.fromkeys([*(level for level in order if level in known), *known]):
+            cells = list(of_level.get(level, {}).values())
             spread = f"{min(cells):,} – {median(cells):,.0f} – {max(cells):,}" if cells else "–"
-            rows.append([cell_type, level, len(cells), f"{sum(cells):,}", spread, a_few(few) or "none"])
-    header = ["Cell type", factor or "", "Samples", "Cells", "Cells per sample (least – median – most)"]
-    header.append(f"Left out: fewer than {count(config.model.min_cells, 'cell')}")
+            without = a_few(left_out.get(level, [])) or "none"
+            rows.append([cell_type, level, len(cells), f"{sum(cells):,}", spread, without])
+    columns = [
+        "Cell type",
+        header,
+        "Samples",
+        "Cells",
+        "Cells per sample (least – median – most)",
+        "Left out",
+    ]
     return Section(
         "nestde_samples",
         CHAPTER,
         "Samples and cells",
-        html(plain_table(header, rows, right=[2, 3])),
-        description="After quality control. The number of samples, not of cells, decides what can be found.",
+        html(plain_table(columns, rows, right=[2, 3])),
+        description=(
+            "What entered the test of each cell type. The number of samples, not of cells, decides what can be found."
+        ),
     )
+
+
+def _left_out(results: Results, factor: str, left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """Samples that a cell type's test does without, with the reason, by their level; under '–' where the sheet has none."""
+    sheet = results.samples
+    levels: dict[str, str] = {}
+    if factor in sheet:
+        levels = {
+            sample: label(level) for sample, level in zip(sheet["sample_id"], sheet[factor], strict=True)
+        }
+    found: dict[str, list[str]] = {}
+    for sample, why in left_out.items():
+        level = levels.get(sample, "–") if factor else ""
+        found.setdefault(level, []).append(f"{sample} ({why})")
+    return found
 
 
 def _model(results: Results) -> Section:
@@ -131,21 +148,27 @@ def _cautions(results: Results) -> Section:
         for warning in warnings
     )
     lines = []
-    for row in results.check.get("degrees_of_freedom", []):
-        size = row.get("lrt_size")
-        cost = (
-            f" Of genes without any difference, {100 * size:.1f} % have p < 0.05 by the likelihood ratio test, instead"
-            " of 5 %: the fewer samples, the more."
-            if size is not None
-            else ""
-        )
-        lines.append(row["text"] + cost)
+    for cell_type, design in results.designs.items():
+        if design.get("reason"):
+            lines.append(f"{cell_type}: not testable. {design['reason']}")
+        for test in design.get("tests", []):
+            said = stands_on(test["term"], test["unit"], test["groups"], test["df"], design["cells"])
+            size = test["lrt_size"]
+            cost = (
+                f" Of genes without any difference, up to {100 * size:.1f} % have p < 0.05 by the likelihood ratio test,"
+                " instead of 5 %: the fewer samples, the more."
+                if size is not None
+                else ""
+            )
+            lines.append(f"{cell_type}: {said}{cost}")
     return Section(
         "nestde_check",
         CHAPTER,
         "What this design can answer",
         html((boxes or note("The design check has no warning.", "success")) + listing(lines)),
-        description="From the design check, made before any count was read.",
+        description=(
+            "In the list, what was tested, after quality control. Warnings are the design check's, of all cells as they came in."
+        ),
     )
 
 
@@ -172,7 +195,13 @@ def _explanations(results: Results) -> Section:
         f"<details><summary><b>{escape(entry['title'])}</b></summary><p>{escape(entry['text'])}</p></details>"
         for entry in results.check.get("explanations", [])
     )
-    return Section("nestde_explanations", CHAPTER, "Questions that come with such a study", html(answers))
+    return Section(
+        "nestde_explanations",
+        CHAPTER,
+        "Questions that come with such a study",
+        html(answers),
+        description="By the design check, of all samples and cells as they came in, before quality control.",
+    )
 
 
 def _effects(effects: str) -> list[str]:
