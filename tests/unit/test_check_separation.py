@@ -57,6 +57,7 @@ def age_by_diagnosis(s):
 
 
 @fault(
+    'model.formula: "~ diagnosis + sample_id" has no random term, so rows of one sample would count as independent. Say what groups them, as in (1 | sample_id).',
     "model.formula: diagnosis cannot be separated from sample_id as a fixed effect: each sample has one diagnosis, so the effects of 12 samples leave nothing that could be due to diagnosis. As a random effect it is no problem: write (1 | sample_id); samples then vary around the mean of their diagnosis, and diagnosis is tested between samples.",
 )
 def sample_as_fixed(s):

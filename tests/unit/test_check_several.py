@@ -121,9 +121,9 @@ def two_files_missing(s):
 @fault(
     "cell_types: no cell of counts.h5ad is named Neurons in the column cell_type (input.cell_type_key). Did you mean Neuron? There are Astrocyte (144 cells), Neuron (144 cells).",
     "pseudobulk.formula: saturation differs between cells of a sample, so a profile has no value of it. Leave it out.\n  ~ saturation + diagnosis\n    ^",
-    "samples.tsv: diagnosis MCI has 1 sample (S03). What is particular to it cannot be told from what is particular to MCI: 2 samples are the least, 6 are advised. Add samples, or drop it.",
     "counts.h5ad: saturation has no value in 3 of 288 cells, in 2 samples: S01 (2), S02 (1). Fill it in, drop the cells, or leave saturation out of the formula.",
     "model.formula: age does not vary within sample_id: each sample_id has one age, so there is no slope of it that could differ between samples. Write (1 | sample_id).\n  ~ saturation + diagnosis + (1 | sample_id) + (age | sample_id)\n                                               ^",
+    "samples.tsv: diagnosis MCI has 1 sample (S03). What is particular to it cannot be told from what is particular to MCI: 2 samples are the least, 6 are advised. Add samples, or drop it.",
 )
 def five(s):
     s.obs.iloc[[0, 1, 30], 2] = np.nan
@@ -146,6 +146,7 @@ def everything_in_the_formula(s):
 
 
 @fault(
+    'model.formula: "~ diagnosis + batch + sample_id" has no random term, so rows of one sample would count as independent. Say what groups them, as in (1 | sample_id).',
     "model.formula: diagnosis cannot be separated from batch: batch B1 has only Control samples (6 of 6) and B2 only AD (6 of 6). No model can tell the two apart. Drop batch, or have samples of both diagnoses in each batch.",
     "model.formula: diagnosis cannot be separated from sample_id as a fixed effect: each sample has one diagnosis, so the effects of 12 samples leave nothing that could be due to diagnosis. As a random effect it is no problem: write (1 | sample_id); samples then vary around the mean of their diagnosis, and diagnosis is tested between samples.",
 )

@@ -238,6 +238,13 @@ def intercept_taken_out(s):
     s.formula("~ age + diagnosis - 1 + (1 | sample_id)")
 
 
+@fault(
+    'model.formula: "~ saturation + diagnosis" has no random term, so rows of one sample would count as independent. Say what groups them, as in (1 | sample_id).',
+)
+def no_random_term(s):
+    s.formula("~ saturation + diagnosis")
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_spoilt_study_is_refused_in_these_words(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

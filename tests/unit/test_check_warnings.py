@@ -27,11 +27,12 @@ def few(s):
 @warned(
     (
         "diagnosis is tested as if cells were samples",
-        "diagnosis differs between samples, but no random term of ~ saturation + diagnosis groups the cells of a sample. With 24 cells per sample and an intraclass correlation of 0.1, 28\xa0% of genes without any difference would have p < 0.05. Add (1 | sample_id).",
+        "diagnosis differs between samples, but no random term of ~ diagnosis + (1 | plate) groups the cells of a sample. With 24 cells per sample and an intraclass correlation of 0.1, 28\xa0% of genes without any difference would have p < 0.05. Add (1 | sample_id).",
     ),
 )
 def no_groups(s):
-    s.formula("~ saturation + diagnosis")
+    s.obs["plate"] = [f"P{i % 6}" for i in range(len(s.obs))]
+    s.formula("~ diagnosis + (1 | plate)")
 
 
 @warned(

@@ -13,14 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde import config
-from nestde.cells.source import label
 from nestde.contrasts import Contrast, contrasts, joint
 from nestde.design import Design, build, load
 from nestde.errors import NestdeError
-from nestde.expressions import quoted
 from nestde.files import atomic
 from nestde.fit.methods import METHODS, Fitted, Method, Tested, method
-from nestde.formula import column_of
+from nestde.replication import lone_samples
 
 if TYPE_CHECKING:
     from nestde.fit import Fits, LikelihoodRatio
@@ -42,18 +40,22 @@ def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
 
 
 def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
-    """Name the tested levels with a single sample, where the level belongs to the sample; '' if there are none."""
-    for term in design.tests:
-        name = column_of(term)
-        if name is None or quoted(name) not in design.levels or "sample_id" not in obs or name not in obs:
-            continue
-        pairs = obs[["sample_id", name]].drop_duplicates()
-        if pairs["sample_id"].is_unique:
-            number = pairs[name].astype(object).map(label, na_action="ignore").value_counts()
-            single = [level for level in design.levels[quoted(name)] if number.get(level, 0) < 2]
-            if single:
-                return f"{name} {', '.join(single)} has a single sample with enough cells of this type; 2 are needed"
-    return ""
+    """Name the kinds of samples that a test compares and of which there is one; '' if there are none (see `replication`)."""
+    if "sample_id" in obs:
+        sample = pd.factorize(obs["sample_id"])[0]
+    elif design.random:
+        sample = design.random[0].codes
+    else:
+        return ""
+    found = lone_samples(
+        design.formula, design.tests, design.x, design.terms, design.levels, obs, sample.astype(np.int64)
+    )
+    if not found:
+        return ""
+    return (
+        f"{', '.join(map(str, found))} {'has' if len(found) == 1 else 'each have'} a single sample with enough cells of this "
+        "type; 2 are needed"
+    )
 
 
 def no_groups_left(design: Design) -> str:

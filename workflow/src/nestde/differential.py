@@ -243,7 +243,6 @@ def _plan(
     """
     from nestde.celltype import design_of
     from nestde.design import random_test
-    from nestde.fit.genes import ungrouped
 
     faults, obs = Faults(), adata.obs
     twice = adata.var_names[adata.var_names.duplicated()].unique()
@@ -256,7 +255,7 @@ def _plan(
         raise NestdeError(faults.sentences)
     key = cell_types_of(obs, cell_type_key, parsed, faults)
     if not parsed.random:
-        faults.add(ungrouped(parsed))
+        faults.add(parsed.ungrouped())
     fixed = [term for term in tests if not random_test(parsed, term, faults)]
     given = {name: [label(level) for level in order] for name, order in levels.items()}
     found = references(obs, tested_in(fixed), given)

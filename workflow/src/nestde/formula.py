@@ -78,6 +78,15 @@ class Formula:
         slopes = {name for term in self.random for name in variables_of(term.effects)}
         return tuple(name for name in variables_of(f"0 + {test}") if name in slopes)
 
+    def ungrouped(self) -> str:
+        """Say that no random term groups the rows; '' if one does."""
+        if self.random:
+            return ""
+        return (
+            f'formula: "{self.text}" has no random term, so rows of one sample would count as independent. '
+            "Say what groups them, as in (1 | sample_id)."
+        )
+
     def with_intercept(self) -> str:
         """The right-hand side without the 0 or - 1 that takes the intercept out: ``~ diagnosis + (1 | sample_id)``."""
         fixed = re.sub(r"^(?:0|- 1)(?: \+ |$)| (?:\+ 0|- 1)(?= [+-] |$)", "", self.fixed) or "1"

@@ -1,6 +1,6 @@
 """What can be estimated from some cells: the design as it will be fitted, and what its tests rest on."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,12 @@ from nestde.check.terms import (
     varies_within,
 )
 from nestde.check.words import both, count
+from nestde.columns import materialise, prepare
 from nestde.design import Design, RandomFactor, build
 from nestde.errors import NestdeError
-from nestde.formula import factors_of
+from nestde.formula import Formula, factors_of, parse
+from nestde.replication import Lone, lone_samples
+from nestde.terms import terms_of
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
@@ -49,7 +52,9 @@ def design_of(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArray[np
     few = few_cells(study, rows)
     for chosen in (few, rows):
         try:
-            return build(study.formula, study.frame(chosen), test=model.test, levels=_levels(study)), chosen
+            return build(
+                study.formula, study.frame(chosen), test=model.test, levels=_levels(study, study.formula)
+            ), chosen
         except NestdeError:
             if chosen is rows:
                 raise
@@ -68,11 +73,61 @@ def few_cells(study: Study, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows[np.unique(np.concatenate(wanted))]
 
 
-def _levels(study: Study) -> dict[str, list[str]]:
-    """The configured levels of the columns that the formula reads."""
-    return {
-        name: order for name, order in study.config.model.levels.items() if name in study.formula.variables
+def lone_of(study: Study, formula: Formula, rows: NDArray[np.int64]) -> list[Lone]:
+    """Samples that are alone of their kind in what is tested (see `replication`); none where that cannot be evaluated.
+
+    Parameters
+    ----------
+    formula
+        The model's, or what can be read of it.
+
+    Returns
+    -------
+    list
+        Rows are those of the study.
+    """
+    tests = [test for test in study.config.model.test if _is_readable(test)]
+    terms = terms_of(formula.fixed)
+    tested = [term for test in tests for term in terms_of(f"0 + {test}") if term in terms]
+    kinds = {
+        factor
+        for term in terms
+        for part in tested
+        if set(part.factors) <= set(term.factors)
+        for factor in term.factors
     }
+    formula = parse(
+        f"~ {' + '.join(['1', *(str(term) for term in terms if term.factors and set(term.factors) <= kinds)])}"
+    )
+    whole = np.ones(len(rows), bool)
+    for name in formula.variables:
+        variable = study.variables[name]
+        whole &= ~variable.values.isna().to_numpy(bool)[study.sample[rows] if variable.between else rows]
+    if not kinds or not whole.any():
+        return []
+    few = few_cells(study, rows[whole])
+    frame = study.frame(few)
+    try:
+        prepared, _ = prepare(formula, frame, _levels(study, formula))
+        matrix, indices, coded = materialise(formula.fixed, prepared)
+    except NestdeError:  # told where the design is built
+        return []
+    columns = {str(term): places for term, places in indices.items()}
+    sample = frame["sample_id"].cat.codes.to_numpy(np.int64)
+    found = lone_samples(formula, tests, matrix.to_numpy(float), columns, coded, frame, sample)
+    return [replace(lone, row=int(few[lone.row])) for lone in found]
+
+
+def _is_readable(test: str) -> bool:
+    try:
+        return not parse(f"~ 0 + {test}").random
+    except NestdeError:
+        return False
+
+
+def _levels(study: Study, formula: Formula) -> dict[str, list[str]]:
+    """The configured levels of the columns that a formula reads."""
+    return {name: order for name, order in study.config.model.levels.items() if name in formula.variables}
 
 
 def tests_of(
@@ -270,16 +325,17 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
         return report
     reason = _missing_levels(study, report["levels"])
     if not reason:
+        lone = _few_samples(study, lone_of(study, study.formula, rows))
         try:
             design, few = design_of(study, rows)
         except NestdeError as error:
             found = why_not(study, study.formula, rows, error)
-            reason = " ".join(
+            reason = lone or " ".join(
                 " ".join(sentence.removeprefix("model.formula: ").split()) for sentence in found
             )
         else:
             report["tests"] = tests_of(study, design, few, rows)
-            reason = " ".join(filter(None, map(no_replicates, report["tests"])))
+            reason = " ".join(filter(None, map(no_replicates, report["tests"]))) or lone
     report["reason"] = reason
     report["estimable"] = not reason
     if report["estimable"]:
@@ -288,6 +344,20 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
             (by_icc[f"{ICC:g}"] for by_icc in report["tests"][0]["smallest_effect"].values()), default=None
         )
     return report
+
+
+def _few_samples(study: Study, lone: list[Lone]) -> str:
+    """Say that what is tested has kinds with one sample in a cell type; '' if it has none."""
+    if not lone:
+        return ""
+    kinds = both(
+        [
+            entry.levels[0] if len(entry.levels) == 1 and study.variables[entry.names[0]].factor else entry
+            for entry in lone
+        ]
+    )
+    enough = f"{count(study.config.model.min_cells, 'cell')} of this type or more"
+    return f"{lone[0].test} cannot be tested: {kinds} {'has' if len(lone) == 1 else 'have'} 1 sample with {enough}; 2 are the least."
 
 
 def no_replicates(test: dict[str, Any]) -> str:
@@ -324,7 +394,7 @@ def levels_of(study: Study, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
 
 
 def _missing_levels(study: Study, levels: list[dict[str, Any]]) -> str:
-    """Say that a tested factor is left with one level in a cell type, or with one sample in a level."""
+    """Say that a tested factor is left with one level in a cell type."""
     enough = f"{count(study.config.model.min_cells, 'cell')} of this type or more"
     for name in tested_variables(study):
         numbers = {entry["level"]: entry["samples"] for entry in levels if entry["variable"] == name}
@@ -333,7 +403,4 @@ def _missing_levels(study: Study, levels: list[dict[str, Any]]) -> str:
             absent = [level for level in numbers if level not in there]
             only = f"only {there[0]} samples ({numbers[there[0]]}) have" if there else "no sample has"
             return f"{name} cannot be tested: {only} {enough}; {both(absent)} {'has' if len(absent) == 1 else 'have'} none."
-        single = [level for level in there if numbers[level] == 1]
-        if single and study.variables[name].between:
-            return f"{name} cannot be tested: {both(single)} has 1 sample with {enough}; 2 are the least."
     return ""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nestde.check.estimable import cell_type_report, design_of, no_replicates, tests_of
+from nestde.check.estimable import cell_type_report, design_of, lone_of, no_replicates, tests_of
 from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
@@ -32,8 +33,9 @@ def check(study: Study, faults: Faults) -> Answer | None:
     if not len(rows):
         return None
     if faults.sentences:
-        # what else is wrong is said now and not after the next try, as far as it can be seen
         formula = _readable(study)
+        _check_replicates(study, formula, rows, faults)
+        # what else is wrong is said now and not after the next try, as far as it can be seen
         whole = np.ones(len(rows), bool)
         for name in formula.variables:
             variable = study.variables[name]
@@ -47,6 +49,7 @@ def check(study: Study, faults: Faults) -> Answer | None:
     try:
         design, few = design_of(study, rows)
     except NestdeError as error:
+        _check_replicates(study, study.formula, rows, faults)
         for sentence in why_not(study, study.formula, rows, error):
             faults.add(sentence)
         return None
@@ -55,6 +58,8 @@ def check(study: Study, faults: Faults) -> Answer | None:
         sentence = no_replicates(test)
         if sentence:
             faults.add(f"model.formula: {sentence}")
+    if not faults.sentences:
+        _check_replicates(study, study.formula, rows, faults)
     if faults.sentences:
         return None
     reports = [cell_type_report(study, cell_type) for cell_type in study.config.cell_types]
@@ -62,6 +67,19 @@ def check(study: Study, faults: Faults) -> Answer | None:
         reasons = " ".join(f"{report['cell_type']}: {report['reason']}" for report in reports)
         faults.add(f"model.test: nothing can be tested in any cell type. {reasons}")
     return Answer(design, tests, reports)
+
+
+def _check_replicates(study: Study, formula: Formula, rows: NDArray[np.int64], faults: Faults) -> None:
+    """What is compared has two samples or more of each kind."""
+    for lone in lone_of(study, formula, rows):
+        variable = study.variables[lone.names[0]]
+        alone = len(lone.names) == 1
+        kind = "that combination" if not alone else lone.levels[0] if variable.factor else str(lone)
+        faults.add(
+            f"{variable.origin if alone else 'model.test'}: {lone} has 1 sample ({study.samples[study.sample[lone.row]]}). "
+            f"What is particular to it cannot be told from what is particular to {kind}: 2 samples are the least, 6 are "
+            "advised. Add samples, or drop it."
+        )
 
 
 def _check_cell_types(study: Study, faults: Faults) -> None:

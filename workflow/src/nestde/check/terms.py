@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def check_terms(study: Study, faults: Faults) -> None:
     """Note every fault of formula, tests and levels on these data."""
+    if study.formula.ungrouped():
+        faults.add(f"model.{study.formula.ungrouped()}")
     check_columns(study, faults)
     check_tests(study, faults)
     _check_pseudobulk(study, faults)
@@ -265,7 +267,7 @@ def _check_missing(study: Study, variable: Variable, faults: Faults) -> None:
 
 
 def _check_levels(study: Study, variable: Variable, faults: Faults) -> None:
-    """Configured levels are those of the data; a tested factor has two samples or more in each."""
+    """Configured levels are those of the data; a tested factor has two of them."""
     name, unit = variable.name, "sample" if variable.between else "cell"
     values = variable.values
     if variable.between:  # samples without a cell, which is a fault of its own, have no say
@@ -300,25 +302,11 @@ def _check_levels(study: Study, variable: Variable, faults: Faults) -> None:
         if len(numbers) < 2:
             only = next(iter(numbers))
             faults.add(f"model.test: {name} is {only} in every {unit}; there is nothing to compare it with.")
-        elif variable.between:
-            few = [label for label, number in numbers.items() if number < 2]
-            for label in few:
-                sample = study.samples[_row_of(study, variable, label)]
-                faults.add(
-                    f"{variable.origin}: {name} {label} has 1 sample ({sample}). What is particular to it cannot be told "
-                    f"from what is particular to {label}: 2 samples are the least, 6 are advised. Add samples, or drop it."
-                )
     elif len(numbers) == 1 and name in variables_of(study.formula.fixed):
         faults.add(
             f"model.formula: {name} is {next(iter(numbers))} in every {unit}, so it explains nothing. Drop it."
             f"{study.formula.at(name)}"
         )
-
-
-def _row_of(study: Study, variable: Variable, label: str) -> int:
-    labels = labels_of(variable.values)
-    rows = np.flatnonzero(labels == label)
-    return int(rows[np.isin(rows, study.sample)][0])
 
 
 def _check_random(study: Study, term: RandomTerm, faults: Faults) -> None:

@@ -17,17 +17,8 @@ from nestde.fit.crossproducts import Leaves, Sums, collect, leaves, sums_of_coun
 from nestde.fit.descent import elements
 from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.tails import log_chi2_sf
-from nestde.formula import Formula
 
 Floats = NDArray[np.float64]
-
-
-def ungrouped(formula: Formula) -> str:
-    """Say that a formula has no random term."""
-    return (
-        f'formula: "{formula.text}" has no random term, so rows of one sample would count as independent. '
-        "Say what groups them, as in (1 | sample_id)."
-    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +95,7 @@ def prepare(design: Design) -> Model:
 def grouped(design: Design) -> None:
     """Refuse a design without random effects, in words."""
     if not design.random:
-        raise NestdeError(ungrouped(design.formula))
+        raise NestdeError(design.formula.ungrouped())
 
 
 def fit(
