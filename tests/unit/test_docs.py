@@ -8,7 +8,9 @@ import pytest
 
 from nestde.advice import FEW_SAMPLES, MEASURED
 from nestde.fit.methods import METHODS
+from nestde.literals import CONTRASTS
 from nestde.template import template_dir
+from nestde.transforms import TRANSFORMS
 
 DOCS = template_dir() / "workflow/docs"
 
@@ -47,3 +49,10 @@ def test_every_p_value_is_explained():
     text = (DOCS / "inference.md").read_text(encoding="utf-8")
     for each in METHODS:
         assert f"| `pvalue_{each.name}` | {each.sentence} | {each.estimates} |" in text
+
+
+def test_every_transform_is_documented():
+    text = (template_dir() / "config/README.md").read_text(encoding="utf-8").split("## The formula")[1]
+    named = set(re.findall(r"[\w.]+", text))
+    wanted = {name for name in (*CONTRASTS, *TRANSFORMS) if name.removeprefix("np.") == name}
+    assert wanted <= named

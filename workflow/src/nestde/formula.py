@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nestde.errors import Faults, NestdeError
 from nestde.expressions import NAME, caret, fail
 from nestde.expressions import parse as parse_expression
-from nestde.terms import Term, terms_of
+from nestde.terms import MOST_TERMS, Term, terms_of
 from nestde.transforms import check, codes
 
 MOST_CHARACTERS = 10_000
@@ -136,11 +136,14 @@ def parse(text: str) -> Formula:
     faults = Faults()
     fixed: list[str] = []
     random: list[RandomTerm] = []
+    many = 0
     for sign, start, end in _pieces(text, outline, tilde + 1):
         try:
             terms = _random_terms(text, start, end)
             if not terms:
-                terms_of(text, start, end)
+                many += sum(bool(term.factors) for term in terms_of(text, start, end))
+                if many > MOST_TERMS:
+                    fail(text, start, f"more than {MOST_TERMS} terms; no data can tell them apart")
                 fixed.append(f"{sign} {text[start:end]}")
             elif sign == "-":
                 fail(text, start, "a random term can be added, not subtracted; leave it out instead")
@@ -148,6 +151,8 @@ def parse(text: str) -> Formula:
         except NestdeError as error:
             for fault in error.faults:
                 faults.add(fault)
+        if many > MOST_TERMS:
+            break
     response = text[:tilde].strip()
     try:
         if response:

@@ -60,47 +60,59 @@ def terms_of(text: str, start: int = 0, end: int | None = None) -> tuple[Term, .
         With a caret under what is no part of a formula: nothing of it is evaluated before all of it is known.
     """
     node = parse(text, start, end)
-    found = _expand(text, node, {Term(): None})
-    return tuple(sorted(found, key=lambda term: len(term.factors)))
+    found = [term for term in _expand(text, node) if term.factors]
+    return (
+        *([Term()] if _intercept(node) is not False else []),
+        *sorted(found, key=lambda term: len(term.factors)),
+    )
 
 
-def _expand(text: str, node: Node, before: Terms) -> Terms:
-    """Add the terms of an expression to those before it; 0 takes the intercept out."""
+def _expand(text: str, node: Node) -> Terms:
+    """Terms of an expression, in the order written."""
     if node.kind == "sum":
-        found = before
+        found: Terms = {}
         for sign, part in zip(node.value, node.parts, strict=True):
-            found = _expand(text, part, found) if sign == "+" else _without(text, part, found)
-        return found
+            for term in _expand(text, part):
+                if sign == "+":
+                    found[term] = None
+                else:
+                    found.pop(term, None)
+        return _bounded(text, node, found)
     if node.kind == "prefix" and node.value in "+-":
-        part = node.parts[0]
-        return _without(text, part, before) if node.value == "-" else _expand(text, part, before)
-    if node.kind == "number" and node.value == "0":
-        return {term: None for term in before if term.factors}
-    if node.kind == "number" and node.value == "1":
-        return {**before, Term(): None}
+        terms = _expand(text, node.parts[0])
+        return terms if node.value == "+" else {}
+    if node.kind == "number" and node.value in ("0", "1"):
+        return {Term(): None} if node.value == "1" else {}
     if node.kind == "operator" and node.value in ("*", ":", "/", "%in%", "^"):
-        return _bounded(text, node, [*before, *_product(text, node)])
+        return _bounded(text, node, _product(text, node))
     check(text, node)
     if node.kind not in ("name", "call"):
         what = "a number" if node.kind == "number" else "arithmetic"
         example = f"I({node})" if what == "arithmetic" else "arithmetic as in I(2 * x)"
         fail(text, node.column, f"{node} cannot be read as a term: it is {what}; write {example}")
-    return _bounded(text, node, [*before, Term((node,))])
+    return {Term((node,)): None}
 
 
-def _without(text: str, node: Node, before: Terms) -> Terms:
-    """Take the terms of an expression away; ``- 0`` adds the intercept."""
-    if node.kind == "number" and node.value == "0":
-        return {**before, Term(): None}
-    away = _expand(text, node, {})
-    return {term: None for term in before if term not in away}
+def _intercept(node: Node) -> bool | None:
+    """Whether 1 or 0 is added, the last of them counts; None if neither is."""
+    if node.kind == "number":
+        return node.value == "1"
+    if node.kind == "prefix":
+        inner = _intercept(node.parts[0])
+        return inner if node.value == "+" or inner is None else not inner
+    found = None
+    if node.kind == "sum":
+        for sign, part in zip(node.value, node.parts, strict=True):
+            told = _intercept(part)
+            found = found if told is None else told if sign == "+" else not told
+    return found
 
 
 def _product(text: str, node: Node) -> Iterable[Term]:
-    left = _expand(text, node.parts[0], {})
+    left = _expand(text, node.parts[0])
     if node.value == "^":
         return _power(text, node, left)
-    right = _expand(text, node.parts[1], {})
+    right = _expand(text, node.parts[1])
     if node.value == "/":
         # everything on the left together: (a + b)/c has a:b:c
         whole = Term()
