@@ -150,7 +150,7 @@ def test_missing_values_name_column_cells_and_samples(frame):
     frame.loc[20, "diet"] = ""
     age, diet = faults("~ age + diet", frame)
     assert age.startswith("age: 3 of 60 cells have no value, in samples S0, S1.")
-    assert diet.startswith("diet: 1 of 60 cells have no value, in sample S2.")
+    assert diet.startswith("diet: 1 of 60 cells has no value, in sample S2.")
 
 
 @pytest.mark.parametrize("aliases", ["batch", "site + batch"])

@@ -100,7 +100,7 @@ def test_faults_are_sentences(cohort):
     assert "no counts (first: " in faults(halves)
     twice = cohort.copy()
     twice.var_names = ["G", "G", *twice.var_names[2:]]
-    assert "1 gene names are there more than once: G" in faults(twice)
+    assert "1 gene name is there more than once: G" in faults(twice)
     assert "obs has no column kind" in faults(cohort, cell_type_key="kind")
     assert "layer raw" in faults(cohort, layer="raw")
     assert "Did you mean" in faults(cohort, "~ diagnosys + (1 | sample_id)")

@@ -175,7 +175,7 @@ def test_every_fault_of_the_counts_is_told_with_its_number_and_first_place(adata
         ingested(tmp_path / "in.h5ad", tmp_path)
     assert len(error.value.faults) == 3
     told = " ".join(error.value.faults)
-    for part in ("2 non-finite values", "1 non-integer values (first: 0.5", "1 negative values (first: -2.0"):
+    for part in ("2 non-finite values", "1 non-integer value (first: 0.5", "1 negative value (first: -2.0"):
         assert part in told
     assert "cell C0003-1, gene G4" in told
     assert not (tmp_path / "out.h5ad").exists()

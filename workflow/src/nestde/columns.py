@@ -15,6 +15,7 @@ from nestde.expressions import Node, quoted
 from nestde.formula import Formula, variables_of
 from nestde.terms import Term, terms_of
 from nestde.transforms import Columns, Factor, Value, evaluate, looks_numeric, sorted_labels
+from nestde.words import are, count, verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def prepare(
             whole = name in called and column.dtype.kind in "iu"
             columns[name] = column.to_numpy(np.int64 if whole else float)
             if not np.isfinite(columns[name]).all():
-                faults.add(f"{name}: {np.sum(~np.isfinite(columns[name])):,} values are infinite.")
+                faults.add(f"{name}: {are(int(np.sum(~np.isfinite(columns[name]))), 'value')} infinite.")
     faults.raise_if_any()
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), found
 
@@ -94,7 +95,7 @@ def _missing_sentence(name: str, missing: NDArray[np.bool_], frame: "pd.DataFram
         samples = sorted({str(sample) for sample in frame["sample_id"].to_numpy()[missing]})
         where = f", in sample{'s' * (len(samples) > 1)} {a_few(samples)}"
     return (
-        f"{name}: {missing.sum():,} of {len(missing):,} cells have no value{where}. "
+        f"{name}: {missing.sum():,} of {count(len(missing), 'cell')} {verb(missing.sum(), 'have')} no value{where}. "
         "Fill them in, leave these cells out, or drop the column from the formula."
     )
 

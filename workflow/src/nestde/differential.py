@@ -16,6 +16,7 @@ from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
 from nestde.formula import of_genes
 from nestde.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.schema import rule
+from nestde.words import are, count, verb
 
 if TYPE_CHECKING:
     import anndata
@@ -149,12 +150,12 @@ def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_ma
     wrong = ~np.isfinite(counts.data) | (counts.data < 0) | (counts.data != np.round(counts.data))
     if wrong.any():
         raise NestdeError(
-            f"{layer or 'X'} holds {wrong.sum():,} values that are no counts (first: {counts.data[wrong.argmax()]:g}). "
+            f"{layer or 'X'} holds {count(int(wrong.sum()), 'value')} that {'is no count' if wrong.sum() == 1 else 'are no counts'} (first: {counts.data[wrong.argmax()]:g}). "
             "DE needs raw counts; is there a raw layer?"
         )
     empty = int((np.diff(counts.indptr) == 0).sum())
     if empty:
-        raise NestdeError(f"{empty:,} cells have no counts. Remove them.")
+        raise NestdeError(f"{count(int(empty), 'cell')} {verb(empty, 'have')} no counts. Remove them.")
     return counts
 
 
@@ -247,7 +248,7 @@ def _plan(
     faults, obs = Faults(), adata.obs
     twice = adata.var_names[adata.var_names.duplicated()].unique()
     if len(twice):
-        faults.add(f"{len(twice)} gene names are there more than once: {a_few(twice)}. Make them unique.")
+        faults.add(f"{are(len(twice), 'gene name')} there more than once: {a_few(twice)}. Make them unique.")
     parsed = None
     with faults.noting():
         parsed = of_genes(formula)

@@ -13,6 +13,7 @@ from nestde.cells.source import label
 from nestde.config import Input
 from nestde.counts import LARGEST, writing
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.words import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -332,6 +333,6 @@ class RawCounts:
         hint = "DE needs raw counts; is there a raw layer (input.layer)?"
         if self.faulty:
             raise NestdeError(
-                f"{self.source.path}: holds {number:,} {what} values{where} (first: {first}). {hint}"
+                f"{self.source.path}: holds {count(number, f'{what} value')}{where} (first: {first}). {hint}"
                 for what, (number, first) in self.faulty.items()
             )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.errors import NestdeError, a_few
+from nestde.words import count, verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,11 +99,13 @@ def unique_genes(path: str | Path, names: Any, hint: str) -> NDArray[np.object_]
     genes = np.array([text(name) for name in names], dtype=object)
     empty = sum(name in ("", "nan", "None") for name in genes)
     if empty:
-        raise NestdeError(f"{path}: {empty:,} genes have no name. {hint}")
+        raise NestdeError(f"{path}: {count(empty, 'gene')} {verb(empty, 'have')} no name. {hint}")
     values, counts = np.unique(genes.astype(str), return_counts=True)
     if (counts > 1).any():
         twice = values[counts > 1]
-        raise NestdeError(f"{path}: {len(twice):,} gene names occur more than once: {a_few(twice)}. {hint}")
+        raise NestdeError(
+            f"{path}: {count(len(twice), 'gene name')} {verb(len(twice), 'occur')} more than once: {a_few(twice)}. {hint}"
+        )
     return genes
 
 

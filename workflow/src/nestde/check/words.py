@@ -6,27 +6,9 @@ from typing import Any
 
 from nestde.errors import a_few
 from nestde.formula import Formula, variables_of
-
-
-def count(number: int, singular: str, plural: str | None = None) -> str:
-    """``1 sample``, ``1,200 cells``."""
-    return f"{number:,} {singular if number == 1 else plural or several(singular)}"
-
-
-def are(number: int, singular: str) -> str:
-    """``1 sample is``, ``2 samples are``."""
-    return f"{count(number, singular)} {'is' if number == 1 else 'are'}"
-
-
-def several(name: str) -> str:
-    """The plural of an English word or of a column named by one: diagnoses, batches, donors."""
-    if name.endswith("is"):
-        return f"{name[:-2]}es"
-    if name.endswith(("s", "x", "ch", "sh")):
-        return f"{name}es"
-    if name.endswith("y") and name[-2:-1] not in ("a", "e", "o", "u", ""):
-        return f"{name[:-1]}ies"
-    return f"{name}s"
+from nestde.words import are as are
+from nestde.words import count as count
+from nestde.words import several as several
 
 
 def both(parts: Sequence[object]) -> str:

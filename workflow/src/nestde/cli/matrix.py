@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
     from nestde.config import sections
+    from nestde.errors import printable
     from nestde.files import of_slug, read_tsv, write_tsv
     from nestde.matrix import build, read_uns
 
@@ -39,10 +40,10 @@ def main(args: argparse.Namespace) -> None:
     write_tsv(ledger, args.genes)
     told = read_uns(args.out)
     for sample, why in told["left_out"].items():
-        print(f"{cell_type}: {sample} is left out: {why}")
+        print(printable(f"{cell_type}: {sample} is left out: {why}"))
     found = told["genes"]
     removed = [f"{rule} {number:,}" for rule, number in found["removed"].items()]
     print(
-        f"{cell_type}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "
+        f"{printable(cell_type)}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "
         f"({found['rule']}); {found['tested']:,} are tested, removed: {', '.join(removed) or 'none'}"
     )

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Forecast and say it."""
     from nestde.config import load
+    from nestde.errors import printable
     from nestde.plan import plan
 
-    print("\n".join(plan(load(args.configfile), args.minutes).story()))
+    print(printable("\n".join(plan(load(args.configfile), args.minutes).story())))

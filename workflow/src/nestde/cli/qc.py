@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     """Control each sample; write its cells, its table and its ledger."""
     from nestde.config import sections
     from nestde.counts import Counts
-    from nestde.errors import NestdeError, a_few
+    from nestde.errors import NestdeError, a_few, printable
     from nestde.files import slug, write_json, write_tsv
     from nestde.qc import control
 
@@ -43,4 +43,4 @@ def main(args: argparse.Namespace) -> None:
         cells, ledger = control(path, sample, config.qc, config.seed, out)
         write_tsv(cells, table)
         write_json(ledger, told)
-        print(f"{sample}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")
+        print(f"{printable(sample)}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")

@@ -30,8 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Compare and tell."""
+    from nestde.errors import printable
     from nestde.verify import verify
 
     verdict = verify(args.folder, args.against)
-    print(verdict.story(args.tolerance))
+    print(printable(verdict.story(args.tolerance)))
     return 0 if verdict.same(args.tolerance) else 1
