@@ -1,5 +1,6 @@
 """The forecast: every rule is in it, and its numbers hang together."""
 
+import math
 import os
 import re
 from dataclasses import replace
@@ -55,11 +56,13 @@ def test_samples_of_a_large_study_have_jobs_of_their_own(study: config.Config) -
     assert plan(study).jobs["qc"] == 6
 
 
-def test_shorter_jobs_are_more_chunks(study: config.Config) -> None:
-    forecast = plan(study, minutes=1e-5)
-    longest = max(seconds for _, _, seconds in forecast.fits.values())
-    assert forecast.chunks > 1
-    assert longest / forecast.chunks <= 60e-5 < longest / (forecast.chunks - 1)
+def test_shorter_jobs_are_more_chunks(study: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nestde.plan._seconds", lambda config, design, read: 0.6 * read.counts.shape[1])
+    forecast = plan(study, minutes=0.1)
+    genes = forecast.fits["Neuron"][1]
+    assert forecast.fits["Neuron"][2] == pytest.approx(0.6 * genes)
+    assert forecast.chunks == math.ceil(genes / 10)  # ten genes in six seconds
+    assert plan(study, minutes=1e-9).chunks == genes  # and one at least
 
 
 def test_story(study: config.Config, capsys: pytest.CaptureFixture[str]) -> None:

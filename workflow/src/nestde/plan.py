@@ -18,6 +18,7 @@ from nestde.cells import open_source
 from nestde.celltype import design_of, fit_table
 from nestde.check.study import Study, read_study
 from nestde.config import Config
+from nestde.design import Design
 from nestde.errors import Faults, NestdeError
 from nestde.fit.statistics import of_counts
 from nestde.samples import is_small
@@ -118,14 +119,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     if isinstance(design, str):
         raise NestdeError(f"{largest}: {design}.")
     read = _excerpt(study, design.n)
-    names = [str(gene) for gene in range(read.counts.shape[1])]
-    seconds = []
-    for _ in range(2):  # the first time, what is compiled is compiled
-        began = time.perf_counter()
-        statistics = of_counts(design, read.counts, read.size_factor, names, 1)
-        fit_table(design, statistics, config.model.test, config.inference.p_value, 1)
-        seconds.append(time.perf_counter() - began)
-    per_gene = min(seconds) / len(names)
+    per_gene = _seconds(config, design, read) / read.counts.shape[1]
     fits = {
         name: (cells, read.genes, per_gene * read.genes * cells / design.n) for name, cells in sizes.items()
     }
@@ -154,6 +148,18 @@ class _Excerpt:
     genes: int  # that would be tested
     values_per_cell: float
     seconds_per_value: float
+
+
+def _seconds(config: Config, design: Design, read: _Excerpt) -> float:
+    """Seconds that the statistics and fits of the excerpt's genes take on one core."""
+    names = [str(gene) for gene in range(read.counts.shape[1])]
+    seconds = []
+    for _ in range(2):  # the first time, what is compiled is compiled
+        began = time.perf_counter()
+        statistics = of_counts(design, read.counts, read.size_factor, names, 1)
+        fit_table(design, statistics, config.model.test, config.inference.p_value, 1)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def _excerpt(study: Study, cells: int) -> _Excerpt:
