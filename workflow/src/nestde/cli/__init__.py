@@ -7,10 +7,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from nestde import __version__
 from nestde.errors import NestdeError, printable
+from nestde.logs import telling
 
 # In the order in which a person meets them; the steps of the workflow come last.
 COMMANDS = {
@@ -70,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif others:
         command.error(f"unknown: {' '.join(others)}")
     try:
-        return module.main(arguments) or 0
+        with telling(chosen.command) if COMMANDS[chosen.command] == "step" else nullcontext():
+            return module.main(arguments) or 0
     except NestdeError as error:
         for sentence in error.faults:
             print(f"nestde {chosen.command}: {printable(sentence)}", file=sys.stderr)

@@ -27,13 +27,14 @@ def main(args: argparse.Namespace) -> None:
     from nestde.counts import Counts
     from nestde.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
     from nestde.files import read_tsv, write_tsv
+    from nestde.logs import log
     from nestde.tables import TEXT
 
     config = sections(args.settings)
     design = load_design(args.design)
     reason = design if isinstance(design, str) else why_not(design)
     if isinstance(design, str) or reason:
-        print(f"not cross-checked: {reason}")
+        log.info(f"not cross-checked: {reason}")
         write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
         return
     term = config.model.test[0]
@@ -42,6 +43,7 @@ def main(args: argparse.Namespace) -> None:
     trusted = table["status"].isin(["ok", "singular"]) & table["pvalue_lrt"].notna()
     fitted = table[(table["term"] == term) & trusted].drop_duplicates("gene")
     chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
+    log.info("%d of %d genes are refitted by statsmodels", len(chosen), len(fitted))
     with Counts(args.matrix) as matrix:
         size_factor = matrix.obs()["size_factor"].to_numpy(float)
         position = {gene: i for i, gene in enumerate(matrix.genes())}

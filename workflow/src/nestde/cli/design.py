@@ -24,6 +24,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.config import sections
     from nestde.files import of_slug, write_json
     from nestde.footing import cells_of, tests_of
+    from nestde.logs import log
     from nestde.matrix import read_obs, read_uns
 
     config = sections(args.settings)
@@ -55,3 +56,7 @@ def main(args: argparse.Namespace) -> None:
         },
     }
     write_json(content, args.explain)
+    if isinstance(design, str):
+        log.info("%s: is not testable: %s", content["cell_type"], design)
+    else:
+        log.info("%s: %d cells, %d coefficients", content["cell_type"], design.n, len(design.coef_names))

@@ -22,9 +22,11 @@ def main(args: argparse.Namespace) -> None:
     from nestde.config import sections
     from nestde.files import write_tsv
     from nestde.fit.statistics import load
+    from nestde.logs import log
 
     config = sections(args.settings)
     statistics = load(args.statistics)
     mine = statistics.of(slice(*slice_of_chunk(args.chunk, len(statistics.genes))))
     design = load_design(args.design)
+    log.info("chunk %s: %d of %d genes are fitted", args.chunk, len(mine.genes), len(statistics.genes))
     write_tsv(fit_table(design, mine, config.model.test, config.inference.p_value, args.threads), args.out)

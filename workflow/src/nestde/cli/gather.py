@@ -28,6 +28,7 @@ def main(args: argparse.Namespace) -> None:
     """Read every chunk, adjust, write."""
     from nestde.config import sections
     from nestde.files import read_tsv, slug, write_tsv
+    from nestde.logs import log
     from nestde.tables import TEXT, adjust, combine, totals
 
     config = sections(args.settings)
@@ -45,6 +46,7 @@ def main(args: argparse.Namespace) -> None:
             config.inference.p_value,
             read_tsv(moderated, TEXT),
         )
+        log.info("%s: %d rows of %d chunks", cell_type, len(tables[name]), len(chunks))
     tables = adjust(tables)
     for path in args.out:
         write_tsv(tables[path.stem], path)

@@ -20,14 +20,16 @@ def main(args: argparse.Namespace) -> None:
     from nestde.errors import NestdeError
     from nestde.files import read_tsv
     from nestde.ingest import ingest
+    from nestde.logs import log
 
     sheet = read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"])
     rows = sheet[sheet["source"] == args.source]
     if rows.empty:
         raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")
     path = rows["counts"].iloc[0]
+    log.info("%s: is read for %d samples", path, len(rows))
     uns = ingest(path, list(rows["sample_id"]), sections(args.settings).input, args.out)
-    print(
+    log.info(
         f"{path}: {uns['came'].sum():,} cells of {len(rows):,} samples, {uns['kept'].sum():,} kept; {uns['others']:,} "
         "cells of samples that are not in the sheet"
     )

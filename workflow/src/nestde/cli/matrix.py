@@ -21,12 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
     from nestde.config import sections
-    from nestde.errors import printable
     from nestde.files import of_slug, read_tsv, write_tsv
+    from nestde.logs import log
     from nestde.matrix import build, read_uns
 
     config = sections(args.settings)
     cell_type = of_slug(args.cell_type, config.cell_types)
+    log.info("%s: the cells of %d files are read", cell_type, len(args.counts))
     ledger = build(
         args.counts,
         cell_type,
@@ -40,10 +41,10 @@ def main(args: argparse.Namespace) -> None:
     write_tsv(ledger, args.genes)
     told = read_uns(args.out)
     for sample, why in told["left_out"].items():
-        print(printable(f"{cell_type}: {sample} is left out: {why}"))
+        log.info(f"{cell_type}: {sample} is left out: {why}")
     found = told["genes"]
     removed = [f"{rule} {number:,}" for rule, number in found["removed"].items()]
-    print(
-        f"{printable(cell_type)}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "
+    log.info(
+        f"{cell_type}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "
         f"({found['rule']}); {found['tested']:,} are tested, removed: {', '.join(removed) or 'none'}"
     )

@@ -19,7 +19,10 @@ def main(args: argparse.Namespace) -> None:
     from nestde.config import sections
     from nestde.files import write_tsv
     from nestde.fit.statistics import load
+    from nestde.logs import log
 
     config = sections(args.settings)
-    table = moderate(load_design(args.design), load(args.statistics), config.model.test, args.threads)
+    statistics = load(args.statistics)
+    log.info("%d genes are tested together", len(statistics.genes))
+    table = moderate(load_design(args.design), statistics, config.model.test, args.threads)
     write_tsv(table, args.out)

@@ -20,9 +20,11 @@ def main(args: argparse.Namespace) -> None:
     """Sum; say how many profiles are to be tested."""
     from nestde.config import sections
     from nestde.files import of_slug, read_tsv, write_tsv
+    from nestde.logs import log
     from nestde.pseudobulk import profiles, table, write
 
     config = sections(args.settings)
+    log.info("%s: the cells of %d files are summed", args.cell_type, len(args.counts))
     found = profiles(
         args.counts,
         of_slug(args.cell_type, config.cell_types),
@@ -33,6 +35,6 @@ def main(args: argparse.Namespace) -> None:
     )
     write(found, args.out)
     write_tsv(table(found), args.table)
-    print(
+    log.info(
         f"{found.uns['cell_type']}: {(found.obs['left_out'] == '').sum()} of {found.n_obs} profiles are tested"
     )

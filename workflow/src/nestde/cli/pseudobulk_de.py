@@ -20,11 +20,13 @@ def main(args: argparse.Namespace) -> None:
     """Test; say with which formula and how many genes."""
     from nestde.config import sections
     from nestde.files import write_json, write_tsv
+    from nestde.logs import log
     from nestde.pseudobulk import read
     from nestde.pseudobulk_de import explore, test
 
     config = sections(args.settings)
     found = read(args.counts)
+    log.info("%s: %d profiles of %d genes are tested", found.uns["cell_type"], *found.shape)
     table, formula, reason = test(found, config.model, config.pseudobulk.formula, config.inference.fdr)
     write_tsv(table, args.out)
     if args.explore:
@@ -38,6 +40,6 @@ def main(args: argparse.Namespace) -> None:
             "left_out": {str(sample): str(why) for sample, why in left_out.items()},
         }
         write_json(about | explore(found), args.explore)
-    print(
+    log.info(
         f"{found.uns['cell_type']}: {formula.text}; {(table['status'] == 'ok').sum():,} tests. {reason}".rstrip()
     )

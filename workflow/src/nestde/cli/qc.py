@@ -26,8 +26,9 @@ def main(args: argparse.Namespace) -> None:
     """Control each sample; write its cells, its table and its ledger."""
     from nestde.config import sections
     from nestde.counts import Counts
-    from nestde.errors import NestdeError, a_few, printable
+    from nestde.errors import NestdeError, a_few
     from nestde.files import slug, write_json, write_tsv
+    from nestde.logs import log
     from nestde.qc import control
 
     config = sections(args.settings)
@@ -40,7 +41,8 @@ def main(args: argparse.Namespace) -> None:
         raise NestdeError(f"{a_few(map(str, args.counts))}: no sample {a_few(missing)} in it.")
     for name, out, table, told in zip(args.samples, args.out, args.cells, args.ledgers, strict=True):
         path, sample = found[name]
+        log.info("%s: is read", sample)
         cells, ledger = control(path, sample, config.qc, config.seed, out)
         write_tsv(cells, table)
         write_json(ledger, told)
-        print(f"{printable(sample)}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")
+        log.info(f"{sample}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")

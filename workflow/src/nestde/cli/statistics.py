@@ -23,12 +23,13 @@ def main(args: argparse.Namespace) -> None:
     """Read block after block, sum, write."""
     from nestde.celltype import load_design
     from nestde.fit.statistics import of_counts, together
+    from nestde.logs import log
     from nestde.matrix import blocks_of_genes, read_obs
 
     design = load_design(args.design)
     size_factor = read_obs(args.matrix)["size_factor"].to_numpy(float)
-    parts = [
-        of_counts(design, counts, size_factor, genes, args.threads)
-        for counts, genes in blocks_of_genes(args.matrix)
-    ]
+    parts = []
+    for counts, genes in blocks_of_genes(args.matrix):
+        log.info("%d genes of %d cells are summed", len(genes), len(size_factor))
+        parts.append(of_counts(design, counts, size_factor, genes, args.threads))
     together(parts).save(args.out)

@@ -1,0 +1,42 @@
+"""When a step began, what it did and when it ended: lines with times, for the log of its rule. No result is made of them."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nestde import __version__
+from nestde.errors import printable
+
+log = logging.getLogger("nestde")
+
+
+class _Line(logging.Formatter):
+    """One line, in which no name from data steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), line_ends=False)
+
+
+@contextmanager
+def telling(step: str) -> Iterator[None]:
+    """Tell on standard error what is logged while this lasts, each line with its time, first and last the step itself.
+
+    Without it nothing is told: a person's own Python hears of `nestde` what its logging is set to.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Line("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    began = time.monotonic()
+    end = "fails"
+    log.info("%s begins: nestde %s", step, __version__)
+    try:
+        yield
+        end = "ends"
+    finally:
+        log.info("%s %s after %.1f s", step, end, time.monotonic() - began)
+        log.removeHandler(handler)
+        log.setLevel(before)
