@@ -19,8 +19,8 @@ import pandas as pd
 from scipy import stats
 
 from nestde import design as designs
-from nestde.fit import crossproducts, genes
-from nestde.fit.crossproducts import Sums
+from nestde.fit import genes
+from nestde.fit.crossproducts import Sums, collect
 from nestde.fit.genes import Model, fit, ratio
 from nestde.fit.inference import f_tests
 from nestde.fit.moderated import arms_of, moderate
@@ -132,9 +132,8 @@ def simulate(case: Case, law: str, count: int, effect: np.ndarray, seed: int) ->
     gamma[:, :, 0] += effect[:, None] * (leaf.mean[:, q_of] @ along)
     gamma[:, :, 1:] += effect[:, None, None] * (leaf.within[:, q_of] @ along)
     t = np.einsum("lij,glj->gli", uu, gamma)
-    yy = (t * gamma).sum(axis=(1, 2)) + rng.chisquare(built.n - len(uu) * width, count)
-    zy, qy = crossproducts._collect(built, leaf, np.ascontiguousarray(t))
-    return model, Sums(zy, qy, yy, np.zeros_like(qy), 1e-12 * yy)
+    squares = (t * gamma).sum(axis=2) + rng.chisquare(np.bincount(leaf.code) - width, (count, len(uu)))
+    return model, collect(built, leaf, np.ascontiguousarray(t), squares)
 
 
 def first_of(sums: Sums, count: int) -> Sums:

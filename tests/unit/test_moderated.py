@@ -105,7 +105,7 @@ def test_given_the_covariance_it_is_the_exact_f_test(formula, term, by_arm):
     arms = arms_of(design, term) if by_arm else None
     y = rng.normal(50, 1, (design.n, GENES)) + rng.normal(0, 1, (12, GENES))[design.random[0].codes % 12]
     rows = [joint(design, term), joint(design, term)[:1]]
-    points = grid.build(model, *((arms.arm, arms.names) if arms else ()))
+    points = grid.build(model, arms)
     assert points.flat.sum() == pytest.approx(1) and (points.flat > 0).all()
     chosen = rng.choice(len(points.values), 6, replace=False)
     for k in [0, *chosen, len(points.values) - 1]:
@@ -345,7 +345,7 @@ def test_where_it_does_not_apply_it_says_why():
     assert not_applicable(model, LEAST_GENES) == ""
     assert "199 genes are too few" in not_applicable(model, 199)
     rich = one("~ d + (1 + w + treated | donor)", "d", frame)[1]
-    assert "more correlated random effects" in not_applicable(rich, 1000)
+    assert "correlated random effects are more" in not_applicable(rich, 1000)
     assert not_applicable(one("~ d * w + (1 + w | s)", "d", frame)[1], 1000) == ""
     assert "5 variances" in not_applicable(one("~ d + (w || donor/s) + (1 | batch)", "d", frame)[1], 1000)
 

@@ -4,7 +4,6 @@ An axis is a variance, as a multiple ψ of the residual variance, or a correlati
 by a constant factor, from where the data of a group can hardly tell ψ from 0 to where groups are all but fixed effects.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -25,6 +24,22 @@ _CORRELATIONS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 
 
 @dataclass(frozen=True)
+class Arms:
+    """Groups of a random intercept by what is tested, each with a variance of its own.
+
+    Attributes
+    ----------
+    names
+        Of the arms.
+    arm
+        (groups,) index into `names`.
+    """
+
+    names: tuple[str, ...]
+    arm: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Grid:
     """K points of D axes.
 
@@ -38,100 +53,76 @@ class Grid:
         (K,) weights, of sum 1, that are even in log(1 + nψ), n the mean Z'Z of a group.
     factors
         For each random factor (K, arms, k, k) Λ on the fitted basis; one arm unless variances are by arm.
-    arm
-        (groups,) of the first factor, which of its Λ each group has.
+    arms
+        Names of the arms; none if variances are the same in all.
     intercepts
         Whether every random effect is an intercept, so that its share of the variance makes sense.
     """
 
-    axes: tuple[str, ...]
+    axes: list[str]
     values: Floats
     flat: Floats
     factors: tuple[Floats, ...]
-    arm: NDArray[np.int64]
-
+    arms: tuple[str, ...]
     intercepts: bool
-
-    @property
-    def arms(self) -> int:
-        """Number of arms."""
-        return int(self.factors[0].shape[1])
 
     def shares(self) -> Floats:
         """Share of the variance that each axis is, (K, D); with arms its share in that arm; (K, 0) beside slopes."""
         if not self.intercepts:
             return np.empty((len(self.values), 0))
-        beside = self.values if self.arms > 1 else self.values.sum(axis=1, keepdims=True)
+        beside = self.values if self.arms else self.values.sum(axis=1, keepdims=True)
         return self.values / (1.0 + beside)
 
 
-def infeasible(model: Model, arms: int = 1) -> str:
+def infeasible(model: Model) -> str:
     """Say why there is no grid for a model's random effects; '' if there is one."""
     blocks = [factor.blocks.count(block) for factor in model.design.random for block in set(factor.blocks)]
     if max(blocks) > 2 or (max(blocks) == 2 and len(blocks) > 1):
-        return (
-            "it has more correlated random effects than a grid of their variances and correlations can hold"
-        )
-    if len(blocks) * arms > max(_VALUES):
-        return f"it has {len(blocks) * arms} variances of random effects; a grid holds up to {max(_VALUES)}"
+        return "its correlated random effects are more than a grid of variances and correlations can hold"
+    if len(blocks) > max(_VALUES):
+        return f"its random effects have {len(blocks)} variances; a grid holds up to {max(_VALUES)}"
     return ""
 
 
-def build(model: Model, arm: NDArray[np.int64] | None = None, names: tuple[str, ...] = ()) -> Grid:
-    """Lay out the grid.
-
-    Parameters
-    ----------
-    model
-        From `prepare`, see `infeasible`.
-    arm
-        (groups,) of the only random factor, whose only effect has an own variance in each arm; None: one for all.
-    names
-        Of the arms.
-    """
+def build(model: Model, arms: Arms | None = None) -> Grid:
+    """Lay out the grid of a model, see `infeasible`; with an own variance in each arm of its only random effect, if any."""
     random = model.design.random
-    effects = [(f, i) for f, factor in enumerate(random) for i in range(len(factor.effects))]
-    arms = len(names) if arm is not None else 1
-    own = np.zeros(len(random[0].levels), np.int64) if arm is None else arm
-    sizes, groups = [], []
-    for f, i in effects:
-        each = model.leaf.of_factor(model.design, f)[0][:, i, i]
-        for a in range(arms):
-            within = each[own == a] if arm is not None else each
-            sizes.append(float(within.mean()))
-            groups.append(len(within))
-    variances = [_values(size, n, len(sizes)) for size, n in zip(sizes, groups, strict=True)]
+    axes, sizes, groups = _variances(model, arms)
+    values = [_values(size, n, len(axes)) for size, n in zip(sizes, groups, strict=True)]
+    even = [np.gradient(np.log1p(size * np.array(psi))) for size, psi in zip(sizes, values, strict=True)]
     correlated = any(factor.blocks == (0, 0) for factor in random)
-    axes = [_name(random[f].name, random[f].effects, i) for f, i in effects for _ in range(arms)]
-    if arm is not None:
-        axes = [f"{axis} [{name}]" for axis, name in zip(axes, names, strict=True)]
-    correlation = _CORRELATIONS if correlated else (0.0,)
-    points = [
-        (*psi, rho) for *psi, rho in itertools.product(*variances, correlation) if all(psi) or rho == 0.0
-    ]
-    values = np.array(points)
-    weights = [
-        dict(zip(psi, _even(psi, size), strict=True)) for psi, size in zip(variances, sizes, strict=True)
-    ]
-    flat = np.array(
-        [math.prod(weight[v] for weight, v in zip(weights, point, strict=False)) for point in points]
-    )
-    of_pair = {point[:-1]: 0 for point in points}
-    for point in points:
-        of_pair[point[:-1]] += 1
-    flat /= np.array([of_pair[point[:-1]] for point in points])
+    points, flat = [], []
+    for place in np.ndindex(*(len(psi) for psi in values)):
+        psi = [values[d][i] for d, i in enumerate(place)]
+        correlations = _CORRELATIONS if correlated and all(psi) else (0.0,)
+        points += [(*psi, rho) for rho in correlations]
+        flat += [math.prod(even[d][i] for d, i in enumerate(place)) / len(correlations)] * len(correlations)
+    chosen, weights = np.array(points), np.array(flat)
     return Grid(
-        axes=(*axes, f"{random[0].name} corr") if correlated else tuple(axes),
-        values=values if correlated else values[:, :-1],
-        flat=flat / flat.sum(),
-        factors=tuple(_factors(model, values, arms)),
-        arm=own,
+        axes=[*axes, f"{random[0].name} corr"] if correlated else axes,
+        values=chosen if correlated else chosen[:, :-1],
+        flat=weights / weights.sum(),
+        factors=_factors(model, chosen, 1 if arms is None else len(arms.names)),
+        arms=() if arms is None else arms.names,
         intercepts=all(factor.effects == ("(Intercept)",) for factor in random),
     )
 
 
-def _name(factor: str, effects: tuple[str, ...], i: int) -> str:
-    return factor if effects == ("(Intercept)",) else f"{factor} {effects[i]}"
+def _variances(model: Model, arms: Arms | None) -> tuple[list[str], list[float], list[int]]:
+    """Name of each variance, and of the groups that have it mean Z'Z and number."""
+    axes, sizes, groups = list[str](), list[float](), list[int]()
+    for f, factor in enumerate(model.design.random):
+        each = np.einsum("gii->ig", model.leaf.of_factor(model.design, f)[0])
+        for effect, size in zip(factor.effects, each, strict=True):
+            name = factor.name if factor.effects == ("(Intercept)",) else f"{factor.name} {effect}"
+            if arms is None:
+                parts = {name: size}
+            else:
+                parts = {f"{name} [{arm}]": size[arms.arm == a] for a, arm in enumerate(arms.names)}
+            axes += parts
+            sizes += [float(part.mean()) for part in parts.values()]
+            groups += [len(part) for part in parts.values()]
+    return axes, sizes, groups
 
 
 def _values(size: float, groups: int, variances: int) -> tuple[float, ...]:
@@ -144,12 +135,7 @@ def _values(size: float, groups: int, variances: int) -> tuple[float, ...]:
     return (0.0, *np.geomspace(low, high, number).tolist())
 
 
-def _even(psi: tuple[float, ...], size: float) -> Floats:
-    """Weights of one axis that are even in log(1 + nψ)."""
-    return np.asarray(np.gradient(np.log1p(size * np.array(psi))))
-
-
-def _factors(model: Model, values: Floats, arms: int) -> list[Floats]:
+def _factors(model: Model, values: Floats, arms: int) -> tuple[Floats, ...]:
     """Λ of each factor at each point; the last column of `values` is the correlation."""
     out, at = [], 0
     for factor in model.design.random:
@@ -162,4 +148,4 @@ def _factors(model: Model, values: Floats, arms: int) -> list[Floats]:
             lam[:, :, 1, 1] = np.sqrt(1.0 - rho**2) * sd[:, :, 1]
         out.append(lam)
         at += k * arms
-    return out
+    return tuple(out)

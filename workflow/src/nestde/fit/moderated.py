@@ -22,6 +22,7 @@ from nestde.fit.compiled import spread
 from nestde.fit.containment import constant_within
 from nestde.fit.crossproducts import Sums
 from nestde.fit.genes import Model
+from nestde.fit.grid import Arms
 from nestde.fit.log_tail import log_tail
 from nestde.fit.mixture import average
 from nestde.fit.prior import Prior
@@ -61,22 +62,6 @@ class Tests:
 
 
 @dataclass(frozen=True)
-class Arms:
-    """Groups of a random intercept by the tested term, each with a variance of its own.
-
-    Attributes
-    ----------
-    names
-        Of the arms.
-    arm
-        (groups,) index into `names`.
-    """
-
-    names: tuple[str, ...]
-    arm: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class Moderated:
     """Moderated tests, and what they rest on.
 
@@ -101,10 +86,25 @@ class Moderated:
     sigma2: Floats
     prior: Prior
 
+    def columns(self) -> dict[str, Floats]:
+        """For the table of results: shares of variance; with arms each one's variance, and the ratio of two."""
+        arms = self.prior.grid.arms
+        names = arms or (tuple(self.icc) if len(self.icc) > 1 else ("",))
+        columns = {
+            f"icc_moderated_{name}".rstrip("_"): share
+            for name, share in zip(names, self.icc.values(), strict=False)
+        }
+        if arms:
+            variances = list(self.variance.values())
+            columns |= {f"variance_moderated_{arm}": each for arm, each in zip(arms, variances, strict=True)}
+            if len(arms) == 2:
+                columns["variance_ratio_moderated"] = variances[1] / variances[0]
+        return columns
 
-def not_applicable(model: Model, genes: int) -> str:
-    """Say why a cell type's genes cannot be tested so; '' if they can."""
-    if genes < LEAST_GENES:
+
+def not_applicable(model: Model, genes: int | None = None) -> str:
+    """Say why genes cannot be tested so; '' if they can. `genes` is how many make the prior, None where there is one."""
+    if genes is not None and genes < LEAST_GENES:
         return (
             f"{genes} genes are too few to tell how variances differ between genes; {LEAST_GENES} are needed"
         )
@@ -170,7 +170,7 @@ def moderate(
     arms
         From `arms_of`: the variance between groups is an own one in each arm; None: one for all.
     prior
-        One that was fitted before, with the same arms, instead of these genes' own.
+        One that was fitted before, instead of these genes' own; with arms, to as many.
     skip
         (G,) genes without a fit, which are left NaN as those without counts are.
     coverage
@@ -178,12 +178,9 @@ def moderate(
     threads
         None: one per processor. The result does not depend on it.
     """
-    if prior is None:
-        arm, names = (None, ()) if arms is None else (arms.arm, arms.names)
-        grid = grids.build(model, arm, names)
-    else:
-        grid = prior.grid
-    points = free.build(model, grid, contrasts)
+    # a prior serves other groups, and other labels of them, too
+    grid = grids.build(model, arms) if prior is None else prior.grid
+    points = free.build(model, grid, contrasts, None if arms is None else arms.arm)
     zy = free.place(model, sums.zy)
     left_out = untestable(sums.yy - np.sum(sums.qy**2, axis=1), sums.rounding)[0] != ""
     if skip is not None:

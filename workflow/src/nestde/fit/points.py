@@ -68,7 +68,7 @@ class Points(NamedTuple):
     freedom: float
 
 
-def build(model: Model, grid: Grid, contrasts: Sequence[Floats]) -> Points:
+def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arm: Integers | None = None) -> Points:
     """Factorise at every point of the grid.
 
     Parameters
@@ -79,6 +79,8 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats]) -> Points:
         Of the model.
     contrasts
         Each (rows, p) for the columns of X, of full row rank.
+    arm
+        (groups,) of the only random factor, where the grid has arms.
     """
     cut = strata.build(model.design, model.basis, model.leaf)
     used, pattern = _used(cut), _pattern(cut)
@@ -91,7 +93,7 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats]) -> Points:
     o, size = np.empty((points, int(first[-1]), p)), np.full((points, int(first[-1])), np.nan)
     back = np.empty_like(o)
     for k in range(points):
-        lam = _lambda(cut, grid, k)
+        lam = _lambda(cut, [part[k] for part in grid.factors], arm)
         lower = np.linalg.cholesky(np.eye(lam.shape[1]) + lam.swapaxes(1, 2) @ cut.zz @ lam)
         whole = np.linalg.solve(lower, lam.swapaxes(1, 2))
         by_q = (whole @ cut.zx).reshape(-1, p)
@@ -124,12 +126,12 @@ def _used(cut: strata.Strata) -> Integers:
     return np.unique(np.concatenate([slots.ravel() for slots in cut.slots]))
 
 
-def _lambda(cut: strata.Strata, grid: Grid, k: int) -> Floats:
-    """(C, m, m) Λ of every stratum at one point."""
+def _lambda(cut: strata.Strata, factors: Sequence[Floats], arm: Integers | None) -> Floats:
+    """(C, m, m) Λ of every stratum, from that of each factor, (arms, k, k)."""
     count, m = cut.zz.shape[:2]
     lam = np.zeros((count * m, m))
-    for f, slots in enumerate(cut.slots):
-        own = grid.factors[f][k][grid.arm if f == 0 else np.zeros(len(slots), np.int64)]
+    for factor, slots in zip(factors, cut.slots, strict=True):
+        own = factor[np.zeros(len(slots), np.int64) if arm is None else arm]
         for i, j in np.ndindex(own.shape[1:]):
             lam[slots[:, i], slots[:, j] % m] = own[:, i, j]
     return lam.reshape(count, m, m)
