@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nestde import config
+from nestde.calibrate.calibration import COLUMNS
 from nestde.files import slug, write_json, write_tsv
 
 SCRIPT = "<script>alert(1)</script>"
@@ -65,6 +66,7 @@ def de_table(cell_type, tested=60):
             "coef": random.normal(0, 0.5, tested),
             "se": 0.1,
             "pvalue": p,
+            "pvalue_by": "lrt",
             "neg_log10_pvalue": height,
             "padj": np.minimum(1, p * tested / np.arange(1, tested + 1)),
             "coef_(Intercept)": 1.0,
@@ -94,6 +96,7 @@ def write_results(folder):
             }
         )
         write_tsv(refit, folder / "crosscheck" / f"{slug(cell_type)}.tsv")
+        write_calibration(folder, cell_type, {"relabellings": 0, "reason": f"no {BREAKOUT}"}, [])
         random = np.random.default_rng(2)
         bulk = de_table(cell_type)[["gene", "term", "level", "against", "log2fc", "pvalue", "padj"]]
         bulk["log2fc"] = random.normal(size=len(bulk))
@@ -153,6 +156,12 @@ def design(cell_type):
         "left_out": {"S1": "0 cells after QC; 50 are needed"},
         "tests": [test | {"lrt_size": 0.136}],
     }
+
+
+def write_calibration(folder, cell_type, about, rows):
+    """What `nestde calibrate` leaves for one cell type."""
+    write_tsv(pd.DataFrame(rows, columns=COLUMNS), folder / "calibration" / f"{slug(cell_type)}.tsv")
+    write_json({"diagnosis": about}, folder / "calibration" / f"{slug(cell_type)}.json")
 
 
 def ledger(sample, kept):

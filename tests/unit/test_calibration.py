@@ -5,7 +5,6 @@ from scipy import sparse
 
 from nestde import design as designs
 from nestde.calibrate.calibration import calibrate, verdict
-from nestde.fit.methods import method
 from nestde.fit.statistics import of_counts
 
 
@@ -28,7 +27,7 @@ def rows(found):
 
 
 def test_bold_and_honest_p_values_are_told_apart():
-    found = rows(calibrate(*study(samples=8), "d", method("means"), number=60))
+    found = rows(calibrate(*study(samples=8), "d", "means", number=60))
     assert found.loc["lrt", "verdict"].startswith("anti-conservative")
     assert found.loc["means", "verdict"] == "calibrated"
     assert 0.035 < found.loc["means", "size_0.05"] < 0.065
@@ -37,8 +36,8 @@ def test_bold_and_honest_p_values_are_told_apart():
 
 
 def test_true_differences_do_not_spoil_the_measure():
-    without = rows(calibrate(*study(samples=8), "d", method("means"), number=40))
-    found = rows(calibrate(*study(samples=8, differing=150), "d", method("means"), number=40))
+    without = rows(calibrate(*study(samples=8), "d", "means", number=40))
+    found = rows(calibrate(*study(samples=8, differing=150), "d", "means", number=40))
     assert found.loc["means", "genes"] < 470
     assert found.loc["means", "found"] > 100
     assert found.loc["means", "found_relabelled"] == 0
@@ -46,21 +45,21 @@ def test_true_differences_do_not_spoil_the_measure():
 
 
 def test_three_against_three_say_what_nine_splits_can():
-    found = calibrate(*study(), "d", method("means"))
+    found = calibrate(*study(), "d", "means")
     assert len(found.ways.order) == 9
     assert set(found.table["relabellings"]) == {9}
     assert set(found.table["method"]) >= {"lrt", "satterthwaite", "kenward_roger", "containment", "means"}
 
 
 def test_two_against_two_are_too_few():
-    found = rows(calibrate(*study(samples=4), "d", method("means")))
+    found = rows(calibrate(*study(samples=4), "d", "means"))
     assert set(found["verdict"]) == {"too few relabellings to tell"}
     assert found["lower_0.05"].isna().all()
 
 
 def test_the_same_seed_gives_the_same_table_with_any_threads():
-    one = calibrate(*study(samples=14, genes=80), "d", method("means"), number=20, threads=1).table
-    two = calibrate(*study(samples=14, genes=80), "d", method("means"), number=20, threads=2).table
+    one = calibrate(*study(samples=14, genes=80), "d", "means", number=20, threads=1).table
+    two = calibrate(*study(samples=14, genes=80), "d", "means", number=20, threads=2).table
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 

@@ -28,7 +28,7 @@ def test_shipped_configuration_is_valid():
 def test_defaults_come_from_the_schema():
     config = load(MINIMAL)
     assert config.qc.min_counts == 500
-    assert config.inference.p_value == "lrt"
+    assert config.inference.p_value == "auto"
     assert config.samples == "config/samples.tsv"
 
 

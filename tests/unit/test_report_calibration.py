@@ -1,17 +1,14 @@
-import pandas as pd
-from fabricated import BREAKOUT, CELL_TYPES, settings, tags, write_results
+import shutil
 
-from nestde.calibrate.calibration import COLUMNS
-from nestde.files import slug, write_json, write_tsv
+from fabricated import BREAKOUT, CELL_TYPES, settings, tags, write_calibration, write_results
+
 from nestde.report import calibration
 from nestde.report.artefacts import Results
 
 
 def shown(folder, about, rows):
     for cell_type in CELL_TYPES:
-        table = pd.DataFrame(rows, columns=COLUMNS)
-        write_tsv(table, folder / "calibration" / f"{slug(cell_type)}.tsv")
-        write_json({"diagnosis": about}, folder / "calibration" / f"{slug(cell_type)}.json")
+        write_calibration(folder, cell_type, about, rows)
     (section,) = calibration.sections(Results(folder, settings()))
     return section.content["data"]
 
@@ -44,4 +41,5 @@ def test_where_nothing_was_relabelled_it_is_said_why(tmp_path):
 
 
 def test_without_calibration_there_is_no_section(tmp_path):
-    assert not calibration.sections(Results(write_results(tmp_path), settings()))
+    shutil.rmtree(write_results(tmp_path) / "calibration")
+    assert not calibration.sections(Results(tmp_path, settings()))

@@ -100,7 +100,9 @@ rule moderate:
         design="<results>/design/{cell_type}.npz",
         statistics="<results>/statistics/{cell_type}.npz",
     output:
-        temp("<results>/moderated/{cell_type}.tsv"),
+        table=temp("<results>/moderated/{cell_type}.tsv"),
+        prior="<results>/prior/{cell_type}.tsv",
+        reasons="<results>/prior/{cell_type}.json",
     log:
         "<logs>/moderate/{cell_type}.log",
     benchmark:
@@ -116,7 +118,8 @@ rule moderate:
         settings=STUDY.settings("model"),
     shell:
         "nestde moderate --settings {params.settings:q} --design {input.design:q}"
-        " --statistics {input.statistics:q} --threads {threads} --out {output:q} > {log:q} 2>&1"
+        " --statistics {input.statistics:q} --threads {threads}"
+        " --out {output.table:q} --prior {output.prior:q} --reasons {output.reasons:q} > {log:q} 2>&1"
 
 
 rule calibrate:

@@ -10,9 +10,10 @@ rule summary:
         counts="<results>/summary.tsv",
         designs=expand("<results>/design/{cell_type}.json", cell_type=STUDY.cell_types),
         calibrations=expand(
-            "<results>/calibration/{cell_type}.{kind}",
-            cell_type=STUDY.cell_types,
-            kind=["json", "tsv"],
+            "<results>/calibration/{cell_type}.tsv", cell_type=STUDY.cell_types
+        ),
+        relabellings=expand(
+            "<results>/calibration/{cell_type}.json", cell_type=STUDY.cell_types
         ),
         crosschecks=expand(
             "<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types

@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from nestde.fit.statistics import Statistics
 
 Floats = NDArray[np.float64]
+
+PRIOR = ["term", "expression", "weight"]
 
 
 def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
@@ -166,9 +169,29 @@ def fit_table(
     return _by_gene([pd.DataFrame(part) for part in parts], len(genes))
 
 
+@dataclass(frozen=True)
+class Moderation:
+    """What all genes of a cell type give together.
+
+    Attributes
+    ----------
+    table
+        ``gene, term, level, against`` and of each method ``pvalue_…``, ``logpvalue_…`` of the term, ``pvalue_level_…`` of
+        level against level, and its own columns; no rows where nothing is tested.
+    prior
+        What was learnt of the random effects' variances: ``term, expression`` (mean of y), ψ on each axis, ``weight``.
+    reasons
+        Term -> method -> why it has no p-values.
+    """
+
+    table: pd.DataFrame
+    prior: pd.DataFrame
+    reasons: dict[str, dict[str, str]]
+
+
 def moderate(
     design: Design | str, statistics: "Statistics", terms: Sequence[str], threads: int | None = None
-) -> pd.DataFrame:
+) -> Moderation:
     """Compute the p-values that need all genes of a cell type, in the rows of `fit_table`.
 
     Parameters
@@ -181,23 +204,22 @@ def moderate(
         Tested terms, of `design.tests`.
     threads
         As for `fit_table`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``gene, term, level, against`` and of each method ``pvalue_…``, ``logpvalue_…`` of the term, ``pvalue_level_…`` of
-        level against level, and its own columns; no rows where nothing is tested.
     """
+    reasons: dict[str, dict[str, str]] = {term: {} for term in terms}
     if isinstance(design, str) or not len(statistics.genes):
-        return pd.DataFrame(columns=["gene", "term", "level", "against"])
+        nothing = pd.DataFrame(columns=["gene", "term", "level", "against"])
+        return Moderation(nothing, pd.DataFrame(columns=PRIOR), reasons)
     fitted = Fitted(design, statistics, threads)
     parts = []
     for term in terms:
         whole, pairs = joint(design, term), contrasts(design, term)
         columns = [dict[str, object]() for _ in pairs]
         for each in METHODS:
-            found = each.test(fitted, [whole, *pairs]) if each.every_gene else ""
+            if not each.every_gene:
+                continue
+            found = each.test(fitted, [whole, *pairs])
             if isinstance(found, str):
+                reasons[term][each.name] = found
                 continue
             of_term, *of_pairs = found
             for into, own in zip(columns, of_pairs, strict=True):
@@ -206,12 +228,21 @@ def moderate(
                     f"logpvalue_{each.name}": of_term.log_p,
                     f"pvalue_level_{each.name}": np.exp(own.log_p),
                 }
-                if own.coef is not None:
-                    into |= {f"coef_{each.name}": own.coef, f"se_{each.name}": own.se}
+                for what in ("coef", "se", "lower", "upper"):
+                    if getattr(own, what) is not None:
+                        into[f"{what}_{each.name}"] = getattr(own, what)
         for pair, into in zip(pairs, columns, strict=True):
             place = {"gene": statistics.genes, "term": term, "level": pair.level, "against": pair.against}
             parts.append(pd.DataFrame(place | into))
-    return _by_gene(parts, len(statistics.genes))
+    priors = [
+        pd.DataFrame({"term": term, **prior.columns()})
+        for term, prior in fitted.learnt.get("moderated", {}).items()
+    ]
+    return Moderation(
+        table=_by_gene(parts, len(statistics.genes)),
+        prior=pd.concat(priors, ignore_index=True) if priors else pd.DataFrame(columns=PRIOR),
+        reasons=reasons,
+    )
 
 
 def _by_gene(parts: Sequence[pd.DataFrame], genes: int) -> pd.DataFrame:

@@ -132,7 +132,7 @@ def de(
         tested = np.flatnonzero(ledger["status"] == "")
         statistics = of_counts(part.design, mine[:, tested], size_factor, names[tested], threads)
         fits = fit_table(part.design, statistics, terms, headline, threads)
-        every = moderate(part.design, statistics, terms, threads)
+        every = moderate(part.design, statistics, terms, threads).table
         tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, every)
     table = pd.concat(adjust(tables).values(), ignore_index=True)
     table.attrs["nestde"] = plan.told()

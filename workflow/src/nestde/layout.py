@@ -24,6 +24,8 @@ RESULTS = {
     "terms": "design/{cell_type}.json",
     "design": "design/{cell_type}.npz",
     "statistics": "statistics/{cell_type}.npz",
+    "prior": "prior/{cell_type}.tsv",
+    "reasons": "prior/{cell_type}.json",
     "calibration": "calibration/{cell_type}.tsv",
     "relabellings": "calibration/{cell_type}.json",
     "de": "de/{cell_type}.tsv",

@@ -12,7 +12,18 @@ from nestde.formula import variables_of
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
 VALID = ("ok", "singular")
-TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "df_method", "estimates")
+TEXT = (
+    "gene",
+    "cell_type",
+    "term",
+    "level",
+    "against",
+    "status",
+    "reason",
+    "df_method",
+    "estimates",
+    "pvalue_by",
+)
 FIRST = [
     "gene",
     "cell_type",
@@ -24,7 +35,7 @@ FIRST = [
     "n_cells",
     "n_samples",
 ]
-HEADLINE = ["log2fc", "coef", "se", "pvalue", "neg_log10_pvalue", "padj", "padj_global"]
+HEADLINE = ["log2fc", "coef", "se", "pvalue", "pvalue_by", "neg_log10_pvalue", "padj", "padj_global"]
 
 
 def combine(
@@ -49,7 +60,7 @@ def combine(
     terms
         Tested terms: a gene that was not fitted has one row for each.
     headline
-        Which of ``pvalue_<headline>`` becomes ``pvalue``.
+        Which of ``pvalue_<headline>`` becomes ``pvalue``; ``auto`` takes the best that there is, ``pvalue_by`` says which.
     moderated
         What `celltype.moderate` gives for all genes of the cell type, if there is any.
 
@@ -63,7 +74,6 @@ def combine(
     NestdeError
         If a gene that was to be fitted is in no chunk, or one that was not is; if `headline` is no p-value.
     """
-    chosen = method(headline)
     fitted = pd.concat(fits, ignore_index=True)
     wanted = genes.loc[genes["status"] == "", "gene"]
     missing, surplus = sorted(set(wanted) - set(fitted["gene"])), sorted(set(fitted["gene"]) - set(wanted))
@@ -72,6 +82,8 @@ def combine(
             f"{cell_type}: the chunks do not belong to this matrix: {len(missing)} genes without a fit ({a_few(missing)}), "
             f"{len(surplus)} fits without a gene ({a_few(surplus)}). Remove results/fit and run again."
         )
+    every = fitted if moderated is None else moderated
+    chosen = method(headline, lambda name: f"pvalue_{name}" in fitted or f"pvalue_{name}" in every)
     if moderated is not None and len(moderated):
         fitted = _with_moderated(fitted, moderated, chosen)
     untested = genes.loc[genes["status"] != "", ["gene", "status", "reason"]]
@@ -83,8 +95,9 @@ def combine(
     )
     table.insert(0, "cell_type", cell_type)
     table["log2fc"] = _log2fc(table)
-    table["pvalue"] = table.get(f"pvalue_{headline}", np.nan)
-    table["neg_log10_pvalue"] = table.get(f"logpvalue_{headline}", np.nan) / -np.log(10)
+    table["pvalue"] = table.get(f"pvalue_{chosen.name}", np.nan)
+    table["neg_log10_pvalue"] = table.get(f"logpvalue_{chosen.name}", np.nan) / -np.log(10)
+    table["pvalue_by"] = np.where(table["pvalue"].notna(), chosen.name, "")
     for column in {"lrt_df", "iterations"} & set(table):
         table[column] = table[column].astype("Int64")
     table.loc[~table["status"].isin(VALID), ["pvalue", "neg_log10_pvalue"]] = np.nan

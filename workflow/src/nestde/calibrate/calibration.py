@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.contrasts import joint
 from nestde.design import Design
-from nestde.fit.methods import METHODS, Fitted, Method
+from nestde.fit.methods import METHODS, Fitted, Method, method
 from nestde.fit.statistics import Statistics
 from nestde.tables import benjamini_hochberg
 
@@ -60,7 +60,7 @@ def calibrate(
     design: Design,
     statistics: Statistics,
     term: str,
-    headline: Method,
+    headline: str,
     *,
     number: int = 100,
     seed: int = 1,
@@ -78,7 +78,7 @@ def calibrate(
     term
         Of `design.tests`.
     headline
-        By whose p-values genes are called under the true labels.
+        Name of the method by whose p-values genes are called under the true labels, or ``auto``.
     number
         Of relabellings, where there are more than can all be made.
     seed
@@ -94,8 +94,9 @@ def calibrate(
     learnt: dict[str, object] = {}
     true = Fitted(design, statistics, threads, learnt)
     observed = {each.name: _log_p(each, true, term) for each in METHODS}
-    called = benjamini_hochberg(np.exp(observed[headline.name])) <= CALLED
-    counted = np.flatnonzero(~called & np.isfinite(observed[headline.name]))
+    chosen = observed[method(headline, lambda name: bool(np.isfinite(observed[name]).any())).name]
+    called = benjamini_hochberg(np.exp(chosen)) <= CALLED
+    counted = np.flatnonzero(~called & np.isfinite(chosen))
     few = counted[:: math.ceil(len(counted) / SOME)] if len(counted) > SOME else counted
     genes = {each.name: few if _is_dear(each) else counted for each in METHODS}
     chances: dict[str, list[Floats]] = {each.name: [] for each in METHODS}

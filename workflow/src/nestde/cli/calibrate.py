@@ -28,7 +28,6 @@ def main(args: argparse.Namespace) -> None:
     from nestde.celltype import load_design
     from nestde.config import sections
     from nestde.files import write_json, write_tsv
-    from nestde.fit.methods import method
     from nestde.fit.statistics import load
 
     config = sections(args.settings)
@@ -40,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
         return
     found = [
         calibrate(
-            *(design, statistics, term, method(config.inference.p_value)),
+            *(design, statistics, term, config.inference.p_value),
             number=config.calibration.relabellings,
             seed=config.seed,
             fdr=config.inference.fdr,

@@ -11,18 +11,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--statistics", required=True, type=Path, help="what `nestde statistics` wrote (npz)")
     parser.add_argument("--threads", type=int, default=1, help="results do not depend on it")
     parser.add_argument("--out", required=True, type=Path, help="table of p-values (tsv)")
+    parser.add_argument(
+        "--prior", required=True, type=Path, help="what all genes tell of the variances (tsv)"
+    )
+    parser.add_argument("--reasons", required=True, type=Path, help="why a p-value is not there (json)")
 
 
 def main(args: argparse.Namespace) -> None:
     """Read, test, write."""
     from nestde.celltype import load_design, moderate
     from nestde.config import sections
-    from nestde.files import write_tsv
+    from nestde.files import write_json, write_tsv
     from nestde.fit.statistics import load
     from nestde.logs import log
 
     config = sections(args.settings)
     statistics = load(args.statistics)
     log.info("%d genes are tested together", len(statistics.genes))
-    table = moderate(load_design(args.design), statistics, config.model.test, args.threads)
-    write_tsv(table, args.out)
+    found = moderate(load_design(args.design), statistics, config.model.test, args.threads)
+    write_tsv(found.table, args.out)
+    write_tsv(found.prior, args.prior)
+    write_json(found.reasons, args.reasons)

@@ -50,6 +50,11 @@ class Statistics:
     sums: Floats
     squares: Floats
 
+    @property
+    def mean(self) -> Floats:
+        """(G,) mean of y over all cells."""
+        return np.asarray(np.sum(self.sums[:, :, 0], axis=1) / max(len(self.code), 1))
+
     def save(self, path: str | Path) -> None:
         """Write to an .npz file, whole or not at all; equal statistics give equal bytes."""
         names = np.frombuffer(json.dumps([str(gene) for gene in self.genes]).encode(), np.uint8)

@@ -14,7 +14,19 @@ from nestde.layout import RESULTS, is_of_pseudobulk
 # What a pair of levels must show by itself, where the false discovery rate is of a test of all levels.
 PAIR_P = 0.05
 
-TEXT = ("gene", "cell_type", "term", "level", "against", "status", "reason", "sample_id", "slug", "verdict")
+TEXT = (
+    "gene",
+    "cell_type",
+    "term",
+    "level",
+    "against",
+    "status",
+    "reason",
+    "sample_id",
+    "slug",
+    "verdict",
+    "pvalue_by",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,11 @@ class Test:
         if self.against:
             return f"← higher in {self.against} · higher in {self.level} →"
         return f"change per unit of {self.comparison}"
+
+    @property
+    def headline(self) -> str:
+        """Name of the method that its p-value is by; '' where nothing was tested."""
+        return next((name for name in self.frame.get("pvalue_by", []) if name), "")
 
     def found(self, fdr: float) -> "pd.Series[bool]":
         """Tell of each gene whether it counts as found for this comparison.

@@ -18,13 +18,13 @@ def sections(results: Results) -> list[Section]:
     tables = results.of_cell_types("calibration")
     if not tables:
         return []
-    headline = results.config.inference.p_value
+    headline = {(test.cell_type, test.term): test.headline for test in results.terms()}
     rows, lines = [], []
     for cell_type, table in tables.items():
         for term, told in results.json("relabellings", cell_type=slug(cell_type)).items():
             lines.append(f"<b>{escape(cell_type)}</b>, {escape(term)}: {_ways(told)}")
         for row in table.to_dict("records"):
-            name = f"{LABELS[row['method']]}{' (the headline)' if row['method'] == headline else ''}"
+            name = f"{LABELS[row['method']]}{' (the headline)' if row['method'] == headline.get((cell_type, row['term'])) else ''}"
             sizes = [_size(row, alpha) for alpha in ALPHAS]
             chance = f"{row['found_relabelled']:,g} (at most {row['found_relabelled_most']:,})"
             rows.append([cell_type, row["term"], name, *sizes, f"{row['found']:,}", chance, row["verdict"]])

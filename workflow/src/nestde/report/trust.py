@@ -86,7 +86,6 @@ where the likelihoods agree and the coefficients do not: please report it.
 def _p_values(results: Results) -> list[Section]:
     """Set the ways to a p-value beside each other, where the run has more than one."""
     fdr = results.config.inference.fdr
-    headline = results.config.inference.p_value
     rows = []
     for test in results.terms():
         ways = {way: test.frame.get(f"pvalue_{way.name}") for way in METHODS}
@@ -94,7 +93,7 @@ def _p_values(results: Results) -> list[Section]:
         if len(known) < 2:
             continue
         for way, p in known.items():
-            name = f"{way.label}{' (the headline)' if way.name == headline else ''}"
+            name = f"{way.label}{' (the headline)' if way.name == test.headline else ''}"
             found = int((benjamini_hochberg(p) <= fdr).sum())
             rows.append([test.term_label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found])
     if not rows:

@@ -88,14 +88,17 @@ class Tested:
         (G,) natural log of the p-value, finite where the p-value itself would be 0; NaN where there is none.
     columns
         What else the method writes into the rows of a whole term, (G,) each.
-    coef, se
-        (G,) the method's own estimate of a contrast of one row, and its standard error; else those of `Method.estimates`.
+    coef, se, lower, upper
+        (G,) the method's own estimate of a contrast of one row, its standard error and 95 % limits; else those of
+        `Method.estimates`, which have no limits.
     """
 
     log_p: Floats
     columns: dict[str, "NDArray[np.float64] | NDArray[np.str_]"] = field(default_factory=dict)
     coef: Floats | None = None
     se: Floats | None = None
+    lower: Floats | None = None
+    upper: Floats | None = None
 
 
 @dataclass(frozen=True)
