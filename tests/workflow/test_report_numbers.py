@@ -37,24 +37,26 @@ def rows_of(html):
 
 
 def kept_cells(folder):
-    """Sample and cell type of every cell that quality control kept."""
+    """The sheet, how many cells came in, and sample, type and counts of every cell that quality control kept."""
     sheet = read_tsv(folder / "results/cohort/samples.tsv", text=["sample_id", "slug"])
     tables = [
         read_tsv(folder / f"results/qc/{name}.tsv", text=["removed_by", "cell_type"]).assign(sample_id=sample)
         for sample, name in zip(sheet["sample_id"], sheet["slug"], strict=True)
     ]
+    # cells that input.keep leaves out are in no table, only counted
+    ledgers = [json.loads((folder / f"results/qc/{name}.json").read_text()) for name in sheet["slug"]]
     every = pd.concat(tables)
-    return sheet, every, every[every["removed_by"].fillna("") == ""]
+    return sheet, sum(ledger["cells_in"] for ledger in ledgers), every[every["removed_by"].fillna("") == ""]
 
 
 def assert_numbers_are_of_the_results(folder):
     settings = config.load(folder / "config/config.yaml")
-    sheet, every, kept = kept_cells(folder)
+    sheet, came, kept = kept_cells(folder)
     whole = kept["sample_id"].value_counts()
     factor = settings.model.test[0]
     level_of = dict(zip(sheet["sample_id"], sheet[factor], strict=True))
     brief, check = text_of(folder, "brief_text")[0], text_of(folder, "check")[0]
-    assert f"The study: {len(sheet)} samples, {len(every):,} cells, of which {len(kept):,} passed" in brief
+    assert f"The study: {len(sheet)} samples, {came:,} cells, of which {len(kept):,} passed" in brief
     shown = rows_of(text_of(folder, "samples")[1]["data"])[1:]
     overview = list(text_of_overview(folder).values())
     concordance = text_of(folder, "concordance")[0]
