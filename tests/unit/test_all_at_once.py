@@ -121,6 +121,7 @@ def test_a_name_is_shown_on_one_line_and_cut():
     assert (
         a_few(["a\nnestde check: fine", "x" * 500]) == f"a\\nnestde check: fine, {'x' * 60}… (500 characters)"
     )
+    assert printable(f"a {'x' * 1000} b") == f"a {'x' * 200}… (1,000 characters) b"
     assert shortened("Müller-Lüdenscheidt Ω 神経") == "Müller-Lüdenscheidt Ω 神経"
     for code in itertools.chain(range(0x300), range(0x2000, 0x2070), [0xD800, 0xFEFF]):
         shown = printable(chr(code), line_ends=False)

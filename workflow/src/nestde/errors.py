@@ -72,17 +72,20 @@ def a_few(values: Iterable[object], most: int = 5) -> str:
 
 def shortened(name: str) -> str:
     """A name as it is shown in a sentence: on one line, and cut if it is very long."""
-    name = printable(name, line_ends=False)
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 20]}… ({len(name):,} characters)"
+    cut = name if len(name) <= LONGEST else f"{name[: LONGEST - 20]}… ({len(name):,} characters)"
+    return printable(cut, line_ends=False)
 
 
 def printable(text: str, *, line_ends: bool = True) -> str:
     r"""Text without characters that steer a terminal or hide others: those of names from data are shown as ``\x1b``.
+
+    A word longer than any but a name gone wrong is cut.
 
     Parameters
     ----------
     line_ends
         Whether ends of lines stay; those of a name would begin a line that looks as if it were ours.
     """
+    text = re.sub(r"\S{400,}", lambda found: f"{found[0][:200]}… ({len(found[0]):,} characters)", text)
     ends = "" if line_ends else r"\t\n\r"
     return re.sub(rf"[{STEERING}{ends}]", lambda found: ascii(found[0])[1:-1], text)
