@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy.sparse import csc_matrix
 
-from nestde.celltype import fit_table
+from nestde.celltype import fit_table, moderate
 from nestde.design import build
 from nestde.fit import fit_genes, genes, methods
 from nestde.fit.statistics import of_counts
-from nestde.tables import combine
+from nestde.tables import benjamini_hochberg, combine
 
 FORMULA = "~ diagnosis + (1 | sample_id)"
 T_AND_F = ["pvalue_satterthwaite", "pvalue_kenward_roger", "pvalue_containment", "pvalue_level"]
@@ -116,3 +116,34 @@ def test_with_random_slopes_one_is_taken_for_less_than_one():
         told.any()
         and (table.loc[told, "df_kenward_roger"].eq(1) | table.loc[told, "df_satterthwaite"].eq(1)).all()
     )
+
+
+def test_findings_are_looked_at_without_each_sample():
+    design, counts, size = study([60] * 8, genes=260)
+    ad = design.x[:, 1] == 1
+    one = design.random[0].codes == 3
+    counts = counts.toarray()
+    counts[ad, 0] *= 4  # in all AD samples
+    counts[one, 1] += 400  # in one of them
+    statistics = of_counts(design, csc_matrix(counts), size, [f"G{i}" for i in range(260)])
+    found = moderate(design, statistics, ["diagnosis"])
+    table = found.table.set_index("gene")
+    assert table.loc["G0", "without"].startswith("S") and table.loc["G0", "hangs"] == ""
+    assert 0 < table.loc["G0", "coef_without"] <= table.loc["G0", "coef_moderated"]
+    if table.loc["G1", "without"]:
+        assert table.loc["G1", ["without", "hangs"]].tolist() == ["S03", "half"]
+    likely = table["without"] != ""
+    assert (benjamini_hochberg(table["pvalue_moderated"]) <= 0.1).tolist() == likely.tolist()
+    assert found.prior["weight"].sum() == pytest.approx(1) and set(found.reasons) == {"diagnosis"}
+
+
+def test_few_genes_borrow_nothing_and_it_is_said():
+    design, counts, size = study([60] * 8, genes=20)
+    statistics = of_counts(design, counts, size, [f"G{i}" for i in range(20)])
+    found = moderate(design, statistics, ["diagnosis"])
+    assert "20 genes are too few" in found.reasons["diagnosis"]["moderated"]
+    fits = fit_table(design, statistics, ["diagnosis"], "auto")
+    ledger = pd.DataFrame({"gene": fits["gene"], "status": "", "reason": "", "n_cells": 9, "n_samples": 8})
+    whole = combine("N", ledger, [fits], ["diagnosis"], "auto", found.table)
+    assert set(whole["pvalue_by"]) == {"means"}
+    assert (whole["pvalue"] == whole["pvalue_means"]).all()

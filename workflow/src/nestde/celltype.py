@@ -3,7 +3,7 @@
 import itertools
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from nestde.contrasts import Contrast, contrasts, joint
 from nestde.design import Design, build, load
 from nestde.errors import NestdeError
 from nestde.files import atomic
-from nestde.fit.methods import METHODS, Fitted, Method, Tested, method
+from nestde.fit.methods import AUTO, METHODS, Fitted, Method, Tested, method
 from nestde.replication import lone_samples
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 PRIOR = ["term", "expression", "weight"]
+# Genes up to this false discovery rate are looked at without each sample.
+LIKELY = 0.1
 
 
 def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
@@ -223,7 +225,8 @@ def moderate(
                 continue
             of_term, *of_pairs = found
             for into, own in zip(columns, of_pairs, strict=True):
-                into |= of_term.columns | {
+                into |= {
+                    **of_term.columns,
                     f"pvalue_{each.name}": np.exp(of_term.log_p),
                     f"logpvalue_{each.name}": of_term.log_p,
                     f"pvalue_level_{each.name}": np.exp(own.log_p),
@@ -232,6 +235,7 @@ def moderate(
                     if getattr(own, what) is not None:
                         into[f"{what}_{each.name}"] = getattr(own, what)
         for pair, into in zip(pairs, columns, strict=True):
+            into |= _without(fitted, pair, into)
             place = {"gene": statistics.genes, "term": term, "level": pair.level, "against": pair.against}
             parts.append(pd.DataFrame(place | into))
     priors = [
@@ -243,6 +247,25 @@ def moderate(
         prior=pd.concat(priors, ignore_index=True) if priors else pd.DataFrame(columns=PRIOR),
         reasons=reasons,
     )
+
+
+def _without(fitted: Fitted, pair: Contrast, columns: Mapping[str, object]) -> dict[str, object]:
+    """Of what is likely to be found, what is left of the effect without any one sample; empty for other genes."""
+    from nestde.calibrate.leave_out import by_reml, leave_out
+    from nestde.tables import benjamini_hochberg
+
+    name = method(AUTO, lambda name: f"logpvalue_{name}" in columns).name
+    log_p = np.asarray(columns.get(f"logpvalue_{name}", np.full(len(fitted.statistics.genes), np.nan)), float)
+    found = np.flatnonzero(benjamini_hochberg(np.exp(log_p)) <= LIKELY)
+    if not len(found):
+        return {}
+    left = leave_out(fitted.design, fitted.statistics.of(found), pair, by_reml, fitted.threads)
+    if isinstance(left, str):
+        return {}
+    coef = np.full(len(log_p), np.nan)
+    without, hangs = np.full(len(log_p), "", object), np.full(len(log_p), "", object)
+    coef[found], without[found], hangs[found] = left.without, left.sample, left.hangs
+    return {"without": without, "coef_without": coef, "hangs": hangs}
 
 
 def _by_gene(parts: Sequence[pd.DataFrame], genes: int) -> pd.DataFrame:
@@ -292,7 +315,7 @@ def _term_columns(fitted: Fitted, term: str, headline: Method) -> dict[str, obje
             continue
         found = _alone(each, fitted, whole)
         log_p = np.where(usable[each.estimates], found.log_p, np.nan)
-        columns |= found.columns | {f"pvalue_{each.name}": np.exp(log_p), f"logpvalue_{each.name}": log_p}
+        columns |= {**found.columns, f"pvalue_{each.name}": np.exp(log_p), f"logpvalue_{each.name}": log_p}
     columns["iterations"] = fitted.ml.full.record.evaluations + ratio.reduced.record.evaluations
     return columns
 

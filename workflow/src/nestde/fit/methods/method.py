@@ -1,6 +1,6 @@
 """What a way to a p-value is, what it may ask of the fits, and what it gives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,7 +94,7 @@ class Tested:
     """
 
     log_p: Floats
-    columns: dict[str, "NDArray[np.float64] | NDArray[np.str_]"] = field(default_factory=dict)
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     coef: Floats | None = None
     se: Floats | None = None
     lower: Floats | None = None

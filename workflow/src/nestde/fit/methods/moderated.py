@@ -1,17 +1,12 @@
 """The moderated test: exact given the variances, which all genes of the cell type help to tell (see `fit.moderated`)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nestde.fit.methods.method import Fitted, Method, Tested
 
 if TYPE_CHECKING:
     from nestde.contrasts import Contrast
-    from nestde.fit.moderated import Moderated
     from nestde.fit.prior import Prior
 
 
@@ -27,34 +22,17 @@ def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     reason = not_applicable(model, len(fitted.statistics.genes)) if prior is None else ""
     if reason:
         return reason
-    arms = arms_of(fitted.design, term)
-    if prior is not None and arms is not None:
-        prior = replace(prior, grid=replace(prior.grid, arm=arms.arm))
     found = moderate(
         *(model, sums, [contrast.rows for contrast in contrasts], fitted.statistics.mean),
-        arms=arms,
+        arms=arms_of(fitted.design, term),
         prior=prior,
         threads=fitted.threads,
     )
     known.setdefault(term, found.prior)
-    columns = _columns(found)
     return [
-        Tested(each.log_p, columns, each.estimate, each.se, each.lower, each.upper) for each in found.tests
+        Tested(each.log_p, found.columns(), each.estimate, each.se, each.lower, each.upper)
+        for each in found.tests
     ]
-
-
-def _columns(found: "Moderated") -> dict[str, NDArray[np.float64] | NDArray[np.str_]]:
-    """Shares of variance; with an own variance of each arm also how many times the reference's each is."""
-    if len(found.icc) == 1:
-        return {"icc_moderated": next(iter(found.icc.values()))}
-    columns: dict[str, NDArray[np.float64] | NDArray[np.str_]] = {
-        f"icc_moderated_{axis}": share for axis, share in found.icc.items()
-    }
-    axes = list(found.variance)
-    if len(axes) > 1 and all("[" in axis for axis in axes):
-        for axis in axes[1:]:
-            columns[f"variance_ratio_{axis}"] = found.variance[axis] / found.variance[axes[0]]
-    return columns
 
 
 METHOD = Method(
