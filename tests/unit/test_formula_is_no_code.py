@@ -8,6 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from studies import Study, refusal
 from tiny_study import cells
 
 import nestde
@@ -122,6 +123,27 @@ def test_code_is_refused_in_de(code, tmp_path, monkeypatch):
         with pytest.raises(NestdeError):
             nestde.de(ad.AnnData(adata.X, adata.obs, adata.var), formula, test=test)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["formula", "test", "random", "group", "response", "pseudobulk"])
+def test_the_check_runs_nothing_of_a_study(where, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, study = "I(open('CANARY', 'w'))", Study()
+    model = study.config["model"]
+    if where == "test":
+        model["test"] = [code, "diagnosis"]
+    elif where == "pseudobulk":
+        study.config["pseudobulk"] = {"formula": f"~ diagnosis + {code}"}
+    else:
+        model["formula"] = {
+            "formula": f"~ saturation + {code} + diagnosis + (1 | sample_id)",
+            "random": f"~ saturation + diagnosis + (1 + {code} | sample_id)",
+            "group": f"~ saturation + diagnosis + (1 | {code})",
+            "response": f"{code} ~ saturation + diagnosis + (1 | sample_id)",
+        }[where]
+    said = refusal(study, capsys)
+    assert "open() cannot be evaluated" in said or "is no grouping factor" in said
+    assert not (tmp_path / "CANARY").exists()
 
 
 @pytest.mark.parametrize(

@@ -196,14 +196,18 @@ def test_a_response_that_nothing_heeds_is_refused(left, tmp_path, monkeypatch, c
     study = Study()
     study.formula(f"{left} ~ saturation + diagnosis + (1 | sample_id)")
     said = refusal(study, capsys)
-    assert "cannot be the response: it is log(1 + counts per 10,000) of each gene" in said.replace("\n", " ")
+    assert "no response: that is log(1 + counts per 10,000) of each gene" in said
     study = Study()
     study.config["pseudobulk"] = {"formula": "sqrt(y) ~ diagnosis"}
-    assert "pseudobulk.formula, column 1: sqrt(y) cannot be the response" in refusal(study, capsys)
-    with pytest.raises(NestdeError, match="cannot be the response"):
-        nestde.de(
-            adata_of("plain"), "sqrt(y) ~ plain + (1 | sample_id)", test="plain", cell_type_key="cell_type"
-        )
+    assert "pseudobulk.formula, column 1: sqrt(y) is no response" in refusal(study, capsys)
+    for response in ("sqrt(y)", "plain", "sequencing_saturation"):
+        with pytest.raises(NestdeError, match="no response"):
+            nestde.de(
+                adata_of("plain"),
+                f"{response} ~ plain + (1 | sample_id)",
+                test="plain",
+                cell_type_key="cell_type",
+            )
 
 
 def test_one_word_may_stand_for_the_response(tmp_path, monkeypatch):

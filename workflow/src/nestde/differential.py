@@ -251,7 +251,7 @@ def _plan(
         faults.add(f"{are(len(twice), 'gene name')} there more than once: {a_few(twice)}. Make them unique.")
     parsed = None
     with faults.noting():
-        parsed = of_genes(formula)
+        parsed = of_genes(formula, obs)
     if parsed is None:
         raise NestdeError(faults.sentences)
     key = cell_types_of(obs, cell_type_key, parsed, faults)

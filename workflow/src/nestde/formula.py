@@ -6,6 +6,7 @@ Bates, Mächler, Bolker, Walker (2015, J Stat Softw 67(1)), section 2.1 and tabl
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from nestde.errors import Faults, NestdeError
@@ -168,22 +169,30 @@ def parse(text: str) -> Formula:
     )
 
 
-def of_genes(text: str) -> Formula:
+def of_genes(text: str, columns: Container[str] = ()) -> Formula:
     """Parse the formula of a study, whose response is every gene's.
+
+    Parameters
+    ----------
+    text
+        The formula.
+    columns
+        Of the data, as far as they are known: none of them can be the response.
 
     Raises
     ------
     NestdeError
-        As `parse`; and where something is computed left of the ``~``, which nothing would heed.
+        As `parse`; and where a column, or what is computed, stands left of the ``~``, which nothing would heed.
     """
     formula = parse(text)
-    if formula.response and parse_expression(formula.response).kind != "name":
-        start = len(formula.text) - len(formula.text.lstrip())
+    left = parse_expression(formula.response) if formula.response else None
+    if left is not None and (left.kind != "name" or left.value in columns):
+        what = "a column of the data, and " if left.kind == "name" else ""
         fail(
             formula.text,
-            start,
-            f"{formula.response} cannot be the response: it is log(1 + counts per 10,000) of each gene. Write nothing left "
-            "of the ~, or one word, as in expression ~ …; nestde.lmm fits a response of your own",
+            len(formula.text) - len(formula.text.lstrip()),
+            f"{formula.response} is {what}no response: that is log(1 + counts per 10,000) of each gene. Write nothing left "
+            "of the ~, or a word that is no column, as in expression ~ …; nestde.lmm fits a response of your own",
         )
     return formula
 

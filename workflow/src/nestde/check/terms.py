@@ -85,11 +85,10 @@ def ordered_levels(study: Study, name: str, labels: "pd.Categorical") -> list[st
 
 def check_columns(study: Study, faults: Faults) -> None:
     """Every column that the formula reads is there, and none is left of the ~, where it would be no response."""
-    if study.formula.response in study.known:
-        faults.add(
-            f"model.formula: {study.formula.response} is a column of the data, and cannot be the response: it is log(1 + "
-            f"counts per 10,000) of each gene. Write nothing left of the ~.{caret(study.formula.text, 0)}"
-        )
+    try:
+        of_genes(study.formula.text, study.known)
+    except NestdeError as error:
+        faults.add(f"model.{error}")
     for name in study.formula.variables:
         if name not in study.variables:
             hint = nearest(name, study.known, "The columns are")
