@@ -1,8 +1,9 @@
 import shutil
 
+import pytest
 from fabricated import BREAKOUT, CELL_TYPES, settings, tags, write_calibration, write_results
 
-from nestde.report import calibration
+from nestde.report import brief, calibration
 from nestde.report.artefacts import Results
 
 
@@ -43,3 +44,24 @@ def test_where_nothing_was_relabelled_it_is_said_why(tmp_path):
 def test_without_calibration_there_is_no_section(tmp_path):
     shutil.rmtree(write_results(tmp_path) / "calibration")
     assert not calibration.sections(Results(tmp_path, settings()))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words", "box"),
+    [
+        ("calibrated", "as an honest p-value has: Neuron, diagnosis (12 %)", False),
+        ("anti-conservative by 3.0×", "The p-value is anti-conservative by 3.0×", True),
+        ("conservative by 2.0×", "", False),
+    ],
+)
+def test_the_brief_says_what_the_headline_does(tmp_path, verdict, words, box):
+    folder = write_results(tmp_path)
+    write_calibration(
+        folder,
+        CELL_TYPES[0],
+        {"relabellings": 9, "reason": ""},
+        [row("lrt", 0.12, verdict), row("means", 0.3, "anti")],
+    )
+    page = brief._calibration(Results(folder, settings()))
+    assert words in " ".join(tags(page).text) and ("danger" in page) == box
+    assert bool(page) == bool(words)

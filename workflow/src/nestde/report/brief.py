@@ -2,7 +2,7 @@
 
 from html import escape
 
-from nestde.report import genes, trust
+from nestde.report import calibration, genes, trust
 from nestde.report.artefacts import PAIR_P, Results, Test
 from nestde.report.sections import Section, count, html, note
 
@@ -75,11 +75,34 @@ def _cautions(results: Results) -> str:
             f'The design check has {count(len(warnings), "warning")}: see <a href="#nestde_check">The study</a>.',
             "warning",
         )
+    boxes += _calibration(results)
     differing = sum(map(len, trust.differing(results).values()))
     if differing:
         boxes += note(
             f"{count(differing, 'gene')} fitted again by statsmodels came out differently: see"
             ' <a href="#nestde_crosscheck">How far to trust it</a>.',
             "danger",
+        )
+    return boxes
+
+
+def _calibration(results: Results) -> str:
+    """Say what the headline p-value did where nothing differs: a line if it is honest, a box where it is not."""
+    honest, boxes = [], ""
+    for cell_type, term, row in calibration.of_headline(results):
+        where = f"{cell_type}, {term}"
+        size = f"{100 * row['size_0.05']:.2g} %"
+        if row["verdict"] == "calibrated":
+            honest.append(f"{where} ({size})")
+        elif row["verdict"].startswith("anti"):
+            boxes += note(
+                f"{escape(where)}: with each other's labels samples had p ≤ 0.05 in {size} of genes, where nothing can differ. The"
+                f' p-value is {escape(row["verdict"])}: see <a href="#nestde_calibration">How far to trust it</a>.',
+                "danger",
+            )
+    if honest:
+        boxes += (
+            "<p>With each other's labels, where nothing can differ, samples had p ≤ 0.05 in about 5 % of genes, as an honest p-value"
+            f" has: {escape('; '.join(honest))}.</p>"
         )
     return boxes

@@ -1,6 +1,7 @@
 """What the p-values do on this study's own cells where nothing differs: samples with each other's labels."""
 
 from html import escape
+from typing import Any
 
 from nestde.advice import CALIBRATED_ON_AVERAGE
 from nestde.calibrate.calibration import ALPHAS, CALLED
@@ -45,6 +46,17 @@ told beside two standard errors over the relabellings. Genes with a false discov
 labels are not counted, nor are relabellings that are like the true one. What is found with other labels is false.
 """,
         )
+    ]
+
+
+def of_headline(results: Results) -> list[tuple[str, str, dict[str, Any]]]:
+    """Cell type, term and row of the p-value that is the headline there."""
+    headline = {(test.cell_type, test.term): test.headline for test in results.terms()}
+    return [
+        (cell_type, str(row["term"]), row)
+        for cell_type, table in results.of_cell_types("calibration").items()
+        for row in table.to_dict("records")
+        if row["method"] == headline.get((cell_type, row["term"]))
     ]
 
 
