@@ -121,7 +121,7 @@ def write_results(folder):
         write_json(design(cell_type), folder / "design" / f"{slug(cell_type)}.json")
     write_json(CHECK, folder / "cohort" / "check.json")
     diagnosis = ["Control", "AD"] * 3
-    sheet = pd.DataFrame({"sample_id": SAMPLES, "slug": list(map(slug, SAMPLES)), "diagnosis": diagnosis})
+    sheet = pd.DataFrame({"sample_id": SAMPLES, "diagnosis": diagnosis})
     write_tsv(sheet, folder / "cohort" / "samples.tsv")
     for number, name in enumerate(SAMPLES):
         write_json(ledger(name, 20 * number), folder / "qc" / f"{slug(name)}.json")

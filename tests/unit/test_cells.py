@@ -10,7 +10,7 @@ from real import REAL, needs_real_data
 from tiny_study import Steps, config
 
 from nestde.cells import open_source
-from nestde.files import read_tsv, slug
+from nestde.files import read_tsv
 
 pytestmark = needs_real_data
 
@@ -95,7 +95,6 @@ def test_six_10x_folders_run_from_their_sheet_with_cell_types_from_a_table(tmp_p
     given = read_tsv(REAL / "zeisel_10x/SampleSheet.tsv", text=["individual"])
     folders = [REAL / f"zeisel_10x/individual_{i}" for i in given["individual"]]
     sheet = given.rename(columns={"manifest": "sample_id"}).assign(counts=[str(path) for path in folders])
-    sheet["slug"], sheet["source"] = sheet["sample_id"].map(slug), sheet["counts"].map(slug)
     sheet = sheet.sort_values("sample_id", ignore_index=True)
     by_hand = {row.sample_id: sc.read_10x_mtx(row.counts) for row in sheet.itertuples()}
     rows = [

@@ -14,7 +14,7 @@ from studies import Study, write_h5ad
 from nestde.check.obs import read_cells
 from nestde.cli import main
 from nestde.errors import NestdeError
-from nestde.files import read_tsv, slug
+from nestde.files import read_tsv
 
 
 @pytest.fixture(autouse=True)
@@ -27,19 +27,9 @@ def test_samples_are_written_as_the_workflow_wants_them():
     study.put("sample_id", ["S01"], "S 1/a")
     study.obs["sample_id"] = study.obs["sample_id"].replace("S01", "S 1/a")
     samples = study.check().samples
-    assert list(samples.columns) == [
-        "sample_id",
-        "slug",
-        "source",
-        "counts",
-        "diagnosis",
-        "sex",
-        "age",
-        "batch",
-    ]
+    assert list(samples.columns) == ["sample_id", "counts", "diagnosis", "sex", "age", "batch"]
     assert list(samples["sample_id"]) == sorted(samples["sample_id"])
-    assert samples["slug"].iloc[0] == slug("S 1/a")
-    assert set(samples["source"]) == {slug("counts.h5ad")}
+    assert set(samples["counts"]) == {"counts.h5ad"}
 
 
 def test_command_writes_and_prints(capsys):

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from tiny_study import SAMPLES, cells, config, write_study
 
 from nestde.cells import open_source, source
+from nestde.counts import OURS
 from nestde.errors import NestdeError
 from nestde.ingest import cells_of, ingest
 
@@ -30,7 +31,7 @@ def same(found, adata, samples=SAMPLES, layer=None):
         wanted = adata[(adata.obs["sample_id"] == sample).to_numpy()]
         part = found[start : start + len(wanted)]
         start += len(wanted)
-        assert list(part.obs["sample_id"].unique()) == [sample]
+        assert list(part.obsm[OURS]["sample_id"].unique()) == [sample]
         assert list(part.obs_names) == list(wanted.obs_names)
         counts = wanted.X if layer is None else wanted.layers[layer]
         assert np.array_equal(part.X.toarray(), sp.csr_matrix(counts).toarray())
@@ -120,7 +121,7 @@ def test_metadata_is_joined_by_barcode_and_sample(adata, tmp_path):
         found = ingested(tmp_path / "in.h5ad", tmp_path, cell_metadata=str(tmp_path / "meta.tsv"))
     assert found.obs["clonotype"].isna().sum() == 10
     assert np.array_equal(found.obs["clonotype"][10:], table["clonotype"][10:])
-    assert list(found.obs["cell_type"][10:]) == list(table["cell_type"][10:])
+    assert list(found.obsm[OURS]["cell_type"][10:]) == list(table["cell_type"][10:])
 
 
 def test_without_samples_in_the_table_repeated_barcodes_are_refused(adata, tmp_path):
@@ -159,7 +160,7 @@ def test_columns_become_numbers_booleans_or_text(adata, tmp_path):
     adata.obs["number labels"] = pd.Categorical(np.arange(n) % 3)
     adata.obs["text"] = [None if i == 3 else "a" for i in range(n)]
     adata.write_h5ad(tmp_path / "in.h5ad")
-    found = cells_of(open_source(tmp_path / "in.h5ad"), SAMPLES, config().input)
+    found, _ = cells_of(open_source(tmp_path / "in.h5ad"), SAMPLES, config().input)
     assert found["whole"].dtype == float and found["whole"].isna().sum() == n // 2
     assert found["flag"].dtype == bool
     assert list(found["number labels"].cat.categories) == ["0", "1", "2"]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from tiny_study import SAMPLES, cells, config, write_study
 
+from nestde.counts import OURS
 from nestde.files import read_tsv
 from nestde.pseudobulk import cpm
 
@@ -23,8 +24,8 @@ def test_profiles_are_the_sums_of_their_cells(study):
     for sample in SAMPLES:
         mine = adata[(adata.obs["sample_id"] == sample) & (adata.obs["cell_type"] == "B/cell")]
         assert np.array_equal(found[sample].X.ravel(), np.ravel(mine.X.sum(axis=0)))
-        assert found.obs.loc[sample, "n_cells"] == len(mine)
-    assert np.array_equal(found.obs["total_counts"], found.X.sum(axis=1))
+        assert found.obsm[OURS].loc[sample, "n_cells"] == len(mine)
+    assert np.array_equal(found.obsm[OURS]["total_counts"], found.X.sum(axis=1))
     np.testing.assert_allclose(found.layers["cpm"].sum(axis=1), 1e6)
     assert list(found.obs["diagnosis"]) == ["Control", "AD", "Control", "AD"]
     assert list(found.obs["site"]) == ["x", "y", "x", "y"]  # of the cells, one value in each sample
@@ -43,7 +44,7 @@ def test_profiles_with_few_cells_or_counts_are_kept_but_not_tested(study):
     steps = write_study(study, adata, pseudobulk={"min_cells": 5})
     assert steps.ingest() == steps.qc() == steps.pseudobulk("T cell") == 0
     found = ad.read_h5ad(study / "bulk.h5ad")
-    assert dict(found.obs["left_out"]) == {
+    assert dict(found.obsm[OURS]["left_out"]) == {
         "S1": "",
         "S2": "",
         "S3": "4 cells of this type; 5 are needed",
@@ -51,7 +52,9 @@ def test_profiles_with_few_cells_or_counts_are_kept_but_not_tested(study):
     }
     steps = write_study(study, adata, pseudobulk={"min_counts": 10**9})
     assert steps.pseudobulk("T cell") == 0
-    assert "counts; 1,000,000,000 are needed" in ad.read_h5ad(study / "bulk.h5ad").obs["left_out"].iloc[0]
+    assert (
+        "counts; 1,000,000,000 are needed" in ad.read_h5ad(study / "bulk.h5ad").obsm[OURS]["left_out"].iloc[0]
+    )
 
 
 def test_the_same_bytes_twice(study):
@@ -70,7 +73,7 @@ def test_sums_beyond_32_bits_are_kept(study):
     steps = write_study(study, adata)
     assert steps.ingest() == steps.qc() == steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
     found = ad.read_h5ad(study / "bulk.h5ad")
-    assert np.array_equal(found[:, 0].X.ravel(), found.obs["n_cells"].to_numpy() * (2**31 - 1))
+    assert np.array_equal(found[:, 0].X.ravel(), found.obsm[OURS]["n_cells"].to_numpy() * (2**31 - 1))
     assert (ad.read_h5ad(study / "matrix.h5ad").obs["total_counts"] >= 2**31 - 1).all()
 
 

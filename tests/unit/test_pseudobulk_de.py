@@ -9,6 +9,7 @@ from real import REAL, needs_real_data
 from scipy.stats import spearmanr, ttest_ind
 from tiny_study import Steps, cells, config, sheet, write_study
 
+from nestde.counts import OURS
 from nestde.errors import NestdeError
 from nestde.files import read_json, read_tsv
 from nestde.pseudobulk import cpm, read
@@ -36,8 +37,9 @@ def profiles(diagnosis, n_cells, genes=300, change=None, donor_sd=0.2, seed=0, *
     sums = rng.poisson(np.asarray(n_cells)[:, None] * per_cell * fold * donor)
     names = [f"S{i:02d}" for i in range(n)]
     obs = pd.DataFrame({"sample_id": names, "diagnosis": pd.Categorical(diagnosis)}, index=names)
-    obs = obs.assign(n_cells=n_cells, total_counts=sums.sum(axis=1), left_out="", **columns)
-    found = ad.AnnData(sums, obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(genes)]))
+    ours = pd.DataFrame({"n_cells": n_cells, "total_counts": sums.sum(axis=1), "left_out": ""}, index=names)
+    obs, obsm = obs.assign(**columns), {OURS: ours}
+    found = ad.AnnData(sums, obs=obs, obsm=obsm, var=pd.DataFrame(index=[f"G{i}" for i in range(genes)]))
     found.uns["cell_type"] = "T cell"
     return found
 
@@ -133,7 +135,7 @@ def test_what_cannot_be_tested_is_a_row_with_a_reason(diagnosis, formula, left_o
     n = len(diagnosis)
     batch = pd.Categorical(["x" if level == "AD" else "y" for level in diagnosis])
     found = profiles(diagnosis, [200] * n, genes=20, batch=batch)
-    found.obs.loc[found.obs_names[left_out], "left_out"] = "few cells"
+    found.obsm[OURS].loc[found.obs_names[left_out], "left_out"] = "few cells"
     table, _, _ = test(found, model(), formula, 0.05)
     assert list(table["gene"]) == list(found.var_names)
     assert set(table["status"]) == {"not_testable"}
@@ -216,7 +218,7 @@ def test_kang_agrees_with_edger(study):
     steps = Steps(study, settings, rows.drop(columns="diagnosis"))
     assert steps.ingest() == steps.qc() == steps.pseudobulk("B cells") == 0
     found = read("bulk.h5ad")
-    assert found.obs["n_cells"].sum() == 2573
+    assert found.obsm[OURS]["n_cells"].sum() == 2573
     found = found[:, [gene in set(reference["gene"]) for gene in found.var_names]].copy()
     table, _, _ = test(found, settings.model, settings.pseudobulk.formula, 0.05)
     both = table.merge(reference, on="gene", validate="one_to_one")

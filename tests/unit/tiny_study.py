@@ -58,8 +58,6 @@ def sheet(samples=SAMPLES, source="counts.h5ad", diagnosis=("Control", "AD")):
     return pd.DataFrame(
         {
             "sample_id": samples,
-            "slug": [slug(sample) for sample in samples],
-            "source": [slug(path) for path in paths],
             "counts": paths,
             "diagnosis": [diagnosis[i % len(diagnosis)] for i in range(len(samples))],
         }
@@ -84,29 +82,32 @@ class Steps:
         return main(words)
 
     def ingest(self):
-        for source in dict.fromkeys(self.samples["source"]):
-            out = self.folder / f"ingest/{source}.h5ad"
+        for source, out in self.sources.items():
             code = self.run("ingest", samples=self.folder / "samples.tsv", source=source, out=out)
             if code:
                 return code
         return 0
 
     def qc(self):
-        names = list(self.samples["slug"])
+        names = [slug(sample) for sample in self.samples["sample_id"]]
         return self.run(
             "qc",
             samples=names,
-            counts=[
-                self.folder / f"ingest/{source}.h5ad" for source in dict.fromkeys(self.samples["source"])
-            ],
+            counts=list(self.sources.values()),
             out=self.counts,
             cells=[self.folder / f"qc/{name}.tsv" for name in names],
             ledgers=[self.folder / f"qc/{name}.json" for name in names],
         )
 
     @property
+    def sources(self):
+        """Slug of each input -> what it is ingested to."""
+        slugs = dict.fromkeys(slug(path) for path in self.samples["counts"])
+        return {name: self.folder / f"ingest/{name}.h5ad" for name in slugs}
+
+    @property
     def counts(self):
-        return [self.folder / f"counts/{name}.h5ad" for name in self.samples["slug"]]
+        return [self.folder / f"counts/{slug(name)}.h5ad" for name in self.samples["sample_id"]]
 
     def ledger(self, sample):
         return json.loads((self.folder / f"qc/{slug(sample)}.json").read_text())

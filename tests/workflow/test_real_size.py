@@ -32,7 +32,7 @@ CONFIG = {
 
 
 def cohort():
-    """Counts drawn gene by gene from the profile of a type, which differs by donor; every twentieth cell is two.
+    """Counts drawn gene by gene from the profile of a type, which differs by donor; one cell of 80 is two.
 
     The first `SHIFTED` genes are twice as abundant in AD.
     """
@@ -43,11 +43,11 @@ def cohort():
         mine = profiles * rng.lognormal(0, 0.15, (2, GENES))
         mine[:, :SHIFTED] *= 1 + sample % 2
         kind = rng.integers(2, size=CELLS)
-        other = np.where(rng.random(CELLS) < 0.05, 1 - kind, -1)
+        other = np.where(rng.random(CELLS) < 1 / 80, 1 - kind, -1)
         depth = rng.poisson(1500 * rng.lognormal(0, 0.25, CELLS))
         cell, gene = [], []
         for k in range(2):
-            n = np.where(kind == k, depth, 0) + np.where(other == k, depth, 0)
+            n = np.where(kind == k, depth, 0) + np.where(other == k, depth[::-1], 0)
             cell.append(np.repeat(np.arange(CELLS), n))
             share = np.cumsum(mine[k] / mine[k].sum())
             gene.append(np.minimum(np.searchsorted(share, rng.random(n.sum())), GENES - 1))

@@ -1,9 +1,11 @@
 """The counts that steps hand on: standard h5ad files, written as they stream, read slice by slice."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
 
 LARGEST = np.iinfo(np.int32).max
+OURS = "nestde"
 
 
 @contextmanager
@@ -25,6 +28,7 @@ def writing(
     major: str,
     nnz: NDArray[np.int64],
     obs: "pd.DataFrame",
+    cells: "pd.DataFrame",
     genes: NDArray[np.object_],
     uns: dict[str, Any],
 ) -> Iterator["Filler"]:
@@ -36,8 +40,13 @@ def writing(
         ``csr`` (rows are cells) or ``csc`` (columns are genes).
     nnz
         Values per cell, or per gene.
-    obs, genes
-        One row per cell; names.
+    obs
+        One row per cell: columns that are the user's to name, in data or sheet.
+    cells
+        One row per cell, of the same index: what nestde itself knows of it (sample, cell type, library size, metrics).
+        It is kept apart, in ``obsm/nestde``, so that no column of the user's can take its place.
+    genes
+        Names.
     uns
         Strings, numbers, arrays or mappings of them.
 
@@ -61,11 +70,11 @@ def writing(
         x.create_dataset("data", shape=(indptr[-1],), dtype=np.int32)
         x.create_dataset("indices", shape=(indptr[-1],), dtype=np.int32)
         write_elem(root, "var", _frame_of_names(genes))
-        for name in ("layers", "obsm", "obsp", "varm", "varp"):
+        for name in ("layers", "obsp", "varm", "varp"):
             write_elem(root, name, {})
-        filler = Filler(x, indptr, obs)
-        yield filler
-        write_elem(root, "obs", filler.obs)
+        yield Filler(x, indptr)
+        write_elem(root, "obs", storable(obs))
+        write_elem(root, "obsm", {OURS: cells})
         write_elem(root, "uns", uns)
 
 
@@ -75,11 +84,27 @@ def _frame_of_names(names: Any) -> "pd.DataFrame":
     return pd.DataFrame(index=pd.Index(np.asarray(names, object), dtype=object))
 
 
-class Filler:
-    """Puts blocks of values where they belong in the file. `obs` may be changed until the file is closed."""
+def storable(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Rename the columns that an h5ad cannot hold (with a ``/``, named ``_index`` or ``.``), percent-encoded."""
+    return frame.set_axis([_encoded(str(name)) for name in frame.columns], axis=1)
 
-    def __init__(self, x: "h5py.Group", indptr: NDArray[np.int64], obs: "pd.DataFrame"):
-        self.x, self.indptr, self.obs = x, indptr, obs
+
+def _encoded(name: str) -> str:
+    if name in ("_index", ".", "..") or not name:
+        return "".join(f"%{ord(letter):02X}" for letter in name) or "%"
+    return re.sub("[%/\0]", lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def as_named(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Give the columns that `storable` renamed their names back."""
+    return frame.set_axis(["" if name == "%" else unquote(str(name)) for name in frame.columns], axis=1)
+
+
+class Filler:
+    """Puts blocks of values where they belong in the file."""
+
+    def __init__(self, x: "h5py.Group", indptr: NDArray[np.int64]):
+        self.x, self.indptr = x, indptr
 
     def put(self, start: int, block: Any) -> None:
         """Write a csr block at row `start` (or a csc block at column `start`); its sizes must be those announced."""
@@ -112,8 +137,12 @@ class Counts:
         self.root.close()
 
     def obs(self) -> "pd.DataFrame":
-        """One row per cell."""
-        return self._element("obs")
+        """One row per cell: the user's columns."""
+        return as_named(self._element("obs"))
+
+    def cells(self) -> "pd.DataFrame":
+        """One row per cell: what nestde knows of it."""
+        return self._element(f"obsm/{OURS}")
 
     def uns(self) -> dict[str, Any]:
         """What the step that made the file had to say beside the counts."""

@@ -34,9 +34,9 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     config
         Section ``input`` of the configuration.
     out
-        h5ad; ``uns`` has ``samples`` (names), ``starts`` (first row of each, and the end) and ``came``, ``keep``
-        and ``kept``: cells of each sample in the file, removed by each column of ``input.keep``, left; ``others``:
-        cells of samples that are not in the sheet.
+        h5ad with what `cells_of` returns of each cell; ``uns`` has ``samples`` (names), ``starts`` (first row of each,
+        and the end) and ``came``, ``keep`` and ``kept``: cells of each sample in the file, removed by each column of
+        ``input.keep``, left; ``others``: cells of samples that are not in the sheet.
 
     Returns
     -------
@@ -49,9 +49,9 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
         With every fault of the cells (`cells_of`), else with those of the counts.
     """
     source = open_source(path, layer=config.layer, gene_key=config.gene_key)
-    obs = cells_of(source, samples, config)
-    kept, removed = keep_cells(source.path, obs, config.keep)
-    codes = obs["sample_id"].cat.codes.to_numpy()
+    obs, cells = cells_of(source, samples, config)
+    codes = cells["sample_id"].cat.codes.to_numpy()
+    kept, removed = keep_cells(source.path, obs, codes >= 0, config.keep)
     rows = np.flatnonzero(kept)
     order = rows[np.argsort(codes[rows], kind="stable")]
     number = {"came": codes[codes >= 0], "kept": codes[rows]}
@@ -73,7 +73,9 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     place = np.full(len(obs), -1, np.int64)
     place[order] = np.arange(len(order))
     check = RawCounts(source)
-    with writing(out, "csr", source.row_nnz[order], obs.iloc[order], source.genes, uns) as filler:
+    with writing(
+        out, "csr", source.row_nnz[order], obs.iloc[order], cells.iloc[order], source.genes, uns
+    ) as filler:
         for start, block in source.blocks():
             targets = place[start : start + block.shape[0]]
             here = np.flatnonzero(targets >= 0)
@@ -111,10 +113,15 @@ def peek(path: str | Path, config: Input) -> None:
     check.raise_if_any(f" in its first {len(first):,} cells")
 
 
-def cells_of(source: Source, samples: Sequence[str], config: Input) -> "pd.DataFrame":
-    """One row per cell of the file, columns tidied, further columns joined; ``sample_id`` is categorical.
+def cells_of(source: Source, samples: Sequence[str], config: Input) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    """One row per cell of the file, twice: its columns, and what nestde takes it for. The index are barcodes.
 
-    Cells of samples that are not in the sheet have no ``sample_id``.
+    Returns
+    -------
+    obs
+        The columns of the file, tidied, and those of ``input.cell_metadata``.
+    cells
+        ``sample_id, cell_type``, categorical. Cells of samples that are not in the sheet have no ``sample_id``.
 
     Raises
     ------
@@ -147,11 +154,10 @@ def cells_of(source: Source, samples: Sequence[str], config: Input) -> "pd.DataF
             f"{a_few(obs.columns, 12) or 'none'}."
         )
         named = pd.Series(samples[0], index=obs.index, dtype=object)
-    obs["sample_id"] = pd.Categorical(named, categories=list(samples))
-    obs["barcode"] = obs.index
+    cells = pd.DataFrame({"sample_id": pd.Categorical(named, categories=list(samples))}, index=obs.index)
     faults.raise_if_any()
-    inside = obs["sample_id"].notna()
-    twice = obs[inside & obs.duplicated(["sample_id", "barcode"], keep=False)]
+    keys = cells.assign(barcode=cells.index)
+    twice = keys[keys["sample_id"].notna() & keys.duplicated(keep=False)]
     if len(twice):
         faults.add(
             f"{path}: {len(twice):,} cells share a barcode with another cell of their sample: "
@@ -160,16 +166,16 @@ def cells_of(source: Source, samples: Sequence[str], config: Input) -> "pd.DataF
         )
     if config.cell_metadata is not None:
         faults.raise_if_any()
-        obs = join_metadata(obs, Path(config.cell_metadata), samples)
+        obs = join_metadata(obs, keys, Path(config.cell_metadata), samples)
     if config.cell_type_key not in obs:
         faults.add(
             f"{path}: there is no column {config.cell_type_key} (input.cell_type_key) in obs or input.cell_metadata; "
-            f"there are {a_few(obs.columns.drop(['sample_id', 'barcode']), 12) or 'none'}."
+            f"there are {a_few(obs.columns, 12) or 'none'}."
         )
     faults.raise_if_any()
     cell_type = obs[config.cell_type_key].astype(object).map(label, na_action="ignore")
-    obs["cell_type"] = pd.Categorical(cell_type)
-    return obs
+    cells["cell_type"] = pd.Categorical(cell_type)
+    return obs, cells
 
 
 def tidy(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -188,8 +194,17 @@ def tidy(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return pd.Series(pd.Categorical(labels), index=column.index)
 
 
-def join_metadata(obs: "pd.DataFrame", path: Path, samples: Sequence[str]) -> "pd.DataFrame":
-    """Add the columns of a table ``barcode, [sample_id], …`` to the cells; it wins over columns of obs.
+def join_metadata(
+    obs: "pd.DataFrame", cells: "pd.DataFrame", path: Path, samples: Sequence[str]
+) -> "pd.DataFrame":
+    """Add the columns of a table ``barcode, [sample_id], …`` to those of the cells; it wins over columns of obs.
+
+    Parameters
+    ----------
+    obs
+        (n rows) columns so far.
+    cells
+        (n rows) ``sample_id, barcode``, to join by.
 
     Raises
     ------
@@ -202,24 +217,30 @@ def join_metadata(obs: "pd.DataFrame", path: Path, samples: Sequence[str]) -> "p
     keys = ["sample_id", "barcode"] if "sample_id" in table else ["barcode"]
     if "sample_id" in table:
         table = table[table["sample_id"].isin(samples)]
-    elif obs.loc[obs["sample_id"].notna(), "barcode"].duplicated().any():
+    elif cells.loc[cells["sample_id"].notna(), "barcode"].duplicated().any():
         raise NestdeError(
             f"{path}: has no column sample_id, but barcodes repeat across samples. Add it, as in the sample sheet."
         )
     twice = table.loc[table.duplicated(keys), keys].drop_duplicates()
     if len(twice):
-        named = [" ".join(map(str, row)) for row in twice.itertuples(index=False)]
-        raise NestdeError(f"{path}: has more than one row for {a_few(named)}. Keep one row for each cell.")
+        repeated = [" ".join(map(str, row)) for row in twice.itertuples(index=False)]
+        raise NestdeError(f"{path}: has more than one row for {a_few(repeated)}. Keep one row for each cell.")
     table = table.set_index(keys)
-    cells = pd.MultiIndex.from_frame(obs[keys].astype(object)) if len(keys) == 2 else pd.Index(obs["barcode"])
-    place = table.index.get_indexer(cells)
+    named = (
+        pd.MultiIndex.from_frame(cells[keys].astype(object)) if len(keys) == 2 else pd.Index(cells["barcode"])
+    )
+    place = table.index.get_indexer(named)
     if (place < 0).all():
-        wanted, there = obs["barcode"].iloc[:2].tolist(), table.index.get_level_values("barcode")[:2].tolist()
+        wanted, there = (
+            cells["barcode"].iloc[:2].tolist(),
+            table.index.get_level_values("barcode")[:2].tolist(),
+        )
         raise NestdeError(
             f"{path}: no row fits a cell of {a_few(samples)}. The data have barcodes such as {a_few(wanted) or 'none'}, "
             f"the table {a_few(there) or 'none for them'}."
         )
     joined = {name: tidy(table[name].take(place).where(place >= 0)) for name in table.columns}
+    obs = obs.copy()
     for name, column in joined.items():
         obs[name] = column.set_axis(obs.index)
     return obs
@@ -268,9 +289,9 @@ def _table(path: Path, version: tuple[int, ...] | None) -> "pd.DataFrame":
 
 
 def keep_cells(
-    path: Path, obs: "pd.DataFrame", keep: Mapping[str, Sequence[Any]]
+    path: Path, obs: "pd.DataFrame", inside: NDArray[np.bool_], keep: Mapping[str, Sequence[Any]]
 ) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.int64]]]:
-    """Which cells have the values of ``input.keep``, and the rows that each column removes, in turn.
+    """Which of the cells `inside` have the values of ``input.keep``, and the rows that each column removes, in turn.
 
     Raises
     ------
@@ -278,7 +299,7 @@ def keep_cells(
         A column that is not there; values that no cell has.
     """
     faults = Faults()
-    kept = obs["sample_id"].notna().to_numpy()
+    kept = inside
     removed = {}
     for name, values in keep.items():
         if name not in obs:

@@ -14,6 +14,7 @@ from nestde.config import Genes, Model
 from nestde.counts import Counts, writing
 from nestde.formula import parse, variables_of
 from nestde.ingest import tidy
+from nestde.qc import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +32,15 @@ def blocks_of_genes(path: str | Path) -> Iterator[tuple["csc_matrix", NDArray[np
 
 
 def read_obs(path: str | Path) -> "pd.DataFrame":
-    """Cells of a matrix: sample_id, covariates, QC columns, total_counts, size_factor."""
+    """Return the covariates of a matrix's cells, as a formula sees them (see `covariates`)."""
     with Counts(path) as counts:
         return counts.obs()
+
+
+def read_size_factors(path: str | Path) -> NDArray[np.float64]:
+    """(n,) what the counts of each cell of a matrix are divided by."""
+    with Counts(path) as counts:
+        return counts.cells()["size_factor"].to_numpy(float)
 
 
 def read_uns(path: str | Path) -> dict[str, Any]:
@@ -52,6 +59,7 @@ class Part:
     stop: int
     n_kept: int
     obs: "pd.DataFrame"
+    cells: "pd.DataFrame"
     genes: NDArray[np.object_]
 
     @property
@@ -71,11 +79,21 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
     parts = []
     for path in paths:
         with Counts(path) as counts:
-            obs, sample = counts.obs(), str(counts.uns()["sample"])
-            rows = np.flatnonzero((obs["cell_type"] == cell_type).to_numpy())
+            obs, cells, sample = counts.obs(), counts.cells(), str(counts.uns()["sample"])
+            rows = np.flatnonzero((cells["cell_type"] == cell_type).to_numpy())
             start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+            mine = slice(start, stop)
             parts.append(
-                Part(Path(path), sample, start, stop, len(obs), obs.iloc[start:stop], counts.genes())
+                Part(
+                    Path(path),
+                    sample,
+                    start,
+                    stop,
+                    len(obs),
+                    obs.iloc[mine],
+                    cells.iloc[mine],
+                    counts.genes(),
+                )
             )
     return sorted(parts, key=lambda part: part.sample)
 
@@ -120,20 +138,40 @@ def gene_names(
 
 
 def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
-    """Obs of all parts below each other, with the columns of the sample sheet, which wins over obs."""
+    """Cells of all parts below each other, with all that a formula can name.
+
+    The columns of the sheet win over those of the data, and both over what is measured (`MEASURED` of `qc`, and
+    ``size_factor``), which is there where no column of the user's has the name.
+    """
     import pandas as pd
 
     obs = pd.concat([part.obs for part in parts], ignore_index=True)
-    obs["sample_id"] = pd.Categorical(obs["sample_id"].astype(str), sorted({part.sample for part in parts}))
-    place = pd.Index(sheet["sample_id"]).get_indexer(pd.Index(obs["sample_id"].astype(str)))
-    for name in sheet.columns.drop(["sample_id", "slug", "source", "counts"], errors="ignore"):
+    samples = sorted({part.sample for part in parts})
+    names = np.repeat([part.sample for part in parts], [part.n for part in parts])
+    barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
+    obs["sample_id"] = pd.Categorical(names, samples)
+    place = pd.Index(sheet["sample_id"]).get_indexer(pd.Index(names))
+    for name in sheet.columns.drop(["sample_id", "counts"]):
         column = sheet[name].take(place).reset_index(drop=True)
         obs[name] = column if column.dtype.kind in "iufb" else pd.Categorical(column)
     # where samples have different labels, or only some have the column, pandas gives up the type
-    for name in obs.select_dtypes("object").columns.drop("barcode", errors="ignore"):
+    for name in obs.select_dtypes("object").columns:
         obs[name] = tidy(obs[name])
-    obs.index = pd.Index(obs["sample_id"].astype(str) + ":" + obs["barcode"].astype(str), dtype=object)
-    return obs.drop(columns="barcode")
+    measured = measurements(parts)
+    for name in measured.columns.difference(obs.columns, sort=False):
+        obs[name] = measured[name]
+    obs.index = pd.Index(
+        [f"{name}:{barcode}" for name, barcode in zip(names, barcodes, strict=True)], dtype=object
+    )
+    return obs
+
+
+def measurements(parts: Sequence[Part]) -> "pd.DataFrame":
+    """What was measured of the cells of all parts, below each other: `MEASURED` and ``size_factor``."""
+    import pandas as pd
+
+    measured = pd.concat([part.cells[list(MEASURED)] for part in parts], ignore_index=True)
+    return measured.assign(size_factor=measured["total_counts"] / PER)
 
 
 def build(
@@ -163,7 +201,7 @@ def build(
     min_cells_per_sample
         Fewest kept cells of a sample, of any type.
     out
-        h5ad: X csc int32 (cells × tested genes).
+        h5ad: X csc int32 (cells × tested genes); obs see `covariates`, ``cells`` see `measurements`.
 
     Returns
     -------
@@ -174,10 +212,11 @@ def build(
     every = parts_of(paths, cell_type)
     parts, left_out = enough(every, model.min_cells, min_cells_per_sample)
     obs = covariates(parts or every, sheet).iloc[: sum(part.n for part in parts)]
-    obs["size_factor"] = obs["total_counts"] / PER
+    cells = measurements(parts or every).iloc[: len(obs)].set_axis(obs.index)
+    size_factor = cells["size_factor"].to_numpy(float)
     names, places, times = gene_names(parts or every)
     places = places[: len(parts)]
-    ledger = survey(parts, places, obs, names, tested_levels(obs, model))
+    ledger = survey(parts, places, size_factor, names, tested_levels(obs, model))
     absent = times < len(parts or every)
     ledger["rule"], ledger["reason"] = judge(
         ledger, len(obs), len(parts), absent if rule == "intersection" else np.zeros_like(absent), genes
@@ -196,7 +235,7 @@ def build(
             "removed": ledger.loc[~tested, "rule"].value_counts().sort_index().to_dict(),
         },
     }
-    with writing(out, "csc", nnz[tested], obs, names[tested], uns) as filler:
+    with writing(out, "csc", nnz[tested], obs, cells, names[tested], uns) as filler:
         new_place = np.where(tested, np.cumsum(tested) - 1, -1)
         chosen = [new_place[place] for place in places]
         for start, stop in block_edges(nnz[tested], 2 * BLOCK):
@@ -223,7 +262,7 @@ def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.boo
 def survey(
     parts: Sequence[Part],
     places: Sequence[NDArray[np.int32]],
-    obs: "pd.DataFrame",
+    size_factor: NDArray[np.float64],
     names: NDArray[np.object_],
     levels: dict[str, NDArray[np.bool_]],
 ) -> "pd.DataFrame":
@@ -234,7 +273,7 @@ def survey(
     n_cells, n_samples = np.zeros(m, np.int64), np.zeros(m, np.int64)
     sums = {level: np.zeros(m) for level in levels}
     detected = {level: np.zeros(m, np.int64) for level in levels}
-    per_count = 1 / obs["size_factor"].to_numpy(float)
+    per_count = 1 / size_factor
     row = 0
     for part, place in zip(parts, places, strict=True):
         in_part = np.zeros(len(place), np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.config import Pseudobulk
+from nestde.counts import OURS, as_named, storable
 from nestde.errors import NestdeError
 from nestde.files import atomic
 from nestde.matrix import Part, covariates, gene_names, parts_of
@@ -43,8 +44,9 @@ def profiles(
     -------
     anndata.AnnData
         samples × genes: X sums (int64), layer ``cpm`` (counts per million of the profile, which takes out how many
-        cells and how deep). obs: sample_id, covariates of the sheet and columns of obs that are constant within
-        every sample, n_cells, total_counts, and ``left_out``: '' or why the profile is not to be tested.
+        cells and how deep). obs: sample_id, covariates of the sheet, and those of the cells that are constant within
+        every sample. ``obsm["nestde"]``: n_cells, total_counts, and ``left_out``: '' or why the profile is not to be
+        tested.
     """
     import anndata as ad
     import pandas as pd
@@ -57,14 +59,14 @@ def profiles(
     ]
     cells = covariates(parts, sheet)
     obs = of_samples(cells, [part.sample for part in parts], sheet)
-    obs["n_cells"] = [part.n for part in parts]
-    obs["total_counts"] = sums.sum(axis=1)
-    obs["left_out"] = [
+    depths = sums.sum(axis=1)
+    ours = pd.DataFrame({"n_cells": [part.n for part in parts], "total_counts": depths}, index=obs.index)
+    ours["left_out"] = [
         why_not(part, int(depth), config, min_cells_per_sample)
-        for part, depth in zip(parts, obs["total_counts"], strict=True)
+        for part, depth in zip(parts, depths, strict=True)
     ]
     var = pd.DataFrame(index=pd.Index(names[wanted], dtype=object))
-    found = ad.AnnData(sums, obs=obs, var=var, layers={"cpm": cpm(sums)})
+    found = ad.AnnData(sums, obs=obs, var=var, obsm={OURS: ours}, layers={"cpm": cpm(sums)})
     found.uns["cell_type"] = cell_type
     found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns)), dtype=object)
     return found
@@ -88,7 +90,7 @@ def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFra
     import pandas as pd
 
     groups = cells.groupby("sample_id", observed=True)
-    own = [name for name in sheet.columns if name not in ("slug", "source", "counts")]
+    own = list(sheet.columns.drop("counts"))
     constant = [
         name
         for name in cells.columns
@@ -134,7 +136,9 @@ def table(found: "ad.AnnData") -> "pd.DataFrame":
 def write(found: "ad.AnnData", path: str | Path) -> None:
     """Write profiles as h5ad."""
     with atomic(path) as temporary:
-        found.write_h5ad(temporary)
+        stored = found.copy()
+        stored.obs = storable(found.obs)
+        stored.write_h5ad(temporary)
 
 
 def read(path: str | Path) -> "ad.AnnData":
@@ -142,6 +146,8 @@ def read(path: str | Path) -> "ad.AnnData":
     import anndata as ad
 
     try:
-        return ad.read_h5ad(path)
+        found = ad.read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:
         raise NestdeError(f"{path}: cannot be read ({error}). Remove it; the workflow remakes it.") from error
+    found.obs = as_named(found.obs)
+    return found

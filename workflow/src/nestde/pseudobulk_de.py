@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nestde.celltype import too_few_samples
 from nestde.config import Model
+from nestde.counts import OURS
 from nestde.design import Design, build
 from nestde.errors import NestdeError
 from nestde.formula import parse
@@ -92,10 +93,8 @@ def test(
     import pandas as pd
 
     cell_type = str(found.uns["cell_type"])
-    # these are sums over cells: in the model they stand for what varies from cell to cell
-    columns = found.obs.columns.drop(["n_cells", "total_counts", "left_out"])
-    formula = sample_formula(model, given, list(columns))
-    used = found[(found.obs["left_out"] == "").to_numpy()]
+    formula = sample_formula(model, given, list(found.obs.columns))
+    used = tested(found)
     design = design_of(used.obs, formula, model)
     genes = np.asarray(found.var_names, object)
     parts = []
@@ -113,6 +112,11 @@ def test(
     table[["level", "against"]] = table[["level", "against"]].fillna("")
     table.insert(1, "cell_type", cell_type)
     return table, formula, design if isinstance(design, str) else ""
+
+
+def tested(found: "ad.AnnData") -> "ad.AnnData":
+    """Profiles that are not left out."""
+    return found[(found.obsm[OURS]["left_out"] == "").to_numpy()]
 
 
 def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Design | str:
@@ -221,7 +225,7 @@ def explore(found: "ad.AnnData") -> dict[str, Any]:
         5); ``distances`` (samples × samples, Euclidean); ``covariates``: for each covariate and component the
         share ``r2`` of the component's variance that it explains, and the p-value of its F test.
     """
-    used = found[(found.obs["left_out"] == "").to_numpy()]
+    used = tested(found)
     n = used.n_obs
     logs = np.log2(1 + cpm(np.asarray(used.X)))
     variable = np.sort(np.argsort(-logs.var(axis=0), kind="stable")[:PCA_GENES]) if n else slice(0, 0)
@@ -237,10 +241,12 @@ def explore(found: "ad.AnnData") -> dict[str, Any]:
     scores = (left * sizes * signs)[:, :k]
     share = (sizes**2 / max(float((sizes**2).sum()), np.finfo(float).tiny))[:k]
     result["pca"] = {"variance": share.tolist(), "scores": scores.tolist()}
+    covariates = {name: used.obs[name] for name in used.obs.columns.drop("sample_id")}
+    covariates = {name: used.obsm[OURS][name] for name in ("n_cells", "total_counts")} | covariates
     result["covariates"] = [
-        {"covariate": str(name), "component": i + 1, **explained(scores[:, i], used.obs[name])}
-        for name in used.obs.columns.drop(["sample_id", "left_out"])
-        if 1 < used.obs[name].nunique() < (n if used.obs[name].dtype.kind not in "iuf" else n + 1)
+        {"covariate": str(name), "component": i + 1, **explained(scores[:, i], column)}
+        for name, column in covariates.items()
+        if 1 < column.nunique() < (n if column.dtype.kind not in "iuf" else n + 1)
         for i in range(k)
     ]
     return result

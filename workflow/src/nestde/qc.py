@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_matrix
 
+# What is measured of each cell; a formula may use it, under these names, where no column of the user's has them.
 METRICS = (
     "total_counts",
     "n_genes",
@@ -28,6 +29,7 @@ METRICS = (
     "pct_counts_hb",
     "pct_counts_in_top_20_genes",
 )
+MEASURED = (*METRICS, "doublet_score")
 ENOUGH_FOR_SCRUBLET = 500
 FEWEST_FOR_SCRUBLET = 50
 
@@ -48,7 +50,8 @@ def control(
     seed
         Of Scrublet.
     out
-        h5ad of the kept cells: X csr int32, obs with the columns of the input and `METRICS`.
+        h5ad of the kept cells: X csr int32, obs of the input as it came, ``cells`` with ``sample_id, cell_type`` and
+        `MEASURED`.
 
     Returns
     -------
@@ -62,28 +65,29 @@ def control(
         at = list(uns["samples"]).index(sample)
         start, stop = int(uns["starts"][at]), int(uns["starts"][at + 1])
         obs, genes = counts.obs().iloc[start:stop], counts.genes()
-        matrix = counts.slice(start, stop)
+        cells, matrix = counts.cells().iloc[start:stop], counts.slice(start, stop)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
-    obs = obs.drop(columns=[name for name in METRICS if name in obs]).assign(**metrics(matrix, genes, config))
-    removed = rules(obs, config)
+    cells = cells.assign(**metrics(matrix, genes, config), doublet_score=np.nan)
+    removed = rules(cells, config)
     doublets: dict[str, Any] = {"run": False, "why": "QC is off"}
     if config.enabled:
         candidates = ~np.any(list(removed.values()), axis=0)
         scores, doublets = find_doublets(matrix, candidates, config, seed)
-        obs["doublet_score"] = scores
+        cells["doublet_score"] = scores
         if doublets["run"]:
             removed["doublet"] = candidates & (scores >= doublets["threshold"])
     bad = np.any(list(removed.values()), axis=0)
     kept = np.flatnonzero(~bad)
-    kept = kept[np.argsort(obs["cell_type"].cat.codes.to_numpy()[kept], kind="stable")]
+    kept = kept[np.argsort(cells["cell_type"].cat.codes.to_numpy()[kept], kind="stable")]
     rows = matrix[kept]
-    with writing(out, "csr", np.diff(rows.indptr), obs.iloc[kept], genes, {"sample": sample}) as filler:
+    with writing(
+        out, "csr", np.diff(rows.indptr), obs.iloc[kept], cells.iloc[kept], genes, {"sample": sample}
+    ) as filler:
         filler.put(0, rows)
     keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
-    ledger = ledger_of(sample, obs, removed, int(uns["came"][at]), keep, doublets, config)
-    cells = obs[["barcode", "cell_type", *METRICS]].reset_index(drop=True)
-    cells["doublet_score"] = obs["doublet_score"].to_numpy() if "doublet_score" in obs else np.nan
+    ledger = ledger_of(sample, cells, removed, int(uns["came"][at]), keep, doublets, config)
+    cells = cells.drop(columns="sample_id").rename_axis("barcode").reset_index()
     names = np.array(list(removed), object)
     cells["removed_by"] = [";".join(names[which]) for which in np.array(list(removed.values())).T]
     return cells, ledger
@@ -114,7 +118,7 @@ def _rows(counts: "csr_matrix") -> list[NDArray[np.int32]]:
     return np.split(counts.data, counts.indptr[1:-1]) if counts.shape[0] else []
 
 
-def bounds(obs: "pd.DataFrame", config: QC) -> dict[str, tuple[float | None, float | None]]:
+def bounds(cells: "pd.DataFrame", config: QC) -> dict[str, tuple[float | None, float | None]]:
     """Lower and upper bound by rule: ``min_counts, …`` are fixed, ``mad_counts, …`` are of this sample.
 
     A MAD bound is median ± k · MAD, of log1p for counts and genes, upper side only for the mitochondrial
@@ -129,8 +133,8 @@ def bounds(obs: "pd.DataFrame", config: QC) -> dict[str, tuple[float | None, flo
     }
     for rule, (metric, logged) in MAD_RULES.items():
         k = getattr(config, rule)
-        values = obs[metric].to_numpy(float)
-        values = np.log1p(values[obs["total_counts"] > 0]) if logged else values[obs["total_counts"] > 0]
+        values = cells[metric].to_numpy(float)[cells["total_counts"] > 0]
+        values = np.log1p(values) if logged else values
         if k is None or not len(values):
             continue
         middle = float(np.median(values))
@@ -158,12 +162,12 @@ METRIC_OF = {
 } | {rule: metric for rule, (metric, _) in MAD_RULES.items()}
 
 
-def rules(obs: "pd.DataFrame", config: QC) -> dict[str, NDArray[np.bool_]]:
+def rules(cells: "pd.DataFrame", config: QC) -> dict[str, NDArray[np.bool_]]:
     """Which cells each rule removes. A cell without any count goes even where QC is off: it cannot be normalised."""
-    removed = {"empty": obs["total_counts"].to_numpy() == 0}
+    removed = {"empty": cells["total_counts"].to_numpy() == 0}
     if config.enabled:
-        for rule, (low, high) in bounds(obs, config).items():
-            values = obs[METRIC_OF[rule]].to_numpy(float)
+        for rule, (low, high) in bounds(cells, config).items():
+            values = cells[METRIC_OF[rule]].to_numpy(float)
             removed[rule] = np.zeros(len(values), bool)
             if low is not None:
                 removed[rule] |= values < low
@@ -218,7 +222,7 @@ def find_doublets(
 
 def ledger_of(
     sample: str,
-    obs: "pd.DataFrame",
+    cells: "pd.DataFrame",
     removed: dict[str, NDArray[np.bool_]],
     came: int,
     keep: dict[str, int],
@@ -255,7 +259,7 @@ def ledger_of(
     if came != n_kept + sum(line["first"] for line in lines):
         raise NestdeError(f"{sample}: the ledger does not add up: {came:,} cells came, {n_kept:,} are kept.")
     few = n_kept < config.min_cells_per_sample
-    types = obs["cell_type"].cat.categories
+    types = cells["cell_type"].cat.categories
     return {
         "sample_id": sample,
         "enabled": config.enabled,
@@ -263,27 +267,29 @@ def ledger_of(
         "removed": lines,
         "cells_kept": n_kept,
         "left_out": f"{n_kept:,} cells; {config.min_cells_per_sample:,} are needed" if few else "",
-        "bounds": {rule: list(pair) for rule, pair in bounds(obs, config).items()} if config.enabled else {},
+        "bounds": {rule: list(pair) for rule, pair in bounds(cells, config).items()}
+        if config.enabled
+        else {},
         "doublets": doublets,
-        "metrics": {"before": quartiles(obs), "after": quartiles(obs[stays])},
+        "metrics": {"before": quartiles(cells), "after": quartiles(cells[stays])},
         "cell_types": {
             label: {
-                "in": int((obs["cell_type"] == label).sum()),
-                "kept": int((obs["cell_type"] == label)[stays].sum()),
+                "in": int((cells["cell_type"] == label).sum()),
+                "kept": int((cells["cell_type"] == label)[stays].sum()),
             }
             for label in types
         },
         "without_cell_type": {
-            "in": int(obs["cell_type"].isna().sum()),
-            "kept": int(obs["cell_type"].isna()[stays].sum()),
+            "in": int(cells["cell_type"].isna().sum()),
+            "kept": int(cells["cell_type"].isna()[stays].sum()),
         },
     }
 
 
-def quartiles(obs: "pd.DataFrame") -> dict[str, list[float]]:
+def quartiles(cells: "pd.DataFrame") -> dict[str, list[float]]:
     """0, 25, 50, 75 and 100 % quantiles of each metric; empty without cells."""
-    if obs.empty:
+    if cells.empty:
         return {}
     return {
-        name: np.quantile(obs[name].to_numpy(float), [0, 0.25, 0.5, 0.75, 1]).tolist() for name in METRICS
+        name: np.quantile(cells[name].to_numpy(float), [0, 0.25, 0.5, 0.75, 1]).tolist() for name in METRICS
     }

@@ -25,7 +25,7 @@ class Check:
     content
         All that is said of an accepted study, ready for JSON; of a refused one, the faults only.
     samples
-        The sheet as resolved: sample_id, slug, source, counts, covariates; None if refused.
+        The sheet as resolved: sample_id, counts, covariates; None if refused.
     """
 
     faults: tuple[str, ...]

@@ -89,18 +89,17 @@ def read_part(
     named = _named(cells, rows, sheet, config, faults)
     if named is None:
         return None
-    obs = cells.frame.copy()
-    obs["sample_id"] = pd.Categorical(named)
-    obs["barcode"] = cells.barcodes
-    _check_barcodes(file, obs, faults)
+    obs = cells.frame
+    keys = pd.DataFrame({"sample_id": pd.Categorical(named), "barcode": cells.barcodes})
+    _check_barcodes(file, keys, faults)
     known = list(cells.columns)
     mine = list(sheet["sample_id"].iloc[rows])
     try:
         if entry.cell_metadata is not None:
             before = set(obs)
-            obs = join_metadata(obs, Path(entry.cell_metadata), mine)
+            obs = join_metadata(obs, keys, Path(entry.cell_metadata), mine)
             known += [name for name in obs if name not in before]
-        kept, _ = keep_cells(Path(file), obs, entry.keep)
+        kept, _ = keep_cells(Path(file), obs, keys["sample_id"].notna().to_numpy(), entry.keep)
     except NestdeError as error:
         for sentence in error.faults:
             faults.add(sentence)
@@ -117,12 +116,12 @@ def read_part(
                 f"({a_few(config.cell_types)}). They are in its column {right}: set input.cell_type_key to it."
             )
             return None
-    _check_samples(file, obs["sample_id"][kept].cat.remove_unused_categories(), rows, sheet, config, faults)
+    _check_samples(file, keys["sample_id"][kept].cat.remove_unused_categories(), rows, sheet, config, faults)
     place = {name: row for row, name in zip(rows, mine, strict=True)}
-    of_category = np.array([place.get(name, -1) for name in obs["sample_id"].cat.categories] + [-1])
-    sample = of_category[obs["sample_id"].cat.codes]
+    of_category = np.array([place.get(name, -1) for name in keys["sample_id"].cat.categories] + [-1])
+    sample = of_category[keys["sample_id"].cat.codes]
     inside = np.flatnonzero(kept & (sample >= 0))
-    obs = obs.drop(columns=["barcode", "sample_id"]).take(inside)
+    obs = obs.take(inside)
     own = [name for name in obs if name in wanted]
     return Part(
         sample[inside],
@@ -251,15 +250,16 @@ def _check_samples(
         )
 
 
-def _check_barcodes(file: str, obs: "pd.DataFrame", faults: Faults) -> None:
+def _check_barcodes(file: str, cells: "pd.DataFrame", faults: Faults) -> None:
     """Barcodes may repeat between samples, not within one."""
     import pandas as pd
 
-    codes, _ = pd.factorize(obs["barcode"])
-    key = codes.astype(np.int64) * (len(obs["sample_id"].cat.categories) + 1) + obs["sample_id"].cat.codes
-    again = pd.Series(key).duplicated().to_numpy() & obs["sample_id"].notna().to_numpy()
+    codes, _ = pd.factorize(cells["barcode"])
+    sample = cells["sample_id"].cat
+    key = codes.astype(np.int64) * (len(sample.categories) + 1) + sample.codes
+    again = pd.Series(key).duplicated().to_numpy() & cells["sample_id"].notna().to_numpy()
     if again.any():
-        twice = obs[again].drop_duplicates(["barcode", "sample_id"])
+        twice = cells[again].drop_duplicates(["barcode", "sample_id"])
         names = [f"{row.barcode} ({row.sample_id})" for row in twice.itertuples()]
         faults.add(
             f"{file}: {count(len(names), 'barcode')} occur{'s' * (len(names) == 1)} more than once in one sample: {a_few(names)}. If they are the same "

@@ -8,7 +8,6 @@ from nestde.check import explain
 from nestde.check.cautions import warnings_of
 from nestde.check.faults import Answer
 from nestde.check.study import Study
-from nestde.files import slug
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +33,7 @@ def content(study: Study, answer: Answer) -> dict[str, Any]:
 
 
 def resolved_samples(study: Study) -> "pd.DataFrame":
-    """Return the sheet with each sample's slug, the slug of its file, and its path; sorted by sample_id."""
+    """Return the sheet with the path of each sample's file, also where one holds them all; sorted by sample_id."""
     sheet = study.sheet.drop(columns="counts", errors="ignore")
-    paths = [study.paths[sample] for sample in sheet["sample_id"]]
-    sheet.insert(1, "slug", [slug(sample) for sample in sheet["sample_id"]])
-    sheet.insert(2, "source", [slug(path) for path in paths])
-    sheet.insert(3, "counts", paths)
+    sheet.insert(1, "counts", [study.paths[sample] for sample in sheet["sample_id"]])
     return sheet

@@ -13,14 +13,14 @@ from nestde.config import Config
 from nestde.errors import Faults
 from nestde.formula import Formula, of_genes, variables_of
 from nestde.ingest import tidy
-from nestde.qc import METRICS
+from nestde.qc import MEASURED as MEASURED_BY_QC
 from nestde.samples import read_samples, source_paths
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # What quality control and the matrix measure of each cell: a formula may use it.
-MEASURED = (*METRICS, "doublet_score", "size_factor")
+MEASURED = (*MEASURED_BY_QC, "size_factor")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _assemble(
     variables = {}
     for name in wanted:
         mine = in_data.get(name)
-        if name in sheet:
+        if name in sheet and name != "counts":
             values = tidy(sheet[name])
             origin, between = config.samples, True
         elif mine is not None:

@@ -28,6 +28,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
     from nestde.files import read_tsv, write_tsv
     from nestde.logs import log
+    from nestde.matrix import read_size_factors
     from nestde.tables import TEXT
 
     config = sections(args.settings)
@@ -44,8 +45,8 @@ def main(args: argparse.Namespace) -> None:
     fitted = table[(table["term"] == term) & trusted].drop_duplicates("gene")
     chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
     log.info("%d of %d genes are refitted by statsmodels", len(chosen), len(fitted))
+    size_factor = read_size_factors(args.matrix)
     with Counts(args.matrix) as matrix:
-        size_factor = matrix.obs()["size_factor"].to_numpy(float)
         position = {gene: i for i, gene in enumerate(matrix.genes())}
 
         def response(gene: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":

@@ -9,7 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="section input, as JSON or a YAML file")
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
     parser.add_argument(
-        "--source", required=True, help="which file: its slug in the column source of the sheet"
+        "--source", required=True, help="which file: slug of its path in the column counts of the sheet"
     )
     parser.add_argument("--out", type=Path, required=True, help="h5ad")
 
@@ -18,12 +18,12 @@ def main(args: argparse.Namespace) -> None:
     """Read, check, sort, write; say how many cells of each sample there are."""
     from nestde.config import sections
     from nestde.errors import NestdeError
-    from nestde.files import read_tsv
+    from nestde.files import read_tsv, slug
     from nestde.ingest import ingest
     from nestde.logs import log
 
-    sheet = read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"])
-    rows = sheet[sheet["source"] == args.source]
+    sheet = read_tsv(args.samples, text=["sample_id", "counts"])
+    rows = sheet[[slug(path) == args.source for path in sheet["counts"]]]
     if rows.empty:
         raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")
     path = rows["counts"].iloc[0]

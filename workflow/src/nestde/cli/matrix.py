@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     ledger = build(
         args.counts,
         cell_type,
-        read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"]),
+        read_tsv(args.samples, text=["sample_id", "counts"]),
         rule=config.input.genes,
         genes=config.genes,
         model=config.model,

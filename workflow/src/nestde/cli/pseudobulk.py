@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Sum; say how many profiles are to be tested."""
     from nestde.config import sections
+    from nestde.counts import OURS
     from nestde.files import of_slug, read_tsv, write_tsv
     from nestde.logs import log
     from nestde.pseudobulk import profiles, table, write
@@ -28,13 +29,12 @@ def main(args: argparse.Namespace) -> None:
     found = profiles(
         args.counts,
         of_slug(args.cell_type, config.cell_types),
-        read_tsv(args.samples, text=["sample_id", "slug", "source", "counts"]),
+        read_tsv(args.samples, text=["sample_id", "counts"]),
         rule=config.input.genes,
         config=config.pseudobulk,
         min_cells_per_sample=config.qc.min_cells_per_sample,
     )
     write(found, args.out)
     write_tsv(table(found), args.table)
-    log.info(
-        f"{found.uns['cell_type']}: {(found.obs['left_out'] == '').sum()} of {found.n_obs} profiles are tested"
-    )
+    tested = (found.obsm[OURS]["left_out"] == "").sum()
+    log.info(f"{found.uns['cell_type']}: {tested} of {found.n_obs} profiles are tested")

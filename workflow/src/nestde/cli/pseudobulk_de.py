@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Test; say with which formula and how many genes."""
     from nestde.config import sections
+    from nestde.counts import OURS
     from nestde.files import write_json, write_tsv
     from nestde.logs import log
     from nestde.pseudobulk import read
@@ -30,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     table, formula, reason = test(found, config.model, config.pseudobulk.formula, config.inference.fdr)
     write_tsv(table, args.out)
     if args.explore:
-        left_out = found.obs.loc[found.obs["left_out"] != "", "left_out"]
+        left_out = found.obsm[OURS]["left_out"].loc[lambda why: why != ""]
         about = {
             "cell_type": str(found.uns["cell_type"]),
             "formula": formula.text,

@@ -23,7 +23,6 @@ TEXT = (
     "status",
     "reason",
     "sample_id",
-    "slug",
     "verdict",
     "pvalue_by",
 )
@@ -133,14 +132,14 @@ class Results:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """The sample sheet as checked: sample_id, slug, … sorted by sample."""
+        """The sample sheet as checked: sample_id, counts, … sorted by sample."""
         found = self.table("samples")
-        return pd.DataFrame({"sample_id": [], "slug": []}) if found is None else found
+        return pd.DataFrame({"sample_id": []}) if found is None else found
 
     @cached_property
     def ledgers(self) -> list[dict[str, Any]]:
         """The QC ledger of each sample, in the order of the sheet."""
-        found = [self.json("ledger", sample=name) for name in self.samples["slug"]]
+        found = [self.json("ledger", sample=slug(name)) for name in self.samples["sample_id"]]
         return [ledger for ledger in found if ledger]
 
     @cached_property
