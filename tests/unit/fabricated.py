@@ -176,6 +176,9 @@ def ledger(sample, kept):
         "cells_kept": kept,
         "left_out": "" if kept > 9 else "too few",
         "doublets": {"run": False, "why": "100 cells; it needs 500"},
+        "mt_rules": True,
+        "mt_genes": 13,
+        "spread_of_totals": 0.4,
         "metrics": {"before": quartiles, "after": quartiles if kept else {}},
         "cell_types": {CELL_TYPES[0]: {"in": kept, "kept": kept - 2}},
     }

@@ -113,37 +113,79 @@ def test_samples_with_few_cells_are_left_out_and_named(study):
     assert ledger["n_samples"].max() == 3
 
 
-@pytest.mark.parametrize("rule", ["union", "intersection"])
-def test_genes_that_not_every_file_has(study, rule):
-    paths, adata = [], cells()
-    for i, sample in enumerate(SAMPLES):
+def write_files(adata, without, change=None):
+    """A file for each sample, without some of the genes; their paths."""
+    paths = []
+    for sample in SAMPLES:
         part = adata[(adata.obs["sample_id"] == sample).to_numpy()]
-        names = [*adata.var_names[: 28 - i], "MT-CO1"]
-        part = part[:, names[::-1] if i % 2 else names].copy()
-        if i == 2:
-            part.var_names = [*part.var_names[:-1], "only here"]
+        names = [gene for gene in adata.var_names if gene not in without.get(sample, ())]
+        part = part[:, names[::-1] if sample in ("S2", "S4") else names].copy()
+        part.var_names = [(change or {}).get((sample, gene), gene) for gene in part.var_names]
         paths.append(f"{sample}.h5ad")
         part.write_h5ad(paths[-1])
-    settings = config(input={"counts": None, "genes": rule}, genes={"min_samples": 1})
+    return paths
+
+
+@pytest.mark.parametrize("absent_genes", ["not_measured", "zero"])
+def test_genes_that_not_every_file_has(study, absent_genes):
+    adata = cells()
+    without = {sample: [f"G{g}" for g in range(27 - i, 28)] for i, sample in enumerate(SAMPLES)}
+    paths = write_files(adata, without, {("S3", "RPS6"): "only here"})
+    settings = config(input={"counts": None, "absent_genes": absent_genes}, genes={"min_samples": 1})
     steps = Steps(study, settings, sheet(source=paths))
     assert steps.ingest() == steps.qc() == steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
     ledger = read_tsv(study / "genes.tsv", text=["gene", "status", "reason"]).set_index("gene")
     assert len(ledger) == 30
     found, bulk = ad.read_h5ad(study / "matrix.h5ad"), ad.read_h5ad(study / "bulk.h5ad")
     assert (found.uns["genes"]["in_any_sample"], found.uns["genes"]["in_every_sample"]) == (30, 25)
-    if rule == "intersection":
-        assert set(found.var_names) == {f"G{i}" for i in range(25)} == set(bulk.var_names)
-        assert ledger.loc["only here", "reason"] == (
-            "not among the genes of every sample (input.genes: intersection)"
-        )
+    assert set(bulk.var_names) == set(ledger.index)
+    table = read_tsv(study / "bulk.tsv", text=["gene"]).set_index("gene")
+    wanted = np.ravel(by_hand(adata, "T cell", ["S1"])[:, "G26"].X.sum(axis=0))[0]
+    if absent_genes == "not_measured":
+        assert set(found.var_names) == {f"G{i}" for i in range(24)} | {"MT-CO1"}
+        assert ledger.loc["only here", "reason"] == "not measured in 3 of 4 samples: S1, S2, S4"
+        assert ledger.loc["RPS6", "reason"] == "not measured in 1 of 4 samples: S3"
+        assert list(table.loc["G26", ["counts_S1", "cpm_S2"]].isna()) == [False, True]
+        assert list(table.loc["only here", "counts_S1":"counts_S4"].isna()) == [True, True, False, True]
     else:
         assert ledger.loc["only here", "n_samples"] == 1
-        assert set(found.var_names) == set(bulk.var_names) == set(ledger.index)
-    for gene in ("G3", "G24"):
+        assert set(found.var_names) == set(ledger.index)
+        assert table.loc["G26", "counts_S2"] == 0
+    assert table.loc["G26", "counts_S1"] == wanted
+    for gene in ("G3", "G23"):
         for sample in SAMPLES:
             wanted = by_hand(adata, "T cell", [sample])[:, gene].X.toarray().ravel()
             assert np.array_equal(found[found.obs["sample_id"] == sample, gene].X.toarray().ravel(), wanted)
             assert bulk[sample, gene].X.item() == wanted.sum()
+
+
+def test_means_and_shares_are_of_the_samples_that_measured_a_gene(study):
+    adata = cells()
+    paths = write_files(adata, {"S1": ["G0"], "S2": ["G1"], "S4": ["G1"]})
+    steps = Steps(study, config(input={"counts": None}), sheet(source=paths))
+    assert steps.ingest() == steps.qc() == steps.matrix("T cell") == 0
+    ledger = read_tsv(study / "genes.tsv", text=["gene", "reason"]).set_index("gene")
+    # G0: of the Controls, S1 and S3, only S3 measured it; G1: no AD sample, S2 or S4, did
+    mine = by_hand(adata, "T cell", ["S3"])
+    scaled = mine[:, "G0"].X.toarray().ravel() / mine.X.sum(axis=1).A1 * 1e4
+    np.testing.assert_allclose(ledger.loc["G0", "mean_Control"], scaled.mean(), rtol=1e-12)
+    assert ledger.loc["G1", ["mean_AD", "detected_AD"]].isna().all()
+    assert ledger.loc["G1", "reason"] == "not measured in 2 of 4 samples: S2, S4"
+
+
+def test_a_gene_is_tested_where_every_sample_of_the_cell_type_measured_it(study):
+    """S3 lacks the gene, and has too few cells of this type to matter."""
+    adata = cells()
+    few = np.flatnonzero((adata.obs["sample_id"] == "S3") & (adata.obs["cell_type"] == "T cell"))[2:]
+    adata = adata[np.setdiff1d(np.arange(len(adata)), few)].copy()
+    paths = write_files(adata, {"S3": ["G0"]})
+    steps = Steps(study, config(input={"counts": None}, model={"min_cells": 5}), sheet(source=paths))
+    assert steps.ingest() == steps.qc() == steps.matrix("T cell") == 0
+    ledger = read_tsv(study / "genes.tsv", text=["gene", "status"]).set_index("gene")
+    assert ledger.loc["G0", "status"] == ""
+    assert steps.matrix("B/cell") == 0
+    ledger = read_tsv(study / "genes.tsv", text=["gene", "status", "reason"]).set_index("gene")
+    assert ledger.loc["G0", "reason"] == "not measured in 1 of 4 samples: S3"
 
 
 def test_columns_that_not_every_sample_has_or_with_other_labels_are_merged(study):

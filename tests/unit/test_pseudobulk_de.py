@@ -40,6 +40,7 @@ def profiles(diagnosis, n_cells, genes=300, change=None, donor_sd=0.2, seed=0, *
     ours = pd.DataFrame({"n_cells": n_cells, "total_counts": sums.sum(axis=1), "left_out": ""}, index=names)
     obs, obsm = obs.assign(**columns), {OURS: ours}
     found = ad.AnnData(sums, obs=obs, obsm=obsm, var=pd.DataFrame(index=[f"G{i}" for i in range(genes)]))
+    found.layers["measured"] = np.ones(sums.shape, np.uint8)
     found.uns["cell_type"] = "T cell"
     return found
 
@@ -112,6 +113,20 @@ def test_the_formula_of_samples_is_derived_or_given():
     assert (given.text, given.derived, given.dropped) == ("~ donor + diagnosis", False, ())
     with pytest.raises(NestdeError, match="has random effects; DESeq2 has none"):
         sample_formula(full, "~ diagnosis + (1 | donor)", columns)
+
+
+def test_a_gene_that_a_sample_did_not_measure_is_not_tested():
+    """Absent from the features of every Control: counted as 0, it would be the most different of all."""
+    found = profiles(["Control", "AD"] * 4, [200] * 8, genes=40)
+    plain, _, _ = test(found, model(), None, 0.05)
+    control = (found.obs["diagnosis"] == "Control").to_numpy()
+    found.X[control, 7], found.layers["measured"][control, 7] = 0, 0
+    table, _, _ = test(found, model(), None, 0.05)
+    row = table.set_index("gene").loc["G7"]
+    assert (row["status"], row["pvalue"]) == ("not_testable", pytest.approx(np.nan, nan_ok=True))
+    assert row["reason"] == "not measured in 4 of 8 samples: S00, S02, S04, S06"
+    assert (plain["status"] == "ok").sum() - 1 == (table["status"] == "ok").sum()
+    assert "G7" in set(plain.loc[plain["status"] == "ok", "gene"])
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,12 @@ class Steps:
         write_tsv(samples, self.folder / "samples.tsv")
 
     def run(self, command, **options):
+        return self.main(command, settings=self.settings, **options)
+
+    def main(self, command, **options):
         from nestde.cli import main
 
-        words = [command, "--settings", self.settings]
+        words = [command]
         for name, value in options.items():
             values = value if isinstance(value, list) else [value]
             words += [f"--{name.replace('_', '-')}", *map(str, values)]

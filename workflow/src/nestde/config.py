@@ -35,7 +35,7 @@ class Input(_Given):
     cell_type_key: str
     cell_metadata: str | None
     gene_key: str | None
-    genes: str
+    absent_genes: str
     keep: dict[str, list[Any]]
 
 

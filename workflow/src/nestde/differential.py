@@ -313,7 +313,7 @@ def _ledger(
         table[f"mean_{level}"] = counts.T @ (mask / size_factor) / cells
         table[f"detected_{level}"] = np.bincount(gene_of[mask[counts.indices]], minlength=len(names)) / cells
     ledger = pd.DataFrame(table)
-    rule, reason = judge(ledger, len(obs), len(found), np.zeros(len(names), bool), rules)
+    rule, reason = judge(ledger, len(obs), len(found), [""] * len(names), rules)
     ledger.insert(1, "status", np.where(rule == "", "", "not_testable"))
     ledger.insert(2, "reason", reason)
     return ledger

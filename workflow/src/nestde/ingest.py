@@ -240,10 +240,8 @@ def join_metadata(
             f"the table {a_few(there) or 'none for them'}."
         )
     joined = {name: tidy(table[name].take(place).where(place >= 0)) for name in table.columns}
-    obs = obs.copy()
-    for name, column in joined.items():
-        obs[name] = column.set_axis(obs.index)
-    return obs
+    columns = dict(obs.items()) | {name: column.set_axis(obs.index) for name, column in joined.items()}
+    return pd.DataFrame(columns, index=obs.index)
 
 
 def read_metadata(path: Path) -> "pd.DataFrame":

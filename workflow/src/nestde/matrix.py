@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nestde.cells.source import BLOCK, block_edges, label
 from nestde.config import Genes, Model
 from nestde.counts import Counts, writing
+from nestde.errors import a_few
 from nestde.formula import parse, variables_of
 from nestde.ingest import tidy
 from nestde.qc import MEASURED
@@ -113,7 +114,7 @@ def enough(
 
 def gene_names(
     parts: Sequence[Part],
-) -> tuple[NDArray[np.object_], list[NDArray[np.int32]], NDArray[np.int64]]:
+) -> tuple[NDArray[np.object_], list[NDArray[np.int32]], NDArray[np.bool_]]:
     """Union of the genes of all samples, in the order in which they are first met.
 
     Returns
@@ -122,19 +123,36 @@ def gene_names(
         (m,) names.
     places
         For each part, where its genes stand among them.
-    times
-        (m,) in how many samples' data each gene is.
+    measured
+        (parts, m) whether a gene is among the features of a sample's data.
     """
     import pandas as pd
 
     first = parts[0].genes
     if all(np.array_equal(part.genes, first) for part in parts):
         same = np.arange(len(first), dtype=np.int32)
-        return first, [same] * len(parts), np.full(len(first), len(parts), np.int64)
+        return first, [same] * len(parts), np.ones((len(parts), len(first)), bool)
     genes = pd.unique(np.concatenate([part.genes for part in parts]))
     index = pd.Index(genes)
     places = [index.get_indexer(pd.Index(part.genes)).astype(np.int32) for part in parts]
-    return genes, places, np.bincount(np.concatenate(places), minlength=len(genes))
+    measured = np.zeros((len(parts), len(genes)), bool)
+    for row, place in zip(measured, places, strict=True):
+        row[place] = True
+    return genes, places, measured
+
+
+def not_measured(measured: NDArray[np.bool_], samples: Sequence[str]) -> list[str]:
+    """For each gene, how many and which of the samples did not measure it; '' where all did."""
+    words = [""] * measured.shape[1]
+    whole = measured.all(axis=0)
+    patterns, which = np.unique(measured[:, ~whole], axis=1, return_inverse=True)
+    told = []
+    for there in patterns.T:
+        absent = a_few(sample for sample, present in zip(samples, there, strict=True) if not present)
+        told.append(f"not measured in {(~there).sum():,} of {len(samples):,} samples: {absent}")
+    for gene, pattern in zip(np.flatnonzero(~whole), which.ravel(), strict=True):
+        words[gene] = told[pattern]
+    return words
 
 
 def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
@@ -145,21 +163,17 @@ def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    obs = pd.concat([part.obs for part in parts], ignore_index=True)
-    samples = sorted({part.sample for part in parts})
+    whole = pd.concat([part.obs for part in parts], ignore_index=True)
+    # where samples have different labels, or only some have the column, pandas gives up the type
+    columns = {name: tidy(column) if column.dtype == object else column for name, column in whole.items()}
     names = np.repeat([part.sample for part in parts], [part.n for part in parts])
-    barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
-    obs["sample_id"] = pd.Categorical(names, samples)
+    columns["sample_id"] = pd.Series(pd.Categorical(names, sorted({part.sample for part in parts})))
     place = pd.Index(sheet["sample_id"]).get_indexer(pd.Index(names))
     for name in sheet.columns.drop(["sample_id", "counts"]):
         column = sheet[name].take(place).reset_index(drop=True)
-        obs[name] = column if column.dtype.kind in "iufb" else pd.Categorical(column)
-    # where samples have different labels, or only some have the column, pandas gives up the type
-    for name in obs.select_dtypes("object").columns:
-        obs[name] = tidy(obs[name])
-    measured = measurements(parts)
-    for name in measured.columns.difference(obs.columns, sort=False):
-        obs[name] = measured[name]
+        columns[name] = column if column.dtype.kind in "iufb" else pd.Series(pd.Categorical(column))
+    obs = pd.DataFrame(dict(measurements(parts).items()) | columns)
+    barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
     obs.index = pd.Index(
         [f"{name}:{barcode}" for name, barcode in zip(names, barcodes, strict=True)], dtype=object
     )
@@ -179,7 +193,7 @@ def build(
     cell_type: str,
     sheet: "pd.DataFrame",
     *,
-    rule: str,
+    absent_genes: str,
     genes: Genes,
     model: Model,
     min_cells_per_sample: int,
@@ -196,8 +210,8 @@ def build(
         What `qc.control` wrote, one for each sample.
     sheet
         The checked sample sheet.
-    rule
-        ``union`` or ``intersection`` of genes over samples.
+    absent_genes
+        What it says of a gene that it is not among the features of a sample: ``not_measured`` or ``zero`` counts.
     min_cells_per_sample
         Fewest kept cells of a sample, of any type.
     out
@@ -207,20 +221,21 @@ def build(
     -------
     pandas.DataFrame
         ``gene, status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene: cells and samples
-        that have it, and by level of the tested factors the mean of counts per 10,000 and the share of cells.
+        that have it, and by level of the tested factors the mean of counts per 10,000 and the share of cells, of
+        those samples that measured it (empty if none did).
     """
     every = parts_of(paths, cell_type)
     parts, left_out = enough(every, model.min_cells, min_cells_per_sample)
     obs = covariates(parts or every, sheet).iloc[: sum(part.n for part in parts)]
     cells = measurements(parts or every).iloc[: len(obs)].set_axis(obs.index)
     size_factor = cells["size_factor"].to_numpy(float)
-    names, places, times = gene_names(parts or every)
-    places = places[: len(parts)]
-    ledger = survey(parts, places, size_factor, names, tested_levels(obs, model))
-    absent = times < len(parts or every)
-    ledger["rule"], ledger["reason"] = judge(
-        ledger, len(obs), len(parts), absent if rule == "intersection" else np.zeros_like(absent), genes
-    )
+    names, places, measured = gene_names(parts or every)
+    everywhere = measured.all(axis=0)
+    if absent_genes == "zero":
+        measured = np.ones_like(measured)
+    ledger = survey(parts, places[: len(parts)], size_factor, names, tested_levels(obs, model), measured)
+    absent = not_measured(measured[: len(parts)], [part.sample for part in parts])
+    ledger["rule"], ledger["reason"] = judge(ledger, len(obs), len(parts), absent, genes)
     ledger["status"] = np.where(ledger["rule"] == "", "", "not_testable")
     tested = (ledger["rule"] == "").to_numpy()
     nnz = ledger["n_cells"].to_numpy()
@@ -229,15 +244,15 @@ def build(
         "left_out": left_out,
         "genes": {
             "in_any_sample": len(names),
-            "in_every_sample": int((~absent).sum()),
-            "rule": rule,
+            "in_every_sample": int(everywhere.sum()),
+            "absent_genes": absent_genes,
             "tested": int(tested.sum()),
             "removed": ledger.loc[~tested, "rule"].value_counts().sort_index().to_dict(),
         },
     }
     with writing(out, "csc", nnz[tested], obs, cells, names[tested], uns) as filler:
         new_place = np.where(tested, np.cumsum(tested) - 1, -1)
-        chosen = [new_place[place] for place in places]
+        chosen = [new_place[place] for place in places[: len(parts)]]
         for start, stop in block_edges(nnz[tested], 2 * BLOCK):
             filler.put(start, transpose(parts, chosen, start, stop, nnz[tested][start:stop]))
     first = ["gene", "status", "reason"]
@@ -265,17 +280,24 @@ def survey(
     size_factor: NDArray[np.float64],
     names: NDArray[np.object_],
     levels: dict[str, NDArray[np.bool_]],
+    measured: NDArray[np.bool_],
 ) -> "pd.DataFrame":
-    """First pass: per gene, the cells and samples that have it, and by level its mean and share of cells."""
+    """First pass: per gene, the cells and samples that have it, and by level its mean and share of cells.
+
+    `measured` (parts, m): the cells of samples that did not measure a gene are not among its cells.
+    """
     import pandas as pd
 
     m = len(names)
     n_cells, n_samples = np.zeros(m, np.int64), np.zeros(m, np.int64)
     sums = {level: np.zeros(m) for level in levels}
     detected = {level: np.zeros(m, np.int64) for level in levels}
+    of_cells = {level: np.zeros(m, np.int64) for level in levels}
     per_count = 1 / size_factor
     row = 0
-    for part, place in zip(parts, places, strict=True):
+    for part, place, there in zip(parts, places, measured, strict=False):
+        for level, mask in levels.items():
+            of_cells[level] += there * int(mask[row : row + part.n].sum())
         in_part = np.zeros(len(place), np.int64)
         for _, block in part.blocks():
             here = slice(row, row + block.shape[0])
@@ -290,31 +312,38 @@ def survey(
         n_cells[place] += in_part
         n_samples[place] += in_part > 0
     table = {"gene": names, "n_cells": n_cells, "n_samples": n_samples}
-    for level, mask in levels.items():
-        of_cells = max(int(mask.sum()), 1)
-        table[f"mean_{level}"] = sums[level] / of_cells
-        table[f"detected_{level}"] = detected[level] / of_cells
+    for level in levels:
+        n = np.where(of_cells[level] > 0, of_cells[level], 1)
+        unknown = (of_cells[level] == 0) & ~measured.all(axis=0)
+        table[f"mean_{level}"] = np.where(unknown, np.nan, sums[level] / n)
+        table[f"detected_{level}"] = np.where(unknown, np.nan, detected[level] / n)
     return pd.DataFrame(table)
 
 
 def judge(
-    ledger: "pd.DataFrame", n_cells: int, n_samples: int, absent: NDArray[np.bool_], rules: Genes
+    ledger: "pd.DataFrame", n_cells: int, n_samples: int, absent: Sequence[str], rules: Genes
 ) -> tuple[NDArray[np.object_], list[str]]:
-    """For each gene, the first rule that keeps it from being tested ('' for none), and that in words."""
+    """For each gene, the first rule that keeps it from being tested ('' for none), and that in words.
+
+    `absent` has those of `not_measured`.
+    """
     fewest = rules.min_cells_share * n_cells
     cells, samples = ledger["n_cells"].to_numpy(), ledger["n_samples"].to_numpy()
     if not n_samples:
-        absent, why = np.ones(len(ledger), bool), "no sample has enough cells of this type"
-    else:
-        why = "not among the genes of every sample (input.genes: intersection)"
+        absent = ["no sample has enough cells of this type"] * len(ledger)
     rule = np.select(
-        [absent, cells == 0, cells < fewest, samples < rules.min_samples],
+        [
+            np.array([why != "" for why in absent], bool),
+            cells == 0,
+            cells < fewest,
+            samples < rules.min_samples,
+        ],
         ["absent", "no counts", "min_cells_share", "min_samples"],
         default="",
     ).astype(object)
     words = {
         "": lambda i: "",
-        "absent": lambda i: why,
+        "absent": lambda i: absent[i],
         "no counts": lambda i: "no counts",
         "min_cells_share": lambda i: (
             f"in {cells[i]:,} of {n_cells:,} cells; {int(np.ceil(fewest)):,} are needed"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def profiles(
     cell_type: str,
     sheet: "pd.DataFrame",
     *,
-    rule: str,
+    absent_genes: str,
     config: Pseudobulk,
     min_cells_per_sample: int,
 ) -> "ad.AnnData":
@@ -35,8 +35,8 @@ def profiles(
         What `qc.control` wrote, one for each sample.
     sheet
         The checked sample sheet.
-    rule
-        ``union`` or ``intersection`` of genes over samples.
+    absent_genes
+        What it says of a gene that it is not among the features of a sample: ``not_measured`` or ``zero`` counts.
     config
         Section ``pseudobulk`` of the configuration.
 
@@ -45,18 +45,17 @@ def profiles(
     anndata.AnnData
         samples × genes: X sums (int64), layer ``cpm`` (counts per million of the profile, which takes out how many
         cells and how deep). obs: sample_id, covariates of the sheet, and those of the cells that are constant within
-        every sample. ``obsm["nestde"]``: n_cells, total_counts, and ``left_out``: '' or why the profile is not to be
+        every sample. Layer ``measured`` (0 or 1): whether the gene was measured in the sample. ``obsm["nestde"]``: n_cells, total_counts, and ``left_out``: '' or why the profile is not to be
         tested.
     """
     import anndata as ad
     import pandas as pd
 
     parts = parts_of(paths, cell_type)
-    names, places, times = gene_names(parts)
-    wanted = np.flatnonzero(times == len(parts)) if rule == "intersection" else np.arange(len(names))
-    sums = np.stack([total(part, place, len(names)) for part, place in zip(parts, places, strict=True)])[
-        :, wanted
-    ]
+    names, places, measured = gene_names(parts)
+    if absent_genes == "zero":
+        measured = np.ones_like(measured)
+    sums = np.stack([total(part, place, len(names)) for part, place in zip(parts, places, strict=True)])
     cells = covariates(parts, sheet)
     obs = of_samples(cells, [part.sample for part in parts], sheet)
     depths = sums.sum(axis=1)
@@ -65,8 +64,9 @@ def profiles(
         why_not(part, int(depth), config, min_cells_per_sample)
         for part, depth in zip(parts, depths, strict=True)
     ]
-    var = pd.DataFrame(index=pd.Index(names[wanted], dtype=object))
+    var = pd.DataFrame(index=pd.Index(names, dtype=object))
     found = ad.AnnData(sums, obs=obs, var=var, obsm={OURS: ours}, layers={"cpm": cpm(sums)})
+    found.layers["measured"] = measured.astype(np.uint8)
     found.uns["cell_type"] = cell_type
     found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns)), dtype=object)
     return found
@@ -96,16 +96,14 @@ def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFra
         for name in cells.columns
         if name not in ("sample_id", *own) and (groups[name].nunique(dropna=False) <= 1).all()
     ]
-    obs = sheet.set_index("sample_id", drop=False)[own].reindex(list(samples))
-    first = groups[constant].first().reindex(list(samples)) if constant else pd.DataFrame(index=obs.index)
-    for name in constant:
-        obs[name] = first[name].to_numpy() if first[name].dtype.kind in "iufb" else first[name].astype(object)
-    obs["sample_id"] = list(samples)
-    for name in obs.columns:
-        if obs[name].dtype.kind not in "iufb" and name != "sample_id":
-            obs[name] = pd.Categorical(obs[name].astype(object))
-    obs.index = pd.Index(list(samples), dtype=object)
-    return obs
+    of_sheet = sheet.set_index("sample_id", drop=False)[own].reindex(list(samples))
+    first = groups[constant].first().reindex(list(samples)) if constant else of_sheet[[]]
+    columns: dict[str, Any] = {}
+    for name, column in (*of_sheet.items(), *first.items()):
+        values = column.to_numpy() if column.dtype.kind in "iufb" else column.astype(object).to_numpy()
+        columns[name] = values if column.dtype.kind in "iufb" else pd.Categorical(values)
+    columns["sample_id"] = np.array(list(samples), object)
+    return pd.DataFrame(columns, index=pd.Index(list(samples), dtype=object))
 
 
 def why_not(part: Part, depth: int, config: Pseudobulk, min_cells_per_sample: int) -> str:
@@ -120,13 +118,16 @@ def why_not(part: Part, depth: int, config: Pseudobulk, min_cells_per_sample: in
 
 
 def table(found: "ad.AnnData") -> "pd.DataFrame":
-    """Genes × samples: ``gene``, then ``counts_<sample>`` of all samples, then ``cpm_<sample>``."""
+    """Genes × samples: ``gene``, then ``counts_<sample>`` of all samples, then ``cpm_<sample>``; empty where not measured."""
     import pandas as pd
 
     frame = pd.DataFrame({"gene": found.var_names})
     parts = {"counts": found.X, "cpm": found.layers["cpm"]}
+    absent = found.layers["measured"] == 0
     columns = {
-        f"{name}_{sample}": values[row]
+        f"{name}_{sample}": pd.Series(values[row]).astype("object").mask(absent[row], "")
+        if absent[row].any()
+        else values[row]
         for name, values in parts.items()
         for row, sample in enumerate(found.obs_names)
     }

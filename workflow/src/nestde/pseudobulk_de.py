@@ -17,6 +17,7 @@ from nestde.counts import OURS
 from nestde.design import Design, build
 from nestde.errors import NestdeError
 from nestde.formula import parse
+from nestde.matrix import not_measured
 from nestde.pseudobulk import cpm
 from nestde.terms import Term, terms_of
 
@@ -105,7 +106,8 @@ def test(
                 pd.DataFrame({"gene": genes, "term": term, "status": "not_testable", "reason": reason})
             )
     if isinstance(design, Design):
-        parts += deseq2(np.asarray(used.X), genes, design, alpha)
+        absent = not_measured(used.layers["measured"] == 1, list(used.obs_names))
+        parts += deseq2(np.asarray(used.X), genes, absent, design, alpha)
     table = pd.concat(parts, ignore_index=True).reindex(
         columns=["gene", "term", "level", "against", "status", "reason", *COLUMNS]
     )
@@ -136,7 +138,11 @@ def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Desi
 
 
 def deseq2(
-    counts: NDArray[np.int64], genes: NDArray[np.object_], design: Design, alpha: float
+    counts: NDArray[np.int64],
+    genes: NDArray[np.object_],
+    absent: Sequence[str],
+    design: Design,
+    alpha: float,
 ) -> list["pd.DataFrame"]:
     """Wald tests of every contrast of every tested term, one table each.
 
@@ -146,6 +152,8 @@ def deseq2(
         (samples, genes) sums.
     genes
         Their names.
+    absent
+        Why each is not to be tested, '' if it is: it was not measured in every sample.
     design
         Of the samples.
     """
@@ -156,8 +164,11 @@ def deseq2(
 
     from nestde.contrasts import contrasts
 
-    enough = counts.sum(axis=0) >= FEWEST_COUNTS
-    low = np.where(enough, "", f"fewer than {FEWEST_COUNTS} counts over all samples").astype(object)
+    measured = np.array([why == "" for why in absent], bool)
+    many = counts.sum(axis=0) >= FEWEST_COUNTS
+    few = np.where(many, "", f"fewer than {FEWEST_COUNTS} counts over all samples").astype(object)
+    low = np.where(measured, few, np.array(absent, object))
+    enough = measured & many
     status = np.where(enough, "ok", "not_testable").astype(object)
     empty = pd.DataFrame({"gene": genes, "status": status, "reason": low}).reindex(
         columns=["gene", "status", "reason", *COLUMNS]
@@ -226,6 +237,7 @@ def explore(found: "ad.AnnData") -> dict[str, Any]:
         share ``r2`` of the component's variance that it explains, and the p-value of its F test.
     """
     used = tested(found)
+    used = used[:, (used.layers["measured"] == 1).all(axis=0)]
     n = used.n_obs
     logs = np.log2(1 + cpm(np.asarray(used.X)))
     variable = np.sort(np.argsort(-logs.var(axis=0), kind="stable")[:PCA_GENES]) if n else slice(0, 0)

@@ -86,7 +86,8 @@ def control(
     ) as filler:
         filler.put(0, rows)
     keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
-    ledger = ledger_of(sample, cells, removed, int(uns["came"][at]), keep, doublets, config)
+    mt_genes = sum(gene.startswith(tuple(config.mt_prefix)) for gene in genes)
+    ledger = ledger_of(sample, cells, removed, int(uns["came"][at]), keep, doublets, mt_genes, config)
     cells = cells.drop(columns="sample_id").rename_axis("barcode").reset_index()
     names = np.array(list(removed), object)
     cells["removed_by"] = [";".join(names[which]) for which in np.array(list(removed.values())).T]
@@ -227,6 +228,7 @@ def ledger_of(
     came: int,
     keep: dict[str, int],
     doublets: dict[str, Any],
+    mt_genes: int,
     config: QC,
 ) -> dict[str, Any]:
     """What came of a sample's cells.
@@ -237,7 +239,8 @@ def ledger_of(
         ``cells_in`` = sum of ``removed[*].first`` + ``cells_kept``. For each rule, in order: ``any``, cells that it
         would remove; ``only``, cells that it alone removes; ``first``, cells that no rule before it removes.
         ``keep:<column>`` are the rules of ``input.keep``. ``bounds``: low and high by rule. ``metrics``: quartiles
-        before and after. ``cell_types``: cells in and kept. ``left_out``: '' or why the sample enters no test.
+        before and after. ``mt_rules``, ``mt_genes``: whether a rule asks for mitochondrial genes, and how many there are;
+        ``spread_of_totals`` see `spread`. ``cell_types``: cells in and kept. ``left_out``: '' or why the sample enters no test.
     """
     table = np.array(list(removed.values()))
     n_rules = table.sum(axis=0)
@@ -271,6 +274,9 @@ def ledger_of(
         if config.enabled
         else {},
         "doublets": doublets,
+        "mt_rules": config.enabled and (config.max_pct_mt, config.mad_pct_mt) != (None, None),
+        "mt_genes": mt_genes,
+        "spread_of_totals": spread(cells["total_counts"].to_numpy(float)),
         "metrics": {"before": quartiles(cells), "after": quartiles(cells[stays])},
         "cell_types": {
             label: {
@@ -284,6 +290,12 @@ def ledger_of(
             "kept": int(cells["cell_type"].isna()[stays].sum()),
         },
     }
+
+
+def spread(totals: NDArray[np.float64]) -> float | None:
+    """Standard deviation of the total counts of cells that have any, as a share of their mean; None of fewer than 2."""
+    totals = totals[totals > 0]
+    return float(totals.std() / totals.mean()) if len(totals) > 1 else None
 
 
 def quartiles(cells: "pd.DataFrame") -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nestde.asked import Asked, asked_of, study_of
 from nestde.check import check_study
+from nestde.closing import say
 from nestde.config import Config, read
 from nestde.damage import changed, damaged, made, records
 from nestde.errors import Faults, NestdeError, a_few
@@ -89,6 +90,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
         _tell_of_strangers(one)
     if killed and complete == asked and not args.notemp:
         snakemake([*study, "--cores", "1", "--quiet", "--delete-temp-output"])
+    say((one.folder, one.config) for one in complete)
 
 
 def _checked(args: Namespace) -> list[Asked]:

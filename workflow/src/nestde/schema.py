@@ -180,6 +180,7 @@ def _sentences(error: Any, name: str) -> list[str]:
                     continue
                 near = nearest_key(str(key), known)
                 hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+                hint = error.schema.get("renamed", {}).get(key, hint)
                 found.append(f"{name}: unknown key {f'{where}.' if where else ''}{key}. {hint}")
             return found
         case "required":

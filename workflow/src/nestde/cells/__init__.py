@@ -1,12 +1,19 @@
 """Count data as they come, cells × genes: h5ad, zarr, 10x HDF5, 10x mtx folders; opened, read in blocks."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nestde.cells.source import Source, reading
 from nestde.errors import NestdeError
 from nestde.files import irregular
 
-__all__ = ["Source", "open_source", "reading"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Source", "open_source", "read_genes", "reading"]
+
+ZARR = (".zgroup", ".zattrs", "zarr.json")  # a zarr folder has one of them
 
 
 def open_source(path: str | Path, *, layer: str = "X", gene_key: str | None = None) -> Source:
@@ -51,16 +58,41 @@ def open_source(path: str | Path, *, layer: str = "X", gene_key: str | None = No
     return anndata_store.open_h5ad(path, layer, gene_key)
 
 
+def read_genes(path: str | Path, *, layer: str = "X", gene_key: str | None = None) -> "NDArray[np.object_]":
+    """Names of the genes of count data, as `open_source` names them; no count is read.
+
+    Raises
+    ------
+    NestdeError
+        If there is nothing that can be read, or the names do not tell genes apart.
+    """
+    from nestde.cells import anndata_store, tenx
+
+    path = Path(path)
+    if path.is_dir() and any((path / name).exists() for name in ZARR):
+        return anndata_store.genes_of_zarr(path, layer, gene_key)
+    if path.is_dir() or path.name.endswith(("matrix.mtx", "matrix.mtx.gz")):
+        return tenx.genes_of_mtx(_matrix_of(path) if path.is_dir() else path, gene_key)
+    if tenx.is_tenx_h5(path):
+        return tenx.genes_of_h5(path, gene_key)
+    return anndata_store.genes_of_h5ad(path, layer, gene_key)
+
+
 def _open_folder(path: Path, layer: str, gene_key: str | None) -> Source:
-    if any((path / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
+    if any((path / name).exists() for name in ZARR):
         from nestde.cells import anndata_store
 
         return anndata_store.open_zarr(path, layer, gene_key)
+    return _open_mtx(_matrix_of(path), layer, gene_key)
+
+
+def _matrix_of(path: Path) -> Path:
+    """The matrix.mtx of a 10x folder."""
     found = sorted(file for file in path.iterdir() if file.name.endswith(("matrix.mtx", "matrix.mtx.gz")))
     if len(found) != 1:
         what = "no matrix.mtx" if not found else f"{len(found)} matrices ({', '.join(f.name for f in found)})"
         raise NestdeError(f"{path}: is a folder with {what}. Give a 10x folder of one sample, or a file.")
-    return _open_mtx(found[0], layer, gene_key)
+    return found[0]
 
 
 def _open_mtx(matrix: Path, layer: str, gene_key: str | None) -> Source:

@@ -48,14 +48,8 @@ def _open(path: Path, root: Any, layer: str, gene_key: str | None) -> Source:
         raise NestdeError(
             f"{path}: has no obs and var, so it is no AnnData. Its parts: {a_few(sorted(root), 8)}."
         )
-    matrix, var_key = _matrix(path, root, layer)
-    var, obs = read_frame(root, var_key), read_frame(root, "obs")
-    if gene_key is not None and gene_key not in var:
-        raise NestdeError(
-            f"{path}: var has no column {gene_key} (input.gene_key); it has {a_few(var.columns, 12) or 'none'}."
-        )
-    hint = "Set input.gene_key to a column of var that tells genes apart, or make the names unique."
-    genes = unique_genes(path, var.index if gene_key is None else var[gene_key], hint)
+    matrix = _matrix(path, root, layer)
+    genes, obs = _genes(path, root, layer, gene_key), read_frame(root, "obs")
     obs.index = [text(barcode) for barcode in obs.index]
     shape = _shape(matrix)
     if shape != (len(obs), len(genes)):
@@ -66,17 +60,43 @@ def _open(path: Path, root: Any, layer: str, gene_key: str | None) -> Source:
     return Source(path, obs, genes, row_nnz, rows, scans)
 
 
-def _matrix(path: Path, root: Any, layer: str) -> tuple[Any, str]:
-    """The matrix and the name of its var."""
+def _genes(path: Path, root: Any, layer: str, gene_key: str | None) -> NDArray[np.object_]:
+    key = "var" if layer != "raw" else "raw/var" if "raw" in root else "raw.var"
+    var = read_frame(root, key)
+    if gene_key is not None and gene_key not in var:
+        raise NestdeError(
+            f"{path}: var has no column {gene_key} (input.gene_key); it has {a_few(var.columns, 12) or 'none'}."
+        )
+    hint = "Set input.gene_key to a column of var that tells genes apart, or make the names unique."
+    return unique_genes(path, var.index if gene_key is None else var[gene_key], hint)
+
+
+def genes_of_h5ad(path: Path, layer: str, gene_key: str | None) -> NDArray[np.object_]:
+    """Names of the genes of an h5ad file, as `open_h5ad` names them."""
+    import h5py
+
+    with reading(path), h5py.File(path, "r") as root:
+        return _genes(path, root, layer, gene_key)
+
+
+def genes_of_zarr(path: Path, layer: str, gene_key: str | None) -> NDArray[np.object_]:
+    """Names of the genes of a zarr folder, as `open_zarr` names them."""
+    import zarr
+
+    with reading(path):
+        return _genes(path, zarr.open_group(str(path), mode="r"), layer, gene_key)
+
+
+def _matrix(path: Path, root: Any, layer: str) -> Any:
     if layer == "X" and "X" in root:
-        return root["X"], "var"
+        return root["X"]
     if layer == "raw":
         if "raw" in root and "X" in root["raw"]:
-            return root["raw/X"], "raw/var"
+            return root["raw/X"]
         if "raw.X" in root:  # anndata < 0.7
-            return root["raw.X"], "raw.var"
+            return root["raw.X"]
     if "layers" in root and layer in root["layers"]:
-        return root["layers"][layer], "var"
+        return root["layers"][layer]
     known = ["X"] if "X" in root else []
     known += ["raw"] if "raw" in root or "raw.X" in root else []
     known += sorted(root["layers"]) if "layers" in root else []

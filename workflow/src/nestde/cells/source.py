@@ -96,8 +96,11 @@ def unique_genes(path: str | Path, names: Any, hint: str) -> NDArray[np.object_]
     NestdeError
         If names are missing or repeat.
     """
+    import pandas as pd
+
     genes = np.array([text(name) for name in names], dtype=object)
-    empty = sum(name in ("", "nan", "None") for name in genes)
+    # a gene may be called nan or None: only what is missing, or empty, is no name
+    empty = int((pd.isna(np.asarray(names, object)) | (genes == "")).sum())
     if empty:
         raise NestdeError(f"{path}: {count(empty, 'gene')} {verb(empty, 'have')} no name. {hint}")
     values, counts = np.unique(genes.astype(str), return_counts=True)

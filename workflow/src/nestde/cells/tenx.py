@@ -12,6 +12,7 @@ from nestde.errors import NestdeError, a_few
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 HINT = "Set input.gene_key to gene_ids, or mend the list of features."
 
@@ -39,17 +40,34 @@ def open_h5(path: Path, layer: str, gene_key: str | None) -> Source:
     with reading(path):
         root = h5py.File(path, "r")
         parts = {name: part for name, part in _groups(root).items() if "barcodes" in part}
-        if "matrix" in parts:
-            part = parts["matrix"]
-            features = part["features"]
-            types = features["feature_type"][:] if "feature_type" in features else None
-            var = _var(features["id"][:], features["name"][:], types)
-            return _select_genes(_from_part(path, part, var), var, gene_key)
         opened = {}
-        for genome, part in parts.items():
-            var = _var(part["genes"][:], part["gene_names"][:], None)
-            opened[genome] = _select_genes(_from_part(path, part, var), var, gene_key)
+        for name, part in _matrices(parts).items():
+            var = _var_of(part)
+            opened[name] = _select_genes(_from_part(path, part, var), var, gene_key)
         return _side_by_side(path, opened) if len(opened) > 1 else next(iter(opened.values()))
+
+
+def genes_of_h5(path: Path, gene_key: str | None) -> "NDArray[np.object_]":
+    """Names of the genes of a 10x HDF5 file, as `open_h5` names them."""
+    import h5py
+
+    with reading(path), h5py.File(path, "r") as root:
+        parts = {name: part for name, part in _groups(root).items() if "barcodes" in part}
+        genes = {name: _genes(path, _var_of(part), gene_key)[1] for name, part in _matrices(parts).items()}
+    return _of_genomes(genes) if len(genes) > 1 else next(iter(genes.values()))
+
+
+def _matrices(parts: dict[str, Any]) -> dict[str, Any]:
+    """The one matrix of Cell Ranger 3 and later, or those of 2, by genome."""
+    return {"matrix": parts["matrix"]} if "matrix" in parts else parts
+
+
+def _var_of(part: Any) -> "pd.DataFrame":
+    if "features" not in part:
+        return _var(part["genes"][:], part["gene_names"][:], None)
+    features = part["features"]
+    types = features["feature_type"][:] if "feature_type" in features else None
+    return _var(features["id"][:], features["name"][:], types)
 
 
 def _from_part(path: Path, part: Any, var: "pd.DataFrame") -> Source:
@@ -80,17 +98,22 @@ def _var(ids: Any, symbols: Any, types: Any) -> "pd.DataFrame":
     return var
 
 
-def _select_genes(source: Source, var: "pd.DataFrame", gene_key: str | None) -> Source:
-    """Name the genes, and leave out features that are none (antibodies, guides)."""
+def _genes(
+    path: Path, var: "pd.DataFrame", gene_key: str | None
+) -> tuple["NDArray[np.intp]", "NDArray[np.object_]"]:
+    """Which features are genes, and their names."""
     if gene_key is not None and gene_key not in var:
-        raise NestdeError(f"{source.path}: input.gene_key is {gene_key}; 10x data have {a_few(var.columns)}.")
+        raise NestdeError(f"{path}: input.gene_key is {gene_key}; 10x data have {a_few(var.columns)}.")
     is_gene = np.flatnonzero(var["feature_types"] == "Gene Expression")
     if not len(is_gene):
-        raise NestdeError(
-            f"{source.path}: no feature is of type Gene Expression; is it antibody or guide data?"
-        )
+        raise NestdeError(f"{path}: no feature is of type Gene Expression; is it antibody or guide data?")
     names = var.index if gene_key is None else var[gene_key]
-    genes = unique_genes(source.path, np.asarray(names, object)[is_gene], HINT)
+    return is_gene, unique_genes(path, np.asarray(names, object)[is_gene], HINT)
+
+
+def _select_genes(source: Source, var: "pd.DataFrame", gene_key: str | None) -> Source:
+    """Name the genes, and leave out features that are none (antibodies, guides)."""
+    is_gene, genes = _genes(source.path, var, gene_key)
     if len(is_gene) == len(var):
         return Source(source.path, source.obs, genes, source.row_nnz, source.rows)
 
@@ -112,9 +135,7 @@ def _side_by_side(path: Path, opened: dict[str, Source]) -> Source:
     from scipy.sparse import csr_matrix, hstack, vstack
 
     barcodes = list(dict.fromkeys(barcode for source in opened.values() for barcode in source.obs.index))
-    genes = np.array(
-        [f"{genome}_{gene}" for genome, source in opened.items() for gene in source.genes], object
-    )
+    genes = _of_genomes({genome: source.genes for genome, source in opened.items()})
     parts = []
     for source in opened.values():
         counts = source.rows(0, len(source.obs))
@@ -123,6 +144,10 @@ def _side_by_side(path: Path, opened: dict[str, Source]) -> Source:
         # the row behind the last is empty: it is that of a cell that this genome does not have
         parts.append(vstack([counts, empty], format="csr")[np.where(place < 0, counts.shape[0], place)])
     return _in_memory(path, barcodes, genes, hstack(parts, format="csr"))
+
+
+def _of_genomes(genes: dict[str, "NDArray[np.object_]"]) -> "NDArray[np.object_]":
+    return np.array([f"{genome}_{gene}" for genome, names in genes.items() for gene in names], object)
 
 
 def _in_memory(path: Path, barcodes: list[str], genes: Any, whole: Any) -> Source:
@@ -144,9 +169,7 @@ def open_mtx(matrix: Path, layer: str, gene_key: str | None) -> Source:
 
     prefix = matrix.name.removesuffix(".gz").removesuffix("matrix.mtx")
     barcodes = [row[0] for row in _table(matrix, prefix, ["barcodes.tsv"])]
-    features = _table(matrix, prefix, ["features.tsv", "genes.tsv"])
-    types = [row[2] for row in features] if all(len(row) > 2 for row in features) and features else None
-    var = _var([row[0] for row in features], [row[min(1, len(row) - 1)] for row in features], types)
+    var = _var_beside(matrix, prefix)
     with reading(matrix):
         whole = mmread(matrix)
         if whole.shape != (len(var), len(barcodes)):
@@ -157,6 +180,18 @@ def open_mtx(matrix: Path, layer: str, gene_key: str | None) -> Source:
         counts = csr_matrix(whole.T)
     source = _in_memory(matrix.parent, barcodes, var.index.to_numpy(object), counts)
     return _select_genes(source, var, gene_key)
+
+
+def genes_of_mtx(matrix: Path, gene_key: str | None) -> "NDArray[np.object_]":
+    """Names of the genes of a 10x folder, as `open_mtx` names them."""
+    prefix = matrix.name.removesuffix(".gz").removesuffix("matrix.mtx")
+    return _genes(matrix.parent, _var_beside(matrix, prefix), gene_key)[1]
+
+
+def _var_beside(matrix: Path, prefix: str) -> "pd.DataFrame":
+    features = _table(matrix, prefix, ["features.tsv", "genes.tsv"])
+    types = [row[2] for row in features] if all(len(row) > 2 for row in features) and features else None
+    return _var([row[0] for row in features], [row[min(1, len(row) - 1)] for row in features], types)
 
 
 def _table(matrix: Path, prefix: str, names: list[str]) -> list[list[str]]:

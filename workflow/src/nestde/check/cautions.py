@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.advice import FEW_SAMPLES
+from nestde.check.absent import absent_genes, absent_with_levels
 from nestde.check.estimable import ICC, levels_of
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
+from nestde.check.measured import of_the_users, unused_doublets
 from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study
@@ -31,8 +33,8 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        _no_groups, _no_slope, _containment, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
-        _collinear, _labels, _scales, _unequal,
+        absent_with_levels, _no_groups, of_the_users, _no_slope, _containment, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        absent_genes, unused_doublets, _collinear, _labels, _scales, _unequal,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.check.cells import Part, covariates, read_part
+from nestde.check.features import Features, read_features
 from nestde.check.inputs import check_same, is_there
 from nestde.config import Config
 from nestde.errors import Faults
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # What quality control and the matrix measure of each cell: a formula may use it.
 MEASURED = (*MEASURED_BY_QC, "size_factor")
+BY_QC = "quality control"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Study:
         Names that a formula could use.
     unnamed
         Cells of no sample, which are left out.
+    features
+        Genes of each file; None if there is one file.
     """
 
     config: Config
@@ -82,6 +86,7 @@ class Study:
     variables: dict[str, Variable]
     known: tuple[str, ...]
     unnamed: int
+    features: Features | None
 
     @property
     def samples(self) -> list[str]:
@@ -138,10 +143,11 @@ def read_study(config: Config, faults: Faults) -> Study | None:
         key = config.input.sample_key
         told_apart = [file for file, part in zip(files, parts, strict=True) if key in part.known]
         check_same(paths, told_apart, config.samples, key, faults)
+    features = read_features(there, config, faults)
     # with cells of some files only, every other sentence would be about what is missing with the rest
     if formula is None or len(parts) < len(files):
         return None
-    return _assemble(config, formula, sheet, paths, parts, wanted)
+    return _assemble(config, formula, sheet, paths, parts, features, wanted)
 
 
 def _assemble(
@@ -150,6 +156,7 @@ def _assemble(
     sheet: "pd.DataFrame",
     paths: dict[str, str],
     parts: Sequence[Part],
+    features: Features | None,
     wanted: Sequence[str],
 ) -> Study:
     """Put the files' cells together, sorted by sample, and take each covariate from sheet or data."""
@@ -179,7 +186,7 @@ def _assemble(
         elif name in MEASURED:
             # not known before the counts are read; any numbers that differ between cells stand in for them
             values = pd.Series(np.random.default_rng(MEASURED.index(name)).standard_normal(len(sample)))
-            origin, between = "quality control", False
+            origin, between = BY_QC, False
         else:
             continue
         if isinstance(values.dtype, pd.CategoricalDtype) and "" in values.cat.categories:
@@ -198,6 +205,7 @@ def _assemble(
         variables,
         tuple(known),
         sum(part.unnamed for part in parts),
+        features,
     )
 
 

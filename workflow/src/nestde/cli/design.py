@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
         "cell_type": of_slug(args.cell_type, config.cell_types),
         "left_out": {sample: str(why) for sample, why in told["left_out"].items()},
         "genes": {
-            "rule": str(told["genes"]["rule"]),
+            "absent_genes": str(told["genes"]["absent_genes"]),
             "came": int(told["genes"]["in_any_sample"]),
             "in_every_sample": int(told["genes"]["in_every_sample"]),
             "removed": {rule: int(number) for rule, number in told["genes"]["removed"].items()},

@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
         args.counts,
         cell_type,
         read_tsv(args.samples, text=["sample_id", "counts"]),
-        rule=config.input.genes,
+        absent_genes=config.input.absent_genes,
         genes=config.genes,
         model=config.model,
         min_cells_per_sample=config.qc.min_cells_per_sample,
@@ -46,5 +46,5 @@ def main(args: argparse.Namespace) -> None:
     removed = [f"{rule} {number:,}" for rule, number in found["removed"].items()]
     log.info(
         f"{cell_type}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "
-        f"({found['rule']}); {found['tested']:,} are tested, removed: {', '.join(removed) or 'none'}"
+        f"(absent genes: {found['absent_genes']}); {found['tested']:,} are tested, removed: {', '.join(removed) or 'none'}"
     )

@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
         args.counts,
         of_slug(args.cell_type, config.cell_types),
         read_tsv(args.samples, text=["sample_id", "counts"]),
-        rule=config.input.genes,
+        absent_genes=config.input.absent_genes,
         config=config.pseudobulk,
         min_cells_per_sample=config.qc.min_cells_per_sample,
     )

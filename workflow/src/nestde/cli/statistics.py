@@ -24,10 +24,10 @@ def main(args: argparse.Namespace) -> None:
     from nestde.celltype import load_design
     from nestde.fit.statistics import of_counts, together
     from nestde.logs import log
-    from nestde.matrix import blocks_of_genes, read_obs
+    from nestde.matrix import blocks_of_genes, read_size_factors
 
     design = load_design(args.design)
-    size_factor = read_obs(args.matrix)["size_factor"].to_numpy(float)
+    size_factor = read_size_factors(args.matrix)
     parts = []
     for counts, genes in blocks_of_genes(args.matrix):
         log.info("%d genes of %d cells are summed", len(genes), len(size_factor))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from nestde.concerns import concerns
 from nestde.config import QC
 from nestde.report.artefacts import Results
 from nestde.report.sections import KEPT, Columns, Section, bars, count, html, note, plain_table, table
@@ -39,6 +40,7 @@ def sections(results: Results) -> list[Section]:
     rules = list(dict.fromkeys(line["rule"] for ledger in ledgers for line in ledger["removed"]))
     words = {rule: in_words(rule, results.config.qc) for rule in rules}
     return [
+        *_concerns(results),
         _bars(ledgers, words),
         _samples(ledgers),
         _rules(ledgers, words, results.config.qc),
@@ -46,11 +48,20 @@ def sections(results: Results) -> list[Section]:
     ]
 
 
+def _concerns(results: Results) -> list[Section]:
+    """What has to be known before the results are read, where there is anything."""
+    found = concerns(results.ledgers, results.samples, results.config.model)
+    boxes = "".join(note(f"<b>{escape(title)}.</b> {escape(text)}", "warning") for title, text in found)
+    return [Section("nestde_qc_concerns", CHAPTER, "To be known of quality control", html(boxes))] * bool(
+        found
+    )
+
+
 def _genes(results: Results) -> Section:
     """Per cell type, the genes that came in, what each rule removed, and those that were tested."""
     rules = results.config.genes
     words = {
-        "absent": "Not in every sample's data",
+        "absent": "Not measured in every tested sample",
         "no counts": "No counts",
         "min_cells_share": f"In fewer than {100 * rules.min_cells_share:g} % of cells",
         "min_samples": f"In fewer than {rules.min_samples} samples",
@@ -61,13 +72,19 @@ def _genes(results: Results) -> Section:
         if "genes" in design
     ]
     header = ["Cell type", "Genes", "In every sample's data", *words.values(), "Tested"]
-    of = results.config.input.genes
+    absent = {
+        "not_measured": "one that the data of a sample do not have is not measured there, and not tested with it",
+        "zero": "one that the data of a sample do not have is taken to have no counts there",
+    }
     return Section(
         "nestde_qc_genes",
         CHAPTER,
         "Genes kept and removed",
         html(plain_table(header, rows, right=range(1, len(header)))),
-        description=f"Genes of the {of} of all samples, each under the first rule that removes it.",
+        description=(
+            "Genes of all samples together, each under the first rule that removes it; "
+            f"{absent[results.config.input.absent_genes]}."
+        ),
     )
 
 

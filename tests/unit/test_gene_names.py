@@ -1,0 +1,63 @@
+"""A gene is called what the data call it, also nan, None or NA, from the counts to the report."""
+
+import numpy as np
+import pytest
+from tiny_study import cells, write_study
+
+from nestde.cells.source import unique_genes
+from nestde.errors import NestdeError
+from nestde.files import read_tsv, slug
+from nestde.report.artefacts import Results
+
+NAMES = [
+    "nan",
+    "NaN",
+    "None",
+    "NA",
+    "N/A",
+    "null",
+    "<NA>",
+    "-",
+    "inf",
+    "1",
+    "1.0",
+    "007",
+    "TRUE",
+    "#REF!",
+    '"',
+    "=A1",
+]
+
+
+def test_odd_names_come_through_every_step(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    adata = cells()
+    adata.var_names = [*NAMES, *adata.var_names[len(NAMES) :]]
+    steps = write_study(tmp_path, adata, cell_types=["T cell"], inference={"crosscheck_genes": 30})
+    genes, out = "matrix/T.genes.tsv".replace("T", slug("T cell")), f"de/{slug('T cell')}.tsv"
+    fit, moderated = f"fit/{slug('T cell')}/1-of-1.tsv", f"moderated/{slug('T cell')}.tsv"
+    of_type = {"cell_type": slug("T cell"), "matrix": "m.h5ad"}
+    assert steps.ingest() == steps.qc() == 0
+    assert steps.of_type("matrix", "T cell", out="m.h5ad", genes=genes) == steps.pseudobulk("T cell") == 0
+    assert steps.run("design", **of_type, out="d.npz", explain="design/d.json") == 0
+    assert steps.main("statistics", design="d.npz", matrix="m.h5ad", out="s.npz") == 0
+    fitted = {"design": "d.npz", "statistics": "s.npz"}
+    assert steps.run("fit", **fitted, chunk="1-of-1", out=fit) == 0
+    assert steps.run("moderate", **fitted, out=moderated) == 0
+    tables = {"genes": genes, "fits": fit, "moderated": moderated, "out": out, "summary": "summary.tsv"}
+    assert steps.run("gather", **tables) == 0
+    assert steps.run("crosscheck", design="d.npz", matrix="m.h5ad", fits=fit, out="c.tsv") == 0
+    assert steps.run("pseudobulk-de", counts="bulk.h5ad", out="b.tsv") == 0
+    wanted = set(adata.var_names)
+    for table in (genes, fit, out, "b.tsv", "bulk.tsv"):
+        assert set(read_tsv(table, text=["gene"])["gene"]) == wanted, table
+    assert set(read_tsv("c.tsv", text=["gene"])["gene"]) <= wanted
+    shown = Results(tmp_path, steps.config).of_cell_types("de")["T cell"]
+    assert set(shown["gene"]) == wanted
+    assert int(read_tsv("summary.tsv")["tested"].sum()) == len(wanted)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", np.nan])
+def test_a_name_that_is_missing_is_none(missing):
+    with pytest.raises(NestdeError, match="1 genes have no name"):
+        unique_genes("x.h5ad", ["A", missing, "nan", "None"], "Name them.")
