@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from tiny_study import SAMPLES, Steps, cells, config, sheet
 
 import nestde
 from nestde.check import check_study
+from nestde.counts import UNSTORABLE, as_named, storable
 from nestde.files import read_tsv, slug, write_tsv
 from nestde.matrix import covariates, parts_of
 from nestde.qc import MEASURED
@@ -92,7 +94,7 @@ def test_columns_that_the_formula_does_not_name_change_no_byte(study, kind):
     assert len(NAMES) > 500 and {"total_counts", "size_factor", "left_out", "barcode"} <= set(NAMES)
     in_sheet = tables(study / "sheet", cells(), sheet_with(NAMES, kind))
     assert [name for name in plain if in_sheet[name] != plain[name]] == []
-    stored = [name for name in NAMES if name not in ("_index", ".", "..") and "/" not in name]
+    stored = [name for name in NAMES if name not in UNSTORABLE and "/" not in name]
     in_obs = tables(study / "obs", with_columns(cells(), stored, kind), sheet())
     assert [name for name in plain if in_obs[name] != plain[name]] == []
 
@@ -185,3 +187,10 @@ def test_de_in_memory_takes_library_sizes_from_the_counts(name):
     adata.obs[name] = adata.obs["neutral"]
     used = nestde.de(adata, formula.replace("neutral", name), **given)
     pd.testing.assert_frame_equal(used.rename(columns=lambda of: of.replace(name, "neutral")), plain)
+
+
+def test_any_name_is_stored_and_read_as_it_was(study):
+    names = [*NAMES, "dtype", "", "%", "%%", "%00", "a%2Fb", "/", "//", "x" * 300]
+    frame = pd.DataFrame({name: [i] for i, name in enumerate(names)}, index=["c"])
+    ad.AnnData(np.zeros((1, 1)), obs=storable(frame)).write_h5ad("x.h5ad")
+    assert list(as_named(ad.read_h5ad("x.h5ad").obs).columns) == list(frame.columns)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LARGEST = np.iinfo(np.int32).max
 OURS = "nestde"
+# Names of columns that HDF5 or anndata take for something else.
+UNSTORABLE = ("_index", ".", "..", "dtype")
 
 
 @contextmanager
@@ -85,12 +87,12 @@ def _frame_of_names(names: Any) -> "pd.DataFrame":
 
 
 def storable(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Rename the columns that an h5ad cannot hold (with a ``/``, named ``_index`` or ``.``), percent-encoded."""
+    """Rename the columns that anndata cannot write to an h5ad (`UNSTORABLE`, or with a ``/``), percent-encoded."""
     return frame.set_axis([_encoded(str(name)) for name in frame.columns], axis=1)
 
 
 def _encoded(name: str) -> str:
-    if name in ("_index", ".", "..") or not name:
+    if name in UNSTORABLE or not name:
         return "".join(f"%{ord(letter):02X}" for letter in name) or "%"
     return re.sub("[%/\0]", lambda found: f"%{ord(found[0]):02X}", name)
 
