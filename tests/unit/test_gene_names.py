@@ -43,7 +43,7 @@ def test_odd_names_come_through_every_step(tmp_path, monkeypatch):
     assert steps.main("statistics", design="d.npz", matrix="m.h5ad", out="s.npz") == 0
     fitted = {"design": "d.npz", "statistics": "s.npz"}
     assert steps.run("fit", **fitted, chunk="1-of-1", out=fit) == 0
-    assert steps.run("moderate", **fitted, out=moderated) == 0
+    assert steps.run("moderate", **fitted, out=moderated, prior="prior.tsv", reasons="why.json") == 0
     tables = {"genes": genes, "fits": fit, "moderated": moderated, "out": out, "summary": "summary.tsv"}
     assert steps.run("gather", **tables) == 0
     assert steps.run("crosscheck", design="d.npz", matrix="m.h5ad", fits=fit, out="c.tsv") == 0
@@ -59,5 +59,5 @@ def test_odd_names_come_through_every_step(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("missing", [None, float("nan"), "", np.nan])
 def test_a_name_that_is_missing_is_none(missing):
-    with pytest.raises(NestdeError, match="1 genes have no name"):
+    with pytest.raises(NestdeError, match="1 gene has no name"):
         unique_genes("x.h5ad", ["A", missing, "nan", "None"], "Name them.")
