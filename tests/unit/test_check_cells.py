@@ -90,14 +90,17 @@ def test_a_file_per_sample_and_10x_of_both_versions():
     Path("S01").mkdir()
     Path("S01/matrix.mtx").touch()
     Path("S01/barcodes.tsv").write_text("\n".join(barcodes["S01"]) + "\n")
+    Path("S01/genes.tsv").write_text("E1\tG1\n")
     write_h5ad(pd.DataFrame(index=barcodes["S02"]), "S02.h5ad")
     import h5py
 
     with h5py.File("S03.h5", "w") as root:
         root.create_group("matrix")["barcodes"] = [name.encode() for name in barcodes["S03"]]
+        root["matrix/features/id"], root["matrix/features/name"] = [b"E1"], [b"G1"]
     Path("S04").mkdir()
     Path("S04/matrix.mtx.gz").touch()
     Path("S04/barcodes.tsv.gz").write_bytes(gzip.compress("\n".join(barcodes["S04"]).encode()))
+    Path("S04/features.tsv.gz").write_bytes(gzip.compress(b"E1\tG1\tGene Expression\n"))
     check = study.check()
     assert check.faults == ()
     assert [report["cells"] for report in check.content["cell_types"]] == [48, 48]
