@@ -7,6 +7,7 @@ coarser levels only: this is the blocked Cholesky factor of MixedModels.jl. Grou
 that the kernels treat several in one instruction.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -117,7 +118,7 @@ def blocks(design: Design, basis: Basis, leaf: Leaves, keep: Floats) -> Blocks:
         parent=parent[0],
         rows=np.concatenate([*parts, last.reshape(-1)]),
         place=_places(design, basis, levels, crossed),
-        scale=_scale(design, basis, leaf),
+        scale=scales(design, basis, leaf),
     )
 
 
@@ -136,7 +137,8 @@ def _places(design: Design, basis: Basis, levels: list[list[int]], crossed: list
     return np.array(out, np.int64).reshape(-1, 4)
 
 
-def _scale(design: Design, basis: Basis, leaf: Leaves) -> Floats:
+def scales(design: Design, basis: Basis, leaf: Leaves) -> Floats:
+    """1/√(mean Z'Z) of each theta."""
     mean = [np.einsum("gii->i", leaf.of_factor(design, f)[0]) for f in range(len(design.random))]
     groups = [len(factor.levels) for factor in design.random]
     return np.array([1.0 / np.sqrt(mean[f][row] / groups[f]) for f, row, _ in basis.theta])
@@ -148,3 +150,13 @@ def flatten(design: Design, zy: tuple[Floats, ...]) -> Floats:
     return np.concatenate(
         [zy[f].reshape(len(zy[f]), math.prod(zy[f].shape[1:])) for f in nested + crossed], axis=1
     )
+
+
+def unflatten(design: Design, values: Floats) -> list[Floats]:
+    """The way back: for each factor (G, groups, k)."""
+    parts, first = {}, 0
+    for f in itertools.chain(*chain(design)):
+        shape = len(design.random[f].levels), len(design.random[f].effects)
+        parts[f] = values[:, first : first + shape[0] * shape[1]].reshape(-1, *shape)
+        first += shape[0] * shape[1]
+    return [parts[f] for f in range(len(design.random))]

@@ -19,7 +19,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def _stamp() -> str:
-    sources = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
+    sources = [source.read_bytes() for source in sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256(b"".join(source for source in sources if b"compiled" in source)).hexdigest()
 
 

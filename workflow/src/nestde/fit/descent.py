@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.fit.basis import Basis
-from nestde.fit.blocks import Blocks
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import copy
-from nestde.fit.deviance import Work, deviance
-from nestde.fit.gradient import gradient
+from nestde.fit.deviance import Work
+from nestde.fit.evaluate import Layout, deviance, gradient
+from nestde.fit.sparse.deviance import Work as SparseWork
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -27,13 +27,13 @@ Integers = NDArray[np.int64]
 class Problem(NamedTuple):
     """One response: what the kernels need. θ = `scale` · x, and x is what is searched."""
 
-    blocks: Blocks
+    blocks: Layout
     zy: Floats
     qy: Floats
     yy: float
     freedom: float
     reml: bool
-    work: Work
+    work: Work | SparseWork
     beta: Floats
     covariance: Floats
     theta: Floats

@@ -143,6 +143,13 @@ def deviance(
                 _take(t, start, into, above, work.n)
                 above = blocks.parent[blocks.group_at[other] :][above]
             start += height
+    return profile(last, logdet, freedom, reml)
+
+
+@compiled()
+def profile(last: Floats, logdet: float, freedom: float, reml: bool) -> tuple[float, float]:
+    """Deviance and r² from what the effects leave of [Q, y]'[Q, y], (p + 1, p + 1), factorised in place."""
+    p = len(last) - 1
     logdet_q = cholesky(last, p)
     if reml:
         logdet += logdet_q

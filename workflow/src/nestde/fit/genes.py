@@ -1,8 +1,8 @@
 """Fit one design to many responses: all genes of a matrix, or columns of numbers."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -12,9 +12,11 @@ from nestde.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
-from nestde.fit.blocks import blocks, chain, flatten
 from nestde.fit.crossproducts import Leaves, Sums, collect, leaves, sums_of_counts, sums_of_responses
 from nestde.fit.descent import elements
+from nestde.fit.evaluate import Layout
+from nestde.fit.layout import flatten, lay_out, order, unflatten
+from nestde.fit.sparse.layout import Order
 from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.tails import log_chi2_sf
 
@@ -28,6 +30,15 @@ class Model:
     design: Design
     basis: Basis
     leaf: Leaves
+
+    @cached_property
+    def order(self) -> Order | None:
+        """Order of elimination, if factors with many levels cross."""
+        return order(self.design, self.leaf)
+
+    def layout(self, keep: Floats) -> Layout:
+        """The model whose fixed effects are Q `keep`, (p, r)."""
+        return lay_out(self.design, self.basis, self.leaf, self.order, keep)
 
 
 def fit_genes(
@@ -131,13 +142,13 @@ def fit(
     freedom = float(design.n - len(columns) if reml else design.n)
     untested = status.untestable(sums.yy - np.sum(qy**2, axis=1), sums.rounding)
     skip = untested[0] != ""
-    zy = flatten(design, sums.zy)
+    zy = flatten(design, model.order, sums.zy)
     if len(turned.theta) == 1:
         zz, zq = model.leaf.of_factor(design, 0)
         a, zq = np.ascontiguousarray(zz[:, 0, 0]), zq[:, 0] @ keep
         record, *solved = scalar.fit(a, zq, zy, qy, sums.yy, freedom, reml, skip, threads)
     else:
-        layout = blocks(design, turned, model.leaf, keep)
+        layout = model.layout(keep)
         given = np.stack(starts, axis=1) if starts else np.empty((len(qy), 0, len(turned.theta)))
         record = optimise.search(
             layout, elements(turned), zy, qy, sums.yy, freedom, reml, skip, given, threads
@@ -211,15 +222,10 @@ def modes(model: Model, sums: Sums, fits: Fits) -> list[Floats]:
     """
     design, turned = model.design, model.basis
     every = np.eye(design.x.shape[1])
-    layout = blocks(design, turned, model.leaf, every)
-    zy = flatten(design, sums.zy)
+    layout = model.layout(every)
+    zy = flatten(design, model.order, sums.zy)
     found = np.full(zy.shape, np.nan)
     freedom = float(design.n - len(every) if fits.reml else design.n)
     optimise.modes(fits.record.end, layout, zy, sums.qy, sums.yy, freedom, fits.reml, found)
-    parts, first = {}, 0
-    for f in itertools.chain(*chain(design)):
-        shape = len(design.random[f].levels), len(design.random[f].effects)
-        part = found[:, first : first + shape[0] * shape[1]].reshape(-1, *shape)
-        parts[f] = part @ np.linalg.inv(turned.turn[f]).T
-        first += shape[0] * shape[1]
-    return [parts[f] for f in range(len(design.random))]
+    parts = unflatten(design, model.order, found)
+    return [part @ np.linalg.inv(turn).T for part, turn in zip(parts, turned.turn, strict=True)]

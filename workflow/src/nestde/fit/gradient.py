@@ -25,7 +25,13 @@ Integers = NDArray[np.int64]
 def coefficients(blocks: Blocks, work: Work, beta: Floats, covariance: Floats) -> None:
     """Fill β and (Q'V₀⁻¹Q)⁻¹ after `deviance`."""
     p = len(beta)
-    last = work.rows[blocks.row_at[len(blocks.k)] :].reshape(p + 1, p + 1)
+    coefficients_of(work.rows[blocks.row_at[len(blocks.k)] :].reshape(p + 1, p + 1), beta, covariance)
+
+
+@compiled()
+def coefficients_of(last: Floats, beta: Floats, covariance: Floats) -> None:
+    """The same from what `profile` left of [Q, y]'[Q, y]."""
+    p = len(beta)
     inverse(last, p, covariance)
     for i in range(p - 1, -1, -1):
         total = last[p, i]

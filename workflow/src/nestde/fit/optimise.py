@@ -9,12 +9,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.fit.blocks import Blocks
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import copy, stretch
 from nestde.fit.descent import Problem, descend
-from nestde.fit.deviance import deviance, space
-from nestde.fit.gradient import coefficients, gradient
+from nestde.fit.evaluate import Layout, coefficients, deviance, gradient, space
 from nestde.fit.state import Record
 
 Floats = NDArray[np.float64]
@@ -29,7 +27,7 @@ SAME = 1e-6
 
 
 def search(
-    blocks: Blocks,
+    blocks: Layout,
     element: Integers,
     zy: Floats,
     qy: Floats,
@@ -74,7 +72,7 @@ def search(
 
 def solve(
     theta: Floats,
-    blocks: Blocks,
+    blocks: Layout,
     zy: Floats,
     qy: Floats,
     yy: Floats,
@@ -91,7 +89,7 @@ def solve(
 
 @compiled(inline=True)
 def _search(
-    blocks: Blocks,
+    blocks: Layout,
     element: Integers,
     zy: Floats,
     qy: Floats,
@@ -188,7 +186,7 @@ def _same(end: Floats, value: float, other_end: Floats, other_value: float) -> b
 def _minimise(
     begin: int,
     end: int,
-    blocks: Blocks,
+    blocks: Layout,
     element: Integers,
     zy: Floats,
     qy: Floats,
@@ -227,7 +225,7 @@ def _solve(
     begin: int,
     end: int,
     theta: Floats,
-    blocks: Blocks,
+    blocks: Layout,
     zy: Floats,
     qy: Floats,
     yy: Floats,
@@ -251,7 +249,7 @@ def _solve(
 
 @compiled()
 def modes(
-    theta: Floats, blocks: Blocks, zy: Floats, qy: Floats, yy: Floats, freedom: float, reml: bool, out: Floats
+    theta: Floats, blocks: Layout, zy: Floats, qy: Floats, yy: Floats, freedom: float, reml: bool, out: Floats
 ) -> None:
     """Fill `out`, (G, effects) as `zy`, with the conditional modes on the fitted basis at θ of each response."""
     p, slope = qy.shape[1], np.empty(len(blocks.scale))
