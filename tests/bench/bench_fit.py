@@ -35,6 +35,13 @@ time <- system.time(for (j in seq_len(ncol(y))) quiet({{refit(full, y[, j]); if 
 cat(time[["elapsed"]] / ncol(y))
 """
 
+# A fit from its own start, `full` once; `refit` would begin at the end of the last.
+LMER = """
+suppressMessages(library(lme4))
+data <- read.csv("data.csv", stringsAsFactors = TRUE)
+cat(system.time(suppressWarnings(suppressMessages(lmer({full}, data, REML = FALSE))))[["elapsed"]])
+"""
+
 
 def study(samples, cells, rng):
     """Cells of `samples` samples, half of each diagnosis, with a covariate of each cell."""
@@ -93,14 +100,19 @@ def statsmodels_pair(design, y, tested=True):
 
 def lme4(frame, y, full, reduced):
     """Seconds of lme4's ML fit by `refit`, and of the one without the tested term; NaN where R lacks it."""
+    other = f"quiet(lmer({reduced}, data, REML = FALSE))" if reduced else "NULL"
+    return rscript(frame, y, LME4.format(full=full, reduced=other))
+
+
+def rscript(frame, y, program):
+    """The number that a program in R prints, given data.csv and y.csv; NaN without R."""
     if shutil.which("Rscript") is None:
         return np.nan
-    other = f"quiet(lmer({reduced}, data, REML = FALSE))" if reduced else "NULL"
     with tempfile.TemporaryDirectory() as folder:
         frame.to_csv(Path(folder) / "data.csv", index=False)
         pd.DataFrame(y).to_csv(Path(folder) / "y.csv", index=False)
         done = subprocess.run(
-            ["Rscript", "-e", LME4.format(full=full, reduced=other)],
+            ["Rscript", "-e", program],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -205,6 +217,30 @@ def nested_images(quick, rng):
     )
 
 
+def crossed_factors(quick, rng):
+    """Crossed factors of many levels: simulated ones, and lme4's students by instructors."""
+    for levels in (100, 200):
+        pairs = np.argwhere(rng.random((levels, levels)) < 0.5)
+        effects = rng.normal(0, 0.5, (2, levels))
+        frame = pd.DataFrame(pairs, columns=["a", "b"]).add_prefix("g").astype(str).radd("l")
+        frame["x"] = rng.normal(0, 1, len(frame))
+        y = effects[0][pairs[:, 0]] + effects[1][pairs[:, 1]] + rng.normal(0, 1, len(frame))
+        one_crossing(f"{levels} x {levels} levels, {len(frame):,} rows", frame, y, "x + (1 | ga) + (1 | gb)")
+    if not quick:
+        frame = pd.read_csv(Path(__file__).parents[1] / "oracle" / "data" / "insteval.csv.gz")
+        y = frame.pop("y").to_numpy(float)
+        for fixed in ("1", "service"):
+            what = f"InstEval, 2,972 x 1,128 x 14 levels, ~ {fixed}"
+            one_crossing(what, frame, y, f"{fixed} + (1 | s) + (1 | d) + (1 | dept)")
+
+
+def one_crossing(what, frame, y, formula):
+    design = designs.build(f"~ {formula}", frame)
+    fit_responses(design, y)
+    theirs = rscript(frame.assign(y=y), y[:, None], LMER.format(full=f"y ~ {formula}"))
+    row(f"{what}, one ML fit", seconds(lambda: fit_responses(design, y)), "3 x lme4", r=theirs)
+
+
 def more_samples(quick, rng):
     """Cost grows with non-zeros + genes x samples."""
     print("\n1,000 cells per sample, 10 % non-zeros, (1 | sample_id): pair and LRT")
@@ -239,6 +275,7 @@ def main():
     print(f"{'':58}{'ours, ms':>10}  {'goal':>14}{'statsmodels':>11}{'ratio':>9}{'lme4, s':>11}{'ratio':>9}")
     genes_of_24_samples(quick, rng)
     nested_images(quick, rng)
+    crossed_factors(quick, rng)
     more_samples(quick, rng)
 
 

@@ -6,10 +6,11 @@ import pytest
 from mixed_oracle import FORMULAS, frame_of, of_design, response_of
 
 from nestde import design as designs
-from nestde.fit import fit_responses, layout
+from nestde.fit import differences, fit_responses, layout
 from nestde.fit.crossproducts import sums_of_responses
 from nestde.fit.evaluate import deviance, gradient, space
 from nestde.fit.genes import modes, prepare
+from nestde.fit.inference import f_tests
 from nestde.fit.sparse import products
 from nestde.fit.sparse.layout import Sparse
 from nestde.fit.sparse.order import eliminate
@@ -187,3 +188,21 @@ def test_what_is_left_dense_is_one_batch_and_one_block():
     batch, last = eliminate([100, 100], np.stack([a, b]))
     assert len(batch.members) == 100 == len(batch.below)
     assert [len(member) for member in last.members] == [100]
+
+
+@pytest.mark.parametrize("formula", ["~ x + (1 | a) + (1 | b)", "~ x + (x | a) + (1 | b)"])
+def test_satterthwaite_by_differences_is_that_of_the_moments(formula, monkeypatch):
+    frame, y = crossed(40, 0.4, 7)
+    fits = fit_responses(designs.build(formula, frame), np.stack([y, y[::-1]], axis=1), reml=True)
+    rows = [np.eye(2)[:1], np.eye(2)]
+    expected = f_tests(fits, rows)
+    monkeypatch.setattr(differences, "LARGEST", 0)
+    found = f_tests(fits, rows)
+    for ours, theirs in zip(found, expected, strict=True):
+        for name in ("f", "df_residual", "log_p", "se"):
+            np.testing.assert_allclose(
+                getattr(ours.satterthwaite, name), getattr(theirs.satterthwaite, name), rtol=1e-5
+            )
+        assert np.isnan(ours.kenward_roger.log_p).all()
+        np.testing.assert_array_equal(ours.containment.df_residual, theirs.containment.df_residual)
+    assert "more than 0" in differences.why_not_kenward_roger(fits.design)

@@ -300,6 +300,8 @@ def _alone(each: Method, fitted: Fitted, contrast: Contrast) -> Tested:
 
 def _term_columns(fitted: Fitted, term: str, headline: Method) -> dict[str, object]:
     """Status and every p-value of a term, all its levels at once; a p-value of a fit that is not to be trusted is empty."""
+    from nestde.fit.differences import why_not_kenward_roger
+
     whole = joint(fitted.design, term)
     ratio = fitted.ml.tests[term]
     (tests,) = fitted.f_tests([whole])
@@ -307,7 +309,9 @@ def _term_columns(fitted: Fitted, term: str, headline: Method) -> dict[str, obje
     columns: dict[str, object] = {
         "term": term,
         "status": status,
-        "reason": _with_words(reason, tests, fitted.reml.status == "singular"),
+        "reason": _with_words(
+            reason, tests, fitted.reml.status == "singular", why_not_kenward_roger(fitted.design)
+        ),
     }
     usable = {"ML": trusted(ratio.status), "REML": trusted(fitted.reml.status)}
     for each in METHODS:
@@ -342,10 +346,15 @@ def _status(
 
 
 def _with_words(
-    reason: NDArray[np.object_], tests: "FTests", singular: NDArray[np.bool_]
+    reason: NDArray[np.object_], tests: "FTests", singular: NDArray[np.bool_], no_kenward_roger: str
 ) -> NDArray[np.object_]:
-    """Reasons, and whose degrees of freedom were below 1 and replaced; the cap of singular fits is told by `df_method`."""
+    """Reasons, why there is a test less, and whose degrees of freedom were below 1 and replaced.
+
+    The cap of singular fits is told by `df_method`.
+    """
     told = reason.copy()
+    if no_kenward_roger:
+        told[:] = ["; ".join(filter(None, (words, no_kenward_roger))) for words in told]
     instead = {"containment": "those by containment", "one": "1"}
     for whose, found, replaced in (
         ("Satterthwaite's", tests.satterthwaite, (tests.satterthwaite.method != "satterthwaite") & ~singular),

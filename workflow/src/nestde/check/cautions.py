@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nestde.advice import FEW_SAMPLES
 from nestde.check.absent import absent_genes, absent_with_levels
+from nestde.check.crowded import slow_crossing
 from nestde.check.estimable import ICC, levels_of
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
@@ -34,7 +35,7 @@ def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
         absent_with_levels, _no_groups, of_the_users, _no_slope, _containment, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
-        absent_genes, unused_doublets, _collinear, _labels, _scales, _unequal,
+        absent_genes, unused_doublets, _collinear, _labels, _scales, _unequal, _slow,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
 
@@ -416,3 +417,10 @@ def _unequal(study: Study, answer: Answer) -> Found:
             f"{'; '.join(parts[:6])}{' …' if len(parts) > 6 else ''}. The mixed model weighs samples by their cells, the less "
             "so the more samples differ from each other; the stated size of the likelihood ratio test is for equal weights.",
         )
+
+
+def _slow(study: Study, answer: Answer) -> Found:
+    """Crossed factors of which a fit takes long."""
+    found = slow_crossing(answer.design)
+    if found:
+        yield found

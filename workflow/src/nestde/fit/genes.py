@@ -177,6 +177,8 @@ def fit(
         vcov=vcov,
         factors=tuple(factors),
         zy=tuple(part @ turn for part, turn in zip(sums.zy, turned.turn, strict=True)),
+        qy=sums.qy,
+        yy=sums.yy,
         shift=combine(combine(sums.shift, keep.T), back),
         status=outcome,
         reason=reason,

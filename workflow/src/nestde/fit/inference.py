@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from nestde.fit.basis import combine
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.containment import containment, containment_of
-from nestde.fit.genes import prepare
+from nestde.fit.differences import derivatives, why_not_kenward_roger
+from nestde.fit.genes import Model, prepare
+from nestde.fit.layout import flatten
 from nestde.fit.moments import moments, product, sandwich, solve
 from nestde.fit.state import Fits
 from nestde.fit.strata import Strata, build
@@ -86,6 +88,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
         towards the number of rows, as if the variance estimated as zero were known to be: there containment, which
         does not look at the estimates, is its cap. Where Satterthwaite's or Kenward and Roger's df is below `FEWEST`,
         containment's takes its place; with random slopes, of which containment does not know, one. `method` says so.
+        Kenward and Roger's are NaN in the designs of which `why_not_kenward_roger` tells.
 
     Raises
     ------
@@ -95,10 +98,13 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     if not fits.reml or len(fits.columns) != fits.design.x.shape[1]:
         raise ValueError("t and F tests want REML fits of all columns of the design")
     model = prepare(fits.design)
-    strata = build(model.design, model.basis, model.leaf)
-    zy = [part @ np.linalg.inv(turn) for part, turn in zip(fits.zy, model.basis.turn, strict=True)]
-    b = combine(fits.coef - fits.shift, model.basis.r)
-    found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef, threads)
+    zy = tuple(part @ np.linalg.inv(turn) for part, turn in zip(fits.zy, model.basis.turn, strict=True))
+    if why_not_kenward_roger(fits.design):
+        found = _by_differences(model, contrasts, fits, zy, threads)
+    else:
+        strata = build(model.design, model.basis, model.leaf)
+        b = combine(fits.coef - fits.shift, model.basis.r)
+        found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef, threads)
     each = containment(fits.design)
     slopes = any(factor.effects != ("(Intercept)",) for factor in fits.design.random)
     floor = (FEWEST, "one") if slopes else None
@@ -172,6 +178,41 @@ def raw_tests(
         )
         out.append((satterthwaite, kenward_roger))
     return out
+
+
+def _by_differences(
+    model: Model, contrasts: Sequence[Floats], fits: Fits, zy: tuple[Floats, ...], threads: int | None
+) -> list[tuple[Tests, Tests]]:
+    """Satterthwaite's tests of fits that are too large for `moments`; NaN for Kenward and Roger's."""
+    layout, flat = model.layout(np.eye(fits.design.x.shape[1])), flatten(model.design, model.order, zy)
+    count, thetas = fits.record.end.shape
+    turned = [np.asarray(np.linalg.solve(model.basis.r.T, rows.T).T.copy(), float) for rows in contrasts]
+    estimates = [combine(fits.coef, rows) for rows in contrasts]
+    freedom = float(fits.design.n - fits.design.x.shape[1])
+    f, df = np.full((2, len(contrasts), count), np.nan)
+    se = [np.full((count, len(rows)), np.nan) for rows in contrasts]
+
+    def some(begin: int, end: int) -> None:
+        for g in range(begin, end):
+            if not fits.sigma[g] > 0.0:
+                continue
+            found = derivatives(layout, fits.record.end[g], flat[g], fits.qy[g], fits.yy[g], freedom)
+            curvature = _flat_inverse(found.hessian)
+            for i, rows in enumerate(turned):
+                covariance = fits.sigma[g] ** 2 * sandwich(rows, found.phi)
+                se[i][g] = np.sqrt(np.diag(covariance))
+                f[i, g] = _wald(covariance, estimates[i][g][:, None].copy()) / len(rows)
+                df[i, g] = _satterthwaite_df(rows, found.phi, found.inner, np.eye(thetas), curvature)
+
+    spread(some, count, threads)
+    nothing = np.full(count, np.nan)
+    return [
+        (
+            _tests(f[i], len(rows), df[i], se[i], "satterthwaite"),
+            _tests(nothing, len(rows), nothing, np.full_like(se[i], np.nan), "kenward_roger"),
+        )
+        for i, rows in enumerate(contrasts)
+    ]
 
 
 def _tests(f: Floats, df: int, df_residual: Floats, se: Floats, method: str | NDArray[np.str_]) -> Tests:

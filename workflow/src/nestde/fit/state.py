@@ -66,6 +66,8 @@ class Fits:
         For each random factor the (G, k, k) Λ: its covariance is σ²ΛΛ'.
     zy
         For each random factor (G, groups, k) Z'(y − X `shift`).
+    qy, yy
+        (G, P) Q'(y − X `shift`) of all columns of the design, on the fitted basis; (G,) the square of y − X `shift`.
     shift
         (G, p) what was subtracted from y for `zy`, as coefficients of X.
     status, reason
@@ -85,6 +87,8 @@ class Fits:
     vcov: Floats
     factors: tuple[Floats, ...]
     zy: tuple[Floats, ...]
+    qy: Floats
+    yy: Floats
     shift: Floats
     status: Texts
     reason: Texts

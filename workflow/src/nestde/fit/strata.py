@@ -64,7 +64,7 @@ class Strata:
 
 def build(design: Design, basis: Basis, leaf: Leaves) -> Strata:
     """Cut a design into strata and sum the leaves' cross-products over each."""
-    stratum = _connected(design.random)
+    stratum = connected(design.random)
     count = 1 + max(int(part.max()) for part in stratum)
     slots, m = [], 0
     for factor, of_group in zip(design.random, stratum, strict=True):
@@ -99,7 +99,7 @@ def build(design: Design, basis: Basis, leaf: Leaves) -> Strata:
     )
 
 
-def _connected(random: Sequence[RandomFactor]) -> list[NDArray[np.int64]]:
+def connected(random: Sequence[RandomFactor]) -> list[NDArray[np.int64]]:
     """Stratum of every group of every factor: connected components of "share a row"."""
     offsets = np.cumsum([0, *(len(factor.levels) for factor in random)])
     nodes = int(offsets[-1])

@@ -134,7 +134,7 @@ def order(design: Design, groups: Integers) -> Order:
 
 def flatten(design: Design, order: Order, zy: tuple[Floats, ...]) -> Floats:
     """(G, effects) Z̃'y in the order of elimination, from one array (G, groups, k) for each factor."""
-    out = np.empty((len(zy[0]), sum(part[0].size for part in zy) if len(zy[0]) else 0))
+    out = np.empty((len(zy[0]), sizes(design).sum()))
     for part, places in zip(zy, _places(design, order), strict=True):
         out[:, places] = part
     return out
