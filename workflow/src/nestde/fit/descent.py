@@ -23,6 +23,33 @@ from nestde.fit.sparse.deviance import Work as SparseWork
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+# ---- of the descent; steps are in units of θ's scale, falls in units of the deviance
+# Rounds of Hessian, quasi-Newton descent and zeros; quasi-Newton steps in a round; shortenings of a step.
+ROUNDS, ITERATIONS, SHORTENINGS = 24, 200, 30
+# Step of the Hessian's differences.
+DIFFERENCE = 1e-5
+# Where a Newton step promises a fall below this, a round has ended at an optimum; a quasi-Newton descent stops earlier.
+OPTIMUM, SETTLED = 1e-6, 1e-9
+# A step is at most this long, plus this share of x.
+LONGEST, LONGEST_SHARE = 4.0, 2.0
+# Share of the promised fall that a step must make, but for rounding; a step is shortened to no less than a tenth.
+ARMIJO, ROUNDING, SHORTEST = 1e-4, 1e-15, 0.1
+# ---- of the curvature
+# Eigenvalues of the Hessian below this share of the largest are taken for it.
+FLAT = 1e-8
+# An eigenvalue below minus this share of the largest is a way down; it is tried both ways, and again ever shorter.
+NEGATIVE, ESCAPES, ESCAPE_SHRINK = 1e-7, 28, 0.4
+# A change of gradient teaches BFGS if its cosine with the step is above this.
+CURVED = 1e-10
+# ---- of the end
+# A fall by less is rounding; a face whose deviance is higher by less is as good.
+BETTER, AS_GOOD = 1e-9, 1e-8
+# Diagonal elements of Λ up to here are tried at zero.
+NEAR_ZERO = 1e-2
+# Newton steps for the last digits.
+POLISHES = 3
+TINY = 1e-300
+
 
 class Problem(NamedTuple):
     """One response: what the kernels need. θ = `scale` · x, and x is what is searched."""
@@ -91,9 +118,9 @@ def _inverse(hessian: Floats, free: NDArray[np.bool_]) -> Floats:
             if free[i] and free[j]:
                 part[i, j] = hessian[i, j]
     values, vectors = np.linalg.eigh(part)
-    floor = 1e-300
+    floor = TINY
     for m in range(size):
-        floor = max(floor, 1e-8 * abs(values[m]))
+        floor = max(floor, FLAT * abs(values[m]))
     for m in range(size):
         weight = 1.0 / max(abs(values[m]), floor)
         for i in range(size):
@@ -127,7 +154,7 @@ def _learn(inverse: Floats, s: Floats, y: Floats, free: NDArray[np.bool_]) -> No
         curvature += s[i] * y[i]
         ss += s[i] * s[i]
         yy += y[i] * y[i]
-    if not curvature > 1e-10 * math.sqrt(ss * yy):
+    if not curvature > CURVED * math.sqrt(ss * yy):
         return
     by, yby = np.zeros(size), 0.0
     for i in range(size):
@@ -205,113 +232,178 @@ def _fix(f: int, column: int, element: Integers, free: NDArray[np.bool_]) -> Non
             free[element[f, row, column]] = False
 
 
+class _Room(NamedTuple):
+    """Space of a descent: the next step, the θ that is tried and the gradient there, and the Hessian."""
+
+    step: Floats
+    moved: Floats
+    there: Floats
+    hessian: Floats
+
+
+@compiled()
+def _differentiate(x: Floats, problem: Problem, slope: Floats, room: _Room) -> float:
+    """Deviance at x, its gradient, and the Hessian by forward differences of the gradient."""
+    size, hessian = len(x), room.hessian
+    value = _evaluate(x, problem, True, slope)
+    if not math.isfinite(value):
+        return value
+    for t in range(size):
+        h = DIFFERENCE * max(1.0, abs(x[t]))
+        copy(x, room.moved)
+        room.moved[t] += h
+        _evaluate(room.moved, problem, True, room.there)
+        for s in range(size):
+            hessian[t, s] = (room.there[s] - slope[s]) / h
+    for t in range(size):
+        for s in range(t):
+            hessian[s, t] = hessian[t, s] = 0.5 * (hessian[s, t] + hessian[t, s])
+    return value
+
+
+@compiled()
+def _escape(x: Floats, value: float, problem: Problem, room: _Room) -> bool:
+    """Move x down along the direction of most negative curvature, if there is one; False if there is no way down."""
+    size = len(x)
+    values, vectors = np.linalg.eigh(room.hessian)
+    if not values[0] < -NEGATIVE * max(abs(values[0]), abs(values[size - 1])):
+        return False
+    share = 1.0
+    for attempt in range(ESCAPES):
+        sign = 1.0 if attempt % 2 == 0 else -1.0
+        for t in range(size):
+            room.moved[t] = x[t] + sign * share * vectors[t, 0]
+        if _evaluate(room.moved, problem, False, room.there) < value - BETTER:
+            copy(room.moved, x)
+            return True
+        share *= 1.0 if attempt % 2 == 0 else ESCAPE_SHRINK
+    return False
+
+
+@compiled()
+def _polish(
+    x: Floats,
+    value: float,
+    inverse: Floats,
+    free: NDArray[np.bool_],
+    problem: Problem,
+    slope: Floats,
+    room: _Room,
+) -> tuple[float, float]:
+    """The last digits, by the gradient alone, for the deviance cannot resolve them; deviance and promised decrease."""
+    decrease = 0.5 * _step(inverse, slope, free, room.step)
+    for _ in range(POLISHES):
+        for t in range(len(x)):
+            room.moved[t] = x[t] + room.step[t]
+        new = _evaluate(room.moved, problem, True, room.there)
+        promise = 0.5 * _step(inverse, room.there, free, room.step)
+        if not (promise < 0.5 * decrease and new <= value + BETTER):
+            break
+        copy(room.moved, x)
+        copy(room.there, slope)
+        decrease, value = promise, new
+    return value, decrease
+
+
+@compiled()
+def _search_line(x: Floats, value: float, fall: float, problem: Problem, room: _Room) -> tuple[bool, float]:
+    """Shorten the step until the deviance falls by a share of what the slope promises; whether it did, and its value."""
+    shrink = 1.0
+    for t in range(len(x)):
+        shrink = min(shrink, (LONGEST + LONGEST_SHARE * abs(x[t])) / max(abs(room.step[t]), TINY))
+    fall *= shrink
+    for _ in range(SHORTENINGS):
+        for t in range(len(x)):
+            room.moved[t] = x[t] + shrink * room.step[t]
+        new = _evaluate(room.moved, problem, True, room.there)
+        if new <= value - ARMIJO * fall + ROUNDING * abs(value):
+            return True, new
+        # least of the parabola through both values and the slope
+        best = 0.5 * fall / (new - value + fall) if math.isfinite(new) else SHORTEST
+        factor = min(max(best, SHORTEST), 0.5)
+        shrink *= factor
+        fall *= factor
+    return False, value
+
+
+@compiled()
+def _quasi_newton(
+    x: Floats,
+    value: float,
+    inverse: Floats,
+    free: NDArray[np.bool_],
+    problem: Problem,
+    slope: Floats,
+    room: _Room,
+) -> float:
+    """BFGS over the free elements, in place; the deviance at its end."""
+    for _ in range(ITERATIONS):
+        fall = _step(inverse, slope, free, room.step)
+        if not fall > SETTLED:
+            break
+        accepted, new = _search_line(x, value, fall, problem, room)
+        if not accepted:
+            break
+        for t in range(len(x)):
+            room.step[t] = room.moved[t] - x[t]
+            slope[t], room.there[t] = room.there[t], room.there[t] - slope[t]
+            x[t] = room.moved[t]
+        value = new
+        _learn(inverse, room.step, room.there, free)
+    return value
+
+
+@compiled()
+def _zero(
+    x: Floats, value: float, free: NDArray[np.bool_], element: Integers, problem: Problem, room: _Room
+) -> float:
+    """Exact zeros: the faces next to x, kept where the deviance does not rise; returns it."""
+    scale, moved = problem.blocks.scale, room.moved
+    for f in range(len(element)):
+        for column in range(element.shape[1]):
+            diagonal = element[f, column, column]
+            if diagonal < 0 or not free[diagonal] or x[diagonal] > NEAR_ZERO:
+                continue
+            _face(x, f, column, element, scale, moved)
+            # not above, but for what a last step could still gain
+            if _evaluate(moved, problem, False, room.there) <= value + AS_GOOD:
+                copy(moved, x)
+                _fix(f, column, element, free)
+                continue
+            # with a small pivot the elements below it turn freely into later columns: take them back
+            for row in range(column + 1, element.shape[1]):
+                for sign in (1.0, -1.0):
+                    if _gather(x, f, row, column, sign, element, scale, moved):
+                        new = _evaluate(moved, problem, False, room.there)
+                        if new < value - BETTER:
+                            copy(moved, x)
+                            value = new
+                            _fix(f, row, element, free)
+    return value
+
+
 @compiled()
 def descend(x: Floats, element: Integers, problem: Problem, slope: Floats) -> tuple[float, float]:
     """Local optimum from x, in place, with exact zeros; deviance, and its decrease that a Newton step promises."""
-    size, factors = len(x), len(element)
+    size = len(x)
     free = np.ones(size, np.bool_)
-    step, moved, there = np.zeros(size), x.copy(), np.zeros(size)
-    hessian = np.zeros((size, size))
+    room = _Room(np.zeros(size), x.copy(), np.zeros(size), np.zeros((size, size)))
     value, decrease = np.inf, np.inf
-    for round_ in range(24):
-        # ---- Hessian at x by forward differences of the gradient
-        value = _evaluate(x, problem, True, slope)
+    for round_ in range(ROUNDS):
+        value = _differentiate(x, problem, slope, room)
         if not math.isfinite(value):
             return value, np.inf
-        for t in range(size):
-            h = 1e-5 * max(1.0, abs(x[t]))
-            copy(x, moved)
-            moved[t] += h
-            _evaluate(moved, problem, True, there)
-            for s in range(size):
-                hessian[t, s] = (there[s] - slope[s]) / h
-        for t in range(size):
-            for s in range(t):
-                hessian[s, t] = hessian[t, s] = 0.5 * (hessian[s, t] + hessian[t, s])
-        inverse = _inverse(hessian, free)
-        if round_ > 0 and _step(inverse, slope, free, step) < 1e-6:
-            # ---- an optimum of the free elements; is there a way down from it?
-            values, vectors = np.linalg.eigh(hessian)
-            left = False
-            if values[0] < -1e-7 * max(abs(values[0]), abs(values[size - 1])):
-                share = 1.0
-                for attempt in range(28):
-                    sign = 1.0 if attempt % 2 == 0 else -1.0
-                    for t in range(size):
-                        moved[t] = x[t] + sign * share * vectors[t, 0]
-                    if _evaluate(moved, problem, False, there) < value - 1e-9:
-                        left = True
-                        break
-                    share *= 1.0 if attempt % 2 == 0 else 0.4
-            if left:
-                copy(moved, x)
-                for t in range(size):
-                    free[t] = True
-                continue
-            # ---- no: the last digits, by the gradient alone, for the deviance cannot resolve them
-            decrease = 0.5 * _step(inverse, slope, free, step)
-            for _polish in range(3):
-                for t in range(size):
-                    moved[t] = x[t] + step[t]
-                new = _evaluate(moved, problem, True, there)
-                promise = 0.5 * _step(inverse, there, free, step)
-                if not (promise < 0.5 * decrease and new <= value + 1e-9):
-                    break
-                copy(moved, x)
-                copy(there, slope)
-                decrease, value = promise, new
-            break
-        # ---- BFGS over the free elements
-        for _iteration in range(200):
-            fall = _step(inverse, slope, free, step)
-            if not fall > 1e-9:
-                break
-            shrink = 1.0
-            for t in range(size):
-                shrink = min(shrink, (4.0 + 2.0 * abs(x[t])) / max(abs(step[t]), 1e-300))
-            fall *= shrink
-            accepted = False
-            for _try in range(30):
-                for t in range(size):
-                    moved[t] = x[t] + shrink * step[t]
-                new = _evaluate(moved, problem, True, there)
-                if new <= value - 1e-4 * fall + 1e-15 * abs(value):
-                    accepted = True
-                    break
-                # least of the parabola through both values and the slope
-                best = 0.5 * fall / (new - value + fall) if math.isfinite(new) else 0.1
-                factor = min(max(best, 0.1), 0.5)
-                shrink *= factor
-                fall *= factor
-            if not accepted:
+        inverse = _inverse(room.hessian, free)
+        if round_ > 0 and _step(inverse, slope, free, room.step) < OPTIMUM:
+            # an optimum of the free elements; is there a way down from it?
+            if not _escape(x, value, problem, room):
+                value, decrease = _polish(x, value, inverse, free, problem, slope, room)
                 break
             for t in range(size):
-                step[t] = moved[t] - x[t]
-                slope[t], there[t] = there[t], there[t] - slope[t]
-                x[t] = moved[t]
-            value = new
-            _learn(inverse, step, there, free)
-        # ---- exact zeros: the faces next to x, kept where the deviance does not rise
+                free[t] = True
+            continue
+        value = _quasi_newton(x, value, inverse, free, problem, slope, room)
         _upright(x, element)
-        for f in range(factors):
-            for column in range(element.shape[1]):
-                diagonal = element[f, column, column]
-                if diagonal < 0 or not free[diagonal] or x[diagonal] > 1e-2:
-                    continue
-                _face(x, f, column, element, problem.blocks.scale, moved)
-                # not above, but for what a last step could still gain
-                if _evaluate(moved, problem, False, there) <= value + 1e-8:
-                    copy(moved, x)
-                    _fix(f, column, element, free)
-                    continue
-                # with a small pivot the elements below it turn freely into later columns: take them back
-                for row in range(column + 1, element.shape[1]):
-                    for sign in (1.0, -1.0):
-                        if _gather(x, f, row, column, sign, element, problem.blocks.scale, moved):
-                            new = _evaluate(moved, problem, False, there)
-                            if new < value - 1e-9:
-                                copy(moved, x)
-                                value = new
-                                _fix(f, row, element, free)
+        value = _zero(x, value, free, element, problem, room)
     _upright(x, element)
     return value, decrease
