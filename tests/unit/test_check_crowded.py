@@ -7,6 +7,7 @@ import pytest
 from nestde import design as designs
 from nestde.check.crowded import duration, slow_crossing
 from nestde.fit.cost import seconds_per_fit
+from nestde.plan import GENES, genes_to_time
 
 
 def crossing(first, second, rows, formula="~ x + (1 | a) + (1 | b)"):
@@ -60,3 +61,8 @@ def test_cost_grows_with_the_levels():
 )
 def test_durations_are_round(seconds, words):
     assert duration(seconds) == words
+
+
+def test_the_plan_times_fewer_genes_where_each_takes_seconds():
+    assert genes_to_time(crossing(20, 20, 2000)) == GENES
+    assert 2 <= genes_to_time(crossing(2500, 1500, 30_000)) < 10

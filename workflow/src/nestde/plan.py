@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
 
 GENES = 64  # timed
+PATIENCE = 60.0  # seconds to time them, if a gene takes long
 VALUES = 5_000_000  # non-zeros read to time them
 START = 5.0  # seconds that a job takes to start, whatever it does (Snakemake, Python, imports)
 PASSES = 4  # how often each count is read and written before the fit: ingest, qc, matrix, pseudobulk
@@ -118,7 +119,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     design = design_of(config.model, study.frame(study.cells_of(largest)))
     if isinstance(design, str):
         raise NestdeError(f"{largest}: {design}.")
-    read = _excerpt(study, design.n)
+    read = _excerpt(study, design.n, genes_to_time(design))
     per_gene = _seconds(config, design, read) / read.counts.shape[1]
     fits = {
         name: (cells, read.genes, per_gene * read.genes * cells / design.n) for name, cells in sizes.items()
@@ -162,8 +163,16 @@ def _seconds(config: Config, design: Design, read: _Excerpt) -> float:
     return min(seconds)
 
 
-def _excerpt(study: Study, cells: int) -> _Excerpt:
-    """Read the first cells of the first file."""
+def genes_to_time(design: Design) -> int:
+    """Number of genes that are timed: fewer where crossed factors have so many levels that each takes seconds."""
+    from nestde.fit.cost import seconds_per_fit
+
+    fits = 3  # full, reduced, REML
+    return max(2, min(GENES, int(PATIENCE / max(fits * seconds_per_fit(design), 1e-9))))
+
+
+def _excerpt(study: Study, cells: int, genes: int) -> _Excerpt:
+    """Read the first cells of the first file, and some genes of every abundance."""
     config = study.config
     path = next(iter(study.paths.values()))
     began = time.perf_counter()
@@ -175,7 +184,7 @@ def _excerpt(study: Study, cells: int) -> _Excerpt:
     if not len(tested):
         raise NestdeError(f"{path}: no gene is in {config.genes.min_cells_share:.0%} of the first cells.")
     by_abundance = tested[np.argsort(detected[tested], kind="stable")]
-    spread = by_abundance[np.linspace(0, len(tested) - 1, min(GENES, len(tested))).astype(int)]
+    spread = by_abundance[np.linspace(0, len(tested) - 1, min(genes, len(tested))).astype(int)]
     rows = np.arange(cells) % block.shape[0]
     counts = block[:, spread][rows].tocsc()
     counts.sort_indices()
