@@ -106,4 +106,6 @@ def test_t_and_f_tests_of_fifty_genes():
 def test_a_model_without_random_effects_is_refused_in_words():
     built, y, _ = case("seed")
     with pytest.raises(NestdeError, match="no random term"):
-        fit_responses(dataclasses.replace(built, random=()), y)
+        fit_responses(
+            dataclasses.replace(built, random=(), formula=dataclasses.replace(built.formula, random=())), y
+        )
