@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from studies import Study, into
 
+from nestde.advice import FEW_SAMPLES
+
 STUDIES = {}
 # @warned((title, text), …): the warnings that go with the study that the function below changes
 warned = into(STUDIES)
@@ -13,7 +15,8 @@ warned = into(STUDIES)
 @warned(
     (
         "Few samples per diagnosis",
-        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (11.5\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Control has 3 and AD has 3 samples; 6 or more are advised. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (11.5\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.6 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "The pairing by batch is not used",
@@ -75,7 +78,8 @@ def no_sample(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.2 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "age and rin are nearly collinear",
@@ -90,7 +94,8 @@ def collinear(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "Covariates on an unhandy scale",
@@ -105,7 +110,8 @@ def scale(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.6 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "sex does not vary within diagnosis",
@@ -122,7 +128,8 @@ def one_sided(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 3 of the 12 samples; 9 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 9.8\xa0% of genes without any difference (9.7\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.1 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "batch is taken as a number",
@@ -137,7 +144,8 @@ def label_number(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.3 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "A batch of one sample",
@@ -152,7 +160,8 @@ def lonely(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 2 of the 6 groups of batch; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of batch (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "batch as a random effect absorbs diagnosis",
@@ -202,7 +211,8 @@ def paired_used(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8\xa0% of genes without any difference (19.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 7 of the 12 samples; 5 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 22.8\xa0% of genes without any difference (19.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 2.4 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
 )
 def paired_fixed(s):
@@ -213,7 +223,8 @@ def paired_fixed(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5\xa0% of genes without any difference (9.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 9 of the 12 samples; 3 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 11.5\xa0% of genes without any difference (9.4\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.5 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "Donors are partly crossed with diagnosis",
@@ -238,7 +249,8 @@ def repeated(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
     (
         "image has few groups",
@@ -254,7 +266,8 @@ def animals_images(s):
 @warned(
     (
         "Few degrees of freedom for diagnosis",
-        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 2 of the 6 groups of animal; 4 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 13.1\xa0% of genes without any difference (12.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 3.3 standard deviations between groups of animal (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
 )
 def animals_images_nested(s):
@@ -297,7 +310,8 @@ def numeric_test(s):
 @warned(
     (
         "Few degrees of freedom for sex:diagnosis",
-        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). With few samples the likelihood-ratio test is too bold, while t and F tests (Satterthwaite, Kenward and Roger, containment) keep their size but find little: no p-value here is both, so read them beside each other.",
+        "Coefficients take up 4 of the 12 samples; 8 degrees of freedom are left. At a nominal 0.05 the χ² likelihood ratio test is wrong in up to 12.1\xa0% of genes without any difference (11.6\xa0% at an intraclass correlation of 0.1), not in 5\xa0%. The smallest effect that it finds with a power of 80\xa0% (t test at 0.05) is 4.3 standard deviations between samples (at an intraclass correlation of 0.1). "
+        + FEW_SAMPLES,
     ),
 )
 def interaction(s):
