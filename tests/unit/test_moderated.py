@@ -84,6 +84,12 @@ def given_covariance(x, v, y, rows):
     return value, log_f_sf(f, len(rows), n - p), effect[0], np.sqrt(spread[0, 0])
 
 
+def at_one(points, k):
+    """A grid whose prior is all at one of its points."""
+    share = (np.arange(len(points.values)) == k)[:, None].astype(float)
+    return dataclasses.replace(points, node=np.zeros_like(share, int), share=share)
+
+
 STRUCTURES = [
     ("~ d + (1 | s)", "d", False),
     ("~ w + stage + (1 | s)", "stage", False),
@@ -107,10 +113,10 @@ def test_given_the_covariance_it_is_the_exact_f_test(formula, term, by_arm):
     rows = [joint(design, term), joint(design, term)[:1]]
     points = grid.build(model, arms)
     assert points.flat.sum() == pytest.approx(1) and (points.flat > 0).all()
+    np.testing.assert_allclose(points.of_points(np.eye(len(points.flat))).sum(axis=1), 1)
     chosen = rng.choice(len(points.values), 6, replace=False)
     for k in [0, *chosen, len(points.values) - 1]:
-        weights = np.eye(len(points.values))[[k]]
-        only = prior.Prior(points, np.zeros(1), weights, 0)
+        only = prior.Prior(at_one(points, k), np.zeros(1), np.ones((1, 1)), 0)
         found = moderate(model, sums_of(model, y), rows, np.zeros(GENES), arms=arms, prior=only)
         v = covariance(model, points, k, arms)
         for g in range(3):
@@ -135,11 +141,14 @@ def plainly(design, model, y, rows, points, arms=None):
     ]
     loglik, log_p = np.moveaxis(np.array(at), 2, 0)
     likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True))
-    weights = points.flat
+    of_nodes = np.zeros((len(points.values), len(points.nodes)))
+    for at, shares in zip(points.node.T, points.share.T, strict=True):
+        np.add.at(of_nodes, (np.arange(len(at)), at), shares)
+    by_node, weights = likelihood @ of_nodes, points.flat
     for _ in range(20_000):
-        share = (likelihood / (likelihood @ weights)[:, None]).sum(axis=0)
+        share = (by_node / (by_node @ weights)[:, None]).sum(axis=0)
         weights = (weights * share + 3 * points.flat) / (len(y.T) + 3)
-    posterior = likelihood * weights / (likelihood @ weights)[:, None]
+    posterior = likelihood * (of_nodes @ weights) / (by_node @ weights)[:, None]
     beside = points.values if arms else points.values.sum(axis=1, keepdims=True)
     return (posterior * np.exp(log_p)).sum(axis=1), posterior @ (points.values / (1 + beside))
 
@@ -220,16 +229,27 @@ def test_p_is_uniform_over_null_genes_at_three_against_three(cells, by_arm):
     assert np.corrcoef(icc, share)[0, 1] > 0.5
 
 
-def test_quadrature_is_close_to_one_sixteen_times_as_fine(monkeypatch):
-    for samples in (6, 24, 60):
-        study = Study(5, samples, [(10, 200)], 1000, effect=0.15)
-        coarse = moderate(study.model, study.sums, [study.rows], np.zeros(1000)).tests[0]
-        with monkeypatch.context() as patch:
-            patch.setattr(grid, "_STEP", grid._STEP / 16)
-            patch.setattr(grid, "_WIDTH", grid._WIDTH / 16)
-            fine = moderate(study.model, study.sums, [study.rows], np.zeros(1000)).tests[0]
-        off = np.abs(coarse.log_p - fine.log_p) / np.log(10)
-        assert off.max() < 0.02
+@pytest.mark.parametrize(
+    ("samples", "arms", "genes", "finer"),
+    [
+        (6, False, 1000, 16),
+        (24, False, 1000, 16),
+        (60, False, 1000, 16),
+        (6, True, 300, 4),
+        (24, True, 300, 4),
+    ],
+)
+def test_quadrature_is_close_to_a_much_finer_one(samples, arms, genes, finer, monkeypatch):
+    study = Study(5, samples, [(10, 200)], genes, effect=0.15)
+    own = arms_of(study.design, "d") if arms else None
+    coarse = moderate(study.model, study.sums, [study.rows], np.zeros(genes), arms=own)
+    monkeypatch.setattr(grid, "_STEP", {variances: step / finer for variances, step in grid._STEP.items()})
+    monkeypatch.setattr(grid, "_WIDTH", grid._WIDTH / finer)
+    monkeypatch.setattr(grid, "_MOST", 50_000)
+    fine = moderate(study.model, study.sums, [study.rows], np.zeros(genes), arms=own)
+    assert len(fine.prior.grid.values) > 1.7 ** (1 + arms) * len(coarse.prior.grid.values)
+    off = np.abs(coarse.tests[0].log_p - fine.tests[0].log_p) / np.log(10)
+    assert off.max() < 0.02
 
 
 def test_a_p_value_far_below_what_a_float_holds_has_its_logarithm():
@@ -299,7 +319,7 @@ def test_the_prior_follows_mean_expression_without_jumps():
     expression = np.argsort(np.argsort(study.psi + 1e-9 * np.arange(6000))) / 6000.0
     found = moderate(study.model, study.sums, [study.rows], expression)
     assert len(found.prior.knots) == 5
-    psi = found.prior.grid.values[:, 0]
+    psi = found.prior.grid.nodes[:, 0]
     assert (np.diff(found.prior.weights @ psi) > 0).all()
     left, share = found.prior.place(np.linspace(-1, 2, 1001))
     position = left + share

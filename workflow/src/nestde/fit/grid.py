@@ -2,8 +2,11 @@
 
 An axis is a variance, as a multiple ψ of the residual variance, or a correlation. Variances are 0 and values that grow
 by a constant factor, from where the data of a group can hardly tell ψ from 0 to where groups are all but fixed effects.
+Points lie as densely as likelihoods of that many groups are narrow. A prior does not: its weights are of nodes, further
+apart, and that of a point between nodes is interpolated in log ψ.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -13,14 +16,17 @@ from numpy.typing import NDArray
 from nestde.fit.genes import Model
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 # Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, by the number of variances: one, or several.
 _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
-# Steps in log ψ: the most, and in units of a likelihood's width √(2 / groups). Finer ones move log10 p by less than 0.02.
-_STEP, _WIDTH = 0.28, 1.0
-# Values of each variance by the number of variances, and of a correlation.
-_VALUES = {2: 15, 3: 10, 4: 6}
+# Nodes of each variance by the number of variances, and values of a correlation.
+_NODES = {1: 31, 2: 15, 3: 8, 4: 6}
 _CORRELATIONS = (-0.8, -0.4, 0.0, 0.4, 0.8)
+# Steps of points in log ψ by the number of variances, and in units of a likelihood's width √(2 / groups): the most.
+_STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.8, 4: 1.0}, 0.9
+# More points than this are not looked at; steps are wider then.
+_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,20 @@ class Arms:
 
 @dataclass(frozen=True)
 class Grid:
-    """K points of D axes.
+    """K points of D axes, and C nodes among them.
 
     Attributes
     ----------
     axes
         (D,) what each is: ``sample_id``, ``sample_id [AD]``, ``sample_id (Intercept)``, ``sample_id corr``.
-    values
-        (K, D) ψ, or the correlation.
+    values, nodes
+        (K, D) and (C, D) ψ, or the correlation.
+    place
+        (K, variances) number of each ψ among the values of its axis.
+    node, share
+        (K, J) nodes that a point is between, and what it takes of each one's weight; a node's shares have sum 1.
     flat
-        (K,) weights, of sum 1, that are even in log(1 + nψ), n the mean Z'Z of a group.
+        (C,) weights, of sum 1, that are even in log(1 + nψ), n the mean Z'Z of a group.
     factors
         For each random factor (K, arms, k, k) Λ on the fitted basis; one arm unless variances are by arm.
     arms
@@ -61,10 +71,18 @@ class Grid:
 
     axes: list[str]
     values: Floats
+    nodes: Floats
+    place: Integers
+    node: Integers
+    share: Floats
     flat: Floats
     factors: tuple[Floats, ...]
     arms: tuple[str, ...]
     intercepts: bool
+
+    def of_points(self, weights: Floats) -> Floats:
+        """(S, K) weights of the points from those of the nodes, (S, C)."""
+        return np.asarray((weights[:, self.node] * self.share).sum(axis=2))
 
     def shares(self) -> Floats:
         """Share of the variance that each axis is, (K, D); with arms its share in that arm; (K, 0) beside slopes."""
@@ -79,8 +97,8 @@ def infeasible(model: Model) -> str:
     blocks = [factor.blocks.count(block) for factor in model.design.random for block in set(factor.blocks)]
     if max(blocks) > 2 or (max(blocks) == 2 and len(blocks) > 1):
         return "its correlated random effects are more than a grid of variances and correlations can hold"
-    if len(blocks) > max(_VALUES):
-        return f"its random effects have {len(blocks)} variances; a grid holds up to {max(_VALUES)}"
+    if len(blocks) > max(_NODES):
+        return f"its random effects have {len(blocks)} variances; a grid holds up to {max(_NODES)}"
     return ""
 
 
@@ -88,21 +106,28 @@ def build(model: Model, arms: Arms | None = None) -> Grid:
     """Lay out the grid of a model, see `infeasible`; with an own variance in each arm of its only random effect, if any."""
     random = model.design.random
     axes, sizes, groups = _variances(model, arms)
-    values = [_values(size, n, len(axes)) for size, n in zip(sizes, groups, strict=True)]
-    even = [np.gradient(np.log1p(size * np.array(psi))) for size, psi in zip(sizes, values, strict=True)]
+    psi = [_of_axis(size, len(axes)) for size in sizes]
     correlated = any(factor.blocks == (0, 0) for factor in random)
-    points, flat = [], []
-    for place in np.ndindex(*(len(psi) for psi in values)):
-        psi = [values[d][i] for d, i in enumerate(place)]
-        correlations = _CORRELATIONS if correlated and all(psi) else (0.0,)
-        points += [(*psi, rho) for rho in correlations]
-        flat += [math.prod(even[d][i] for d, i in enumerate(place)) / len(correlations)] * len(correlations)
-    chosen, weights = np.array(points), np.array(flat)
+    rho = np.array(_CORRELATIONS if correlated else (0.0,))
+    parts = _parts(psi, groups, len(rho))
+    finer = [_between(nodes, part) for nodes, part in zip(psi, parts, strict=True)]
+
+    at_node, at_point = _product(psi, rho), _product(finer, rho)
+    node, share = _interpolation(at_node, at_point, parts)
+    even = [np.gradient(np.log1p(size * nodes)) for size, nodes in zip(sizes, psi, strict=True)]
+    flat = np.prod([each[at_node[:, d]] for d, each in enumerate(even)], axis=0)
+    flat[(_values(psi, rho, at_node)[:, :-1] > 0).all(axis=1)] /= len(rho)
+    values = _values(finer, rho, at_point)
+    shown = len(axes) + correlated
     return Grid(
-        axes=[*axes, f"{random[0].name} corr"] if correlated else axes,
-        values=chosen if correlated else chosen[:, :-1],
-        flat=weights / weights.sum(),
-        factors=_factors(model, chosen, 1 if arms is None else len(arms.names)),
+        axes=[*axes, f"{random[0].name} corr"][:shown],
+        values=values[:, :shown],
+        nodes=_values(psi, rho, at_node)[:, :shown],
+        place=at_point[:, :-1],
+        node=node,
+        share=share,
+        flat=flat / flat.sum(),
+        factors=_factors(model, values, 1 if arms is None else len(arms.names)),
         arms=() if arms is None else arms.names,
         intercepts=all(factor.effects == ("(Intercept)",) for factor in random),
     )
@@ -125,14 +150,55 @@ def _variances(model: Model, arms: Arms | None) -> tuple[list[str], list[float],
     return axes, sizes, groups
 
 
-def _values(size: float, groups: int, variances: int) -> tuple[float, ...]:
-    """0 and the values of one ψ."""
+def _of_axis(size: float, variances: int) -> Floats:
+    """Nodes of one ψ."""
     low, high = _SMALLEST / size, _LARGEST[min(variances, 2) - 1]
-    if variances > 1:
-        number = _VALUES[variances] - 1
-    else:
-        number = 1 + math.ceil(math.log(high / low) / min(_STEP, _WIDTH * math.sqrt(2.0 / groups)))
-    return (0.0, *np.geomspace(low, high, number).tolist())
+    return np.concatenate([[0.0], np.geomspace(low, high, _NODES[variances] - 1)])
+
+
+def _parts(psi: list[Floats], groups: list[int], correlations: int) -> list[int]:
+    """Steps from node to node of each axis."""
+    parts = [
+        math.ceil(math.log(nodes[2] / nodes[1]) / min(_STEP[len(psi)], _WIDTH * math.sqrt(2.0 / number)))
+        for nodes, number in zip(psi, groups, strict=True)
+    ]
+    while max(parts) > 1 and correlations * math.prod(
+        (len(nodes) - 2) * part + 2 for nodes, part in zip(psi, parts, strict=True)
+    ) > _MOST:  # fmt: skip
+        parts[parts.index(max(parts))] -= 1
+    return parts
+
+
+def _between(nodes: Floats, parts: int) -> Floats:
+    """Nodes of one ψ, and what lies between those above 0."""
+    return np.concatenate([[0.0], np.geomspace(nodes[1], nodes[-1], (len(nodes) - 2) * parts + 1)])
+
+
+def _product(psi: list[Floats], rho: Floats) -> Integers:
+    """(points, D) indices of all combinations; where a variance is 0 there is no correlation."""
+    some = np.logical_and.reduce(np.meshgrid(*(values > 0 for values in psi), indexing="ij"))
+    return np.argwhere(some[..., None] | (rho == 0.0))
+
+
+def _values(psi: list[Floats], rho: Floats, place: Integers) -> Floats:
+    """(points, D) of the indices."""
+    return np.stack([values[at] for values, at in zip([*psi, rho], place.T, strict=True)], axis=1)
+
+
+def _interpolation(at_node: Integers, at_point: Integers, parts: list[int]) -> tuple[Integers, Floats]:
+    """(K, 2^D) nodes around each point and their shares, linear in log ψ along each axis."""
+    number = np.zeros(at_node.max(axis=0) + 1, np.int64)
+    number[tuple(at_node.T)] = np.arange(len(at_node))
+    step, part = np.maximum(at_point[:, :-1] - 1, 0), np.array(parts)
+    left, beyond = np.where(at_point[:, :-1] > 0, 1 + step // part, 0), step % part / part
+    node, share = [], []
+    for side in itertools.product((0, 1), repeat=len(parts)):
+        here = left + (np.array(side) & (beyond > 0))
+        node.append(number[(*here.T, at_point[:, -1])])
+        share.append(np.where(side, beyond, 1.0 - beyond).prod(axis=1))
+    nodes, shares = np.stack(node, axis=1), np.stack(share, axis=1)
+    total = np.bincount(nodes.ravel(), shares.ravel(), len(at_node))
+    return nodes, shares / total[nodes]
 
 
 def _factors(model: Model, values: Floats, arms: int) -> tuple[Floats, ...]:

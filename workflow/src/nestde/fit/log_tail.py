@@ -28,10 +28,14 @@ class LogTail(NamedTuple):
     ----------
     value, slope
         (distributions, nodes) the log and its derivative by the nodes' number.
+    tail, density
+        The same of P itself, 0 where it is beyond a float.
     """
 
     value: Floats
     slope: Floats
+    tail: Floats
+    density: Floats
 
 
 def log_tail(df: Sequence[int], df_residual: float) -> LogTail:
@@ -45,16 +49,36 @@ def log_tail(df: Sequence[int], df_residual: float) -> LogTail:
         np.log(2.0) + 0.5 * q * np.log(q / df_residual) - special.betaln(0.5 * q, 0.5 * df_residual)
         + special.xlogy(q - 1.0, s) - 0.5 * (q + df_residual) * np.log1p(q / df_residual * s**2)
     )  # fmt: skip
-    return LogTail(value, -np.exp(density - value) * np.where(far, s / _BEND, 1.0) / _PER_UNIT)
+    stretch = np.where(far, s / _BEND, 1.0) / _PER_UNIT
+    return LogTail(value, -np.exp(density - value) * stretch, np.exp(value), -np.exp(density) * stretch)
 
 
 @compiled()
 def look_up(s: float, which: int, table: LogTail) -> float:
     """Log of P(F > s²), s ≥ 0, of one of the distributions."""
-    x = _PER_UNIT * (s if s <= _BEND else _BEND * (1.0 + math.log(s / _BEND)))
-    value, slope = table.value[which], table.slope[which]
+    return _cubic(_place(s), table.value[which], table.slope[which])[0]
+
+
+@compiled()
+def tail_of(s: float, which: int, table: LogTail) -> tuple[float, float]:
+    """P(F > s²) and its derivative by s, s ≥ 0, of one of the distributions."""
+    tail, slope = _cubic(_place(s), table.tail[which], table.density[which])
+    return tail, slope * _PER_UNIT * (1.0 if s <= _BEND else _BEND / s)
+
+
+@compiled(inline=True)
+def _place(s: float) -> float:
+    """Number of s among the nodes, with its fraction."""
+    return _PER_UNIT * (s if s <= _BEND else _BEND * (1.0 + math.log(s / _BEND)))
+
+
+@compiled()
+def _cubic(x: float, value: Floats, slope: Floats) -> tuple[float, float]:
+    """Hermite's interpolation at a number with a fraction, and its derivative."""
     i = int(min(x, len(value) - 2.0))
     u = min(x - i, 1.0)
     v = 1.0 - u
     ends = v * v * (1.0 + 2.0 * u) * value[i] + u * u * (1.0 + 2.0 * v) * value[i + 1]
-    return ends + u * v * (v * slope[i] - u * slope[i + 1])
+    derivative = 6.0 * u * v * (value[i + 1] - value[i])
+    derivative += v * (v - 2.0 * u) * slope[i] + u * (u - 2.0 * v) * slope[i + 1]
+    return ends + u * v * (v * slope[i] - u * slope[i + 1]), derivative

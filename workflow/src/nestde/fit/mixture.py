@@ -6,16 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.fit.compiled import compiled
-from nestde.fit.log_tail import LogTail, look_up
-from nestde.fit.points import LANES, Points, at_point, load
+from nestde.fit.log_tail import LogTail, look_up, tail_of
+from nestde.fit.points import LANES, Points, at_point, block_of, load, reml
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Terms of a sum below this log share of what is there already do not count; nor do points in limits.
-_NEGLIGIBLE, _UNLIKELY = -40.0, 1e-9
-# Limits are found to this share of the standard error.
-_CLOSE = 1e-8
+# Terms of a sum below this log share of what is there already do not count.
+_NEGLIGIBLE = -40.0
+# The log of a likelihood, relative to the largest, that is taken for 0 except where p is below _SMALL.
+_NOTHING, _SMALL = -50.0, 1e-10
+# The posterior of which estimates take no notice, and that of which p does not, as a share of p.
+_UNLIKELY, _UNSEEN = 1e-9, 1e-15
+# Lower than the log of any p-value.
+_LOWEST = -1e300
+# The last Newton step to a limit, in standard errors.
+_CLOSE = 1e-6
 
 
 @compiled()
@@ -30,7 +36,6 @@ def average(
     yy: Floats,
     shift: Floats,
     skip: NDArray[np.bool_],
-    loglik: Floats,
     weights: Floats,
     left: Integers,
     share: Floats,
@@ -53,10 +58,8 @@ def average(
         F's tails; (C,) the one that each of C contrasts has.
     zy, qy, yy, shift, skip
         (G, e), (G, p), (G,), (G, p) sums of the responses; (G,) those that are left as they are.
-    loglik
-        (G, K).
     weights, left, share
-        (S, K), (G,), (G,) of the prior.
+        (S, K) of the points, (G,), (G,) of the prior.
     functions
         (K, M) of the grid's points.
     alpha
@@ -68,33 +71,49 @@ def average(
     means, variances
         (G, M) posterior means of the functions; (G, 1 + M) of the residual variance, and of it times the functions.
     """
-    e, p, count_k = zy.shape[1], qy.shape[1], len(points.logdet)
-    some_zy, some_qy, some_yy = np.empty((e, LANES)), np.empty((p, LANES)), np.empty(LANES)
-    t, z, r2 = np.empty(LANES), np.empty((p, LANES)), np.empty(LANES)
+    p, count_k = qy.shape[1], len(points.logdet)
+    block = block_of(points)
     along = np.empty((points.o.shape[1], LANES, count_k))
-    scale = np.empty((LANES, count_k))
+    scale, loglik = np.empty((LANES, count_k)), np.empty((LANES, count_k))
     posterior, room = np.empty(count_k), np.empty((3, count_k))
-    for block in range(begin, end):
-        count = load(block * LANES, zy, qy, yy, some_zy, some_qy, some_yy)
-        for k in range(count_k):
-            at_point(k, points, some_zy, some_qy, some_yy, t, z, r2)
-            for g in range(count):
-                scale[g, k] = r2[g] / points.freedom
-            for row in range(points.o.shape[1]):
-                for g in range(count):
-                    total = 0.0
-                    for i in range(p):
-                        total += points.o[k, row, i] * z[i, g]
-                        total += points.back[k, row, i] * shift[block * LANES + g, i]
-                    along[row, g, k] = total
+    prior, some_shift = np.empty(count_k), np.zeros((p, LANES))
+    for which in range(begin, end):
+        count = load(which * LANES, points, zy, qy, yy, block)
         for g in range(count):
-            gene = block * LANES + g
+            for i in range(p):
+                some_shift[i, g] = shift[which * LANES + g, i]
+        for k in range(count_k):
+            at_point(k, points, block)
+            for g in range(count):
+                scale[g, k] = block.r2[g] / points.freedom
+                loglik[g, k] = reml(k, points, block.r2[g])
+            for row in range(points.o.shape[1]):
+                for g in range(LANES):
+                    block.t[g] = 0.0
+                for i in range(p):
+                    factor, back = points.o[k, row, i], points.back[k, row, i]
+                    for g in range(LANES):
+                        block.t[g] += factor * block.z[i, g] + back * some_shift[i, g]
+                for g in range(count):
+                    along[row, g, k] = block.t[g]
+        for g in range(count):
+            gene = which * LANES + g
             if skip[gene]:
                 continue
-            _posterior(loglik[gene], weights, left[gene], share[gene], posterior)
+            for k in range(count_k):
+                prior[k] = weights[left[gene], k]
+                if share[gene] > 0.0:
+                    prior[k] += share[gene] * (weights[left[gene] + 1, k] - prior[k])
+            constant = _posterior(loglik[g], prior, posterior)
             for c in range(len(distribution)):
                 first, last = points.first[c], points.first[c + 1]
-                log_p[gene, c] = _log_p(posterior, along[first:last, g], scale[g], table, distribution[c])
+                total = _p(posterior, along[first:last, g], scale[g], table, distribution[c])
+                if total > _SMALL:
+                    log_p[gene, c] = min(math.log(total), 0.0)
+                else:
+                    log_p[gene, c] = _log_p(
+                        loglik[g], prior, constant, along[first:last, g], scale[g], table, distribution[c]
+                    )
                 if last == first + 1:
                     _estimate(
                         posterior, along[first, g], scale[g], points.size[:, first], table,
@@ -104,34 +123,56 @@ def average(
 
 
 @compiled()
-def _posterior(loglik: Floats, weights: Floats, left: int, share: float, out: Floats) -> None:
-    """Log of the posterior of one gene, (K,)."""
-    top = -np.inf
+def _posterior(loglik: Floats, prior: Floats, out: Floats) -> float:
+    """Fill the posterior of one gene, (K,); return the log of what its log is less than likelihood and prior."""
+    top, total = -np.inf, 0.0
     for k in range(len(out)):
-        weight = weights[left, k]
-        if share > 0.0:
-            weight += share * (weights[left + 1, k] - weight)
-        out[k] = loglik[k] + math.log(weight)
-        top = max(top, out[k])
-    total = 0.0
+        if prior[k] > 0.0:
+            top = max(top, loglik[k])
     for k in range(len(out)):
-        total += math.exp(out[k] - top)
-    total = top + math.log(total)
+        away = loglik[k] - top
+        out[k] = math.exp(away) * prior[k] if away > _NOTHING and prior[k] > 0.0 else 0.0
+        total += out[k]
     for k in range(len(out)):
-        out[k] -= total
+        out[k] /= total
+    return top + math.log(total)
 
 
 @compiled()
-def _log_p(posterior: Floats, along: Floats, scale: Floats, table: LogTail, which: int) -> float:
-    """Log of the posterior mean of the p-value of a contrast, rows of Oz (rows, K)."""
-    top, total = -1e300, 0.0  # a posterior of 0, whose log is infinite, is below it
+def _p(posterior: Floats, along: Floats, scale: Floats, table: LogTail, which: int) -> float:
+    """Posterior mean of the p-value of a contrast, rows of Oz (rows, K)."""
+    total = 0.0
     for k in range(len(posterior)):
-        if posterior[k] < top + _NEGLIGIBLE:  # its p-value is below 1
+        if posterior[k] > _UNSEEN * total:
+            square = 0.0
+            for row in range(len(along)):
+                square += along[row, k] * along[row, k]
+            tail, _ = tail_of(math.sqrt(square / (len(along) * scale[k])), which, table)
+            total += posterior[k] * tail
+    return total
+
+
+@compiled()
+def _log_p(
+    loglik: Floats,
+    prior: Floats,
+    constant: float,
+    along: Floats,
+    scale: Floats,
+    table: LogTail,
+    which: int,
+) -> float:
+    """Log of what `_p` is, where it is small."""
+    top, total = _LOWEST, 0.0
+    for k in range(len(loglik)):
+        # neither prior nor p-value is above 1
+        if loglik[k] - constant < top + _NEGLIGIBLE or prior[k] == 0.0:
             continue
         square = 0.0
         for row in range(len(along)):
             square += along[row, k] * along[row, k]
-        term = posterior[k] + look_up(math.sqrt(square / (len(along) * scale[k])), which, table)
+        term = loglik[k] - constant + math.log(prior[k])
+        term += look_up(math.sqrt(square / (len(along) * scale[k])), which, table)
         if term <= top:
             total += math.exp(term - top)
         else:
@@ -153,61 +194,52 @@ def _estimate(
     out: Floats,
 ) -> None:
     """Fill posterior mean and standard deviation of a contrast of one row, and the limits where p is `alpha`."""
-    mean, square, likely = 0.0, 0.0, 0
+    likely = 0
     for k in range(len(posterior)):
-        share, sd = math.exp(posterior[k]), size[k] * math.sqrt(scale[k])
-        at = size[k] * along[k]
-        mean += share * at
-        square += share * (sd * sd + at * at)
-        if share > _UNLIKELY:
-            room[0, likely], room[1, likely], room[2, likely] = posterior[k], at, sd
+        if posterior[k] > _UNLIKELY:
+            room[0, likely] = posterior[k]
+            room[1, likely] = size[k] * along[k]
+            room[2, likely] = size[k] * math.sqrt(scale[k])
             likely += 1
-    spread = 0.0
-    for k in range(len(posterior)):
-        sd, away = size[k] * math.sqrt(scale[k]), size[k] * along[k] - mean
-        spread += math.exp(posterior[k]) * (sd * sd + away * away)
+    mean, total, spread = 0.0, 0.0, 0.0
+    for k in range(likely):
+        total += room[0, k]
+        mean += room[0, k] * room[1, k]
+    mean /= total
+    for k in range(likely):
+        room[0, k] /= total
+        spread += room[0, k] * (room[2, k] * room[2, k] + (room[1, k] - mean) * (room[1, k] - mean))
     se = math.sqrt(spread)
     out[0], out[1] = mean, se
-    out[2] = _limit(mean, -se, room[:, :likely], table, which, math.log(alpha))
-    out[3] = _limit(mean, se, room[:, :likely], table, which, math.log(alpha))
+    out[2] = _limit(mean, -se, room[:, :likely], table, which, alpha)
+    out[3] = _limit(mean, se, room[:, :likely], table, which, alpha)
 
 
 @compiled()
-def _limit(mean: float, se: float, likely: Floats, table: LogTail, which: int, wanted: float) -> float:
-    """Where beyond the mean, on the side of `se`'s sign, the log of p is what is wanted, by false position."""
-    inner, outer = 0.0, 2.0
-    at_inner = _log_p_of(mean, likely, table, which) - wanted
-    at_outer = _log_p_of(mean + outer * se, likely, table, which) - wanted
-    while at_outer > 0.0 and outer < 1e6:
-        inner, at_inner = outer, at_outer
-        outer *= 1.5
-        at_outer = _log_p_of(mean + outer * se, likely, table, which) - wanted
-    side, x = 0, outer
-    for _ in range(60):
-        if outer - inner < _CLOSE:
-            break
-        x = (inner * at_outer - outer * at_inner) / (at_outer - at_inner)
-        at = _log_p_of(mean + x * se, likely, table, which) - wanted
-        if abs(at) < _CLOSE:
-            break
-        if at > 0.0:
-            inner, at_inner = x, at
-            at_outer *= 0.5 if side == 1 else 1.0
-            side = 1
+def _limit(mean: float, se: float, likely: Floats, table: LogTail, which: int, alpha: float) -> float:
+    """Where beyond the mean, on the side of `se`'s sign, p is `alpha`: Newton's method on log p, within its bracket."""
+    inner, outer, x = 0.0, np.inf, 2.0
+    wanted = math.log(alpha)
+    for _ in range(100):
+        p, slope = 0.0, 0.0
+        for k in range(likely.shape[1]):
+            away = (mean + x * se - likely[1, k]) / likely[2, k]
+            tail, by_s = tail_of(abs(away), which, table)
+            p += likely[0, k] * tail
+            slope += likely[0, k] * by_s * (se if away > 0.0 else -se) / likely[2, k]
+        if p > alpha:
+            inner = x
         else:
-            outer, at_outer = x, at
-            at_inner *= 0.5 if side == -1 else 1.0
-            side = -1
+            outer = x
+        step = (math.log(p) - wanted) * p / slope if p > 0.0 and slope < 0.0 else np.inf
+        ahead = x - step
+        if not inner <= ahead <= outer:
+            ahead = 0.5 * (inner + outer) if outer < np.inf else 2.0 * inner
+        step = abs(ahead - x)
+        x = ahead
+        if step < _CLOSE:
+            break
     return mean + x * se
-
-
-@compiled()
-def _log_p_of(value: float, likely: Floats, table: LogTail, which: int) -> float:
-    """Log of p for the hypothesis that the contrast has a value."""
-    total = 0.0
-    for k in range(likely.shape[1]):
-        total += math.exp(likely[0, k] + look_up(abs(value - likely[1, k]) / likely[2, k], which, table))
-    return math.log(total)
 
 
 @compiled()
@@ -218,7 +250,9 @@ def _means(posterior: Floats, scale: Floats, functions: Floats, means: Floats, v
     for j in range(len(variances)):
         variances[j] = 0.0
     for k in range(len(posterior)):
-        share = math.exp(posterior[k])
+        share = posterior[k]
+        if share < _UNLIKELY:
+            continue
         variances[0] += share * scale[k]
         for j in range(len(means)):
             means[j] += share * functions[k, j]

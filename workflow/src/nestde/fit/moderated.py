@@ -180,15 +180,15 @@ def moderate(
     """
     # a prior serves other groups, and other labels of them, too
     grid = grids.build(model, arms) if prior is None else prior.grid
-    points = free.build(model, grid, contrasts, None if arms is None else arms.arm)
-    zy = free.place(model, sums.zy)
+    points = free.build(model, grid, contrasts, arms)
+    zy = free.place(model, sums.zy, arms)
     left_out = untestable(sums.yy - np.sum(sums.qy**2, axis=1), sums.rounding)[0] != ""
     if skip is not None:
         left_out |= skip
-    loglik = free.loglik(points, zy, sums.qy, sums.yy, threads)
-    left_out |= ~np.isfinite(loglik).all(axis=1)
     if prior is None:
-        prior = priors.fit(grid, loglik[~left_out], expression[~left_out], threads)
+        likelihood, finite = free.marginals(points, grid, zy, sums.qy, sums.yy, threads)
+        left_out |= ~finite
+        prior = priors.fit(grid, likelihood[~left_out], expression[~left_out], threads)
     left, share = prior.place(expression)
 
     genes, rows = len(sums.yy), [len(contrast) for contrast in contrasts]
@@ -201,8 +201,8 @@ def moderate(
     spread(
         average, math.ceil(genes / free.LANES), threads, points, log_tail(distributions, points.freedom),
         np.array([distributions.index(q) for q in rows]), zy, sums.qy, sums.yy, sums.shift,
-        left_out, loglik,
-        prior.weights, left, share, functions, 1.0 - coverage, log_p, estimates, means, variances,
+        left_out,
+        grid.of_points(prior.weights), left, share, functions, 1.0 - coverage, log_p, estimates, means, variances,
     )  # fmt: skip
     first = 1 + shares.shape[1]
     intercepts = shares.shape[1] > 0

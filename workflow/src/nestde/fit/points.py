@@ -5,8 +5,11 @@ With H = I + Λ'Z'ZΛ = LL', T = L⁻¹Λ' and R'R = Q'Q − (TZ'Q)'TZ'Q, the we
     r² = y'y − |t|² − |z|²        t = TZ'y,  z = R⁻ᵀ(Q'y − (TZ'Q)'t)
 
 and rows Lβ of coefficients are estimated as LR⁻¹z with covariance LR⁻¹R⁻ᵀL' r²/(n − p). Under Lβ = 0 the increase of r²
-is |Oz|², O an orthonormal basis of the rows of LR⁻¹: given Λ this is exactly the F test. T has the sparsity of the
-blocked elimination: effects of the finest factor stand alone in it.
+is |Oz|², O an orthonormal basis of the rows of LR⁻¹: given Λ this is exactly the F test.
+
+T has the sparsity of the blocked elimination: effects of the finest factor stand alone in it. Effects fall into classes
+that depend on different variances, one for each arm: a class's part of |t|² and (TZ'Q)'t is summed once for each value of
+its own variance, and a point adds up what its classes have. Without arms all is one class, whose values are the points.
 """
 
 import math
@@ -19,26 +22,32 @@ from numpy.typing import NDArray
 from nestde.fit import strata
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.genes import Model
-from nestde.fit.grid import Grid
+from nestde.fit.grid import Arms, Grid
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Genes that are treated side by side, in one instruction where the processor can.
-LANES = 32
+LANES = 16
+# Numbers that are factorised at once.
+_AT_ONCE = 1e6
 
 
 class Points(NamedTuple):
-    """K points, e effects, p coefficients, C contrasts of rows in all.
+    """K points, e effects in classes of V values at most, p coefficients, C contrasts of rows in all.
 
     Attributes
     ----------
+    member
+        (classes + 1,) where the effects of a class begin.
+    length, value
+        (classes,) values of each class; (K, classes) the one that a point has.
     begin, column
         (e + 1,) and (entries,) sparse rows of T: row i has `column[begin[i] : begin[i + 1]]`.
     t
-        (K, entries) the entries of T.
+        (V, entries) the entries of T, by the values of their class.
     tq
-        (K, e, p) TZ'Q R⁻¹.
+        (V, e, p) TZ'Q.
     root
         (K, p, p) R⁻ᵀ, lower triangle.
     logdet
@@ -55,6 +64,9 @@ class Points(NamedTuple):
         n − p.
     """
 
+    member: Integers
+    length: Integers
+    value: Integers
     begin: Integers
     column: Integers
     t: Floats
@@ -68,7 +80,7 @@ class Points(NamedTuple):
     freedom: float
 
 
-def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arm: Integers | None = None) -> Points:
+def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | None = None) -> Points:
     """Factorise at every point of the grid.
 
     Parameters
@@ -79,66 +91,85 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arm: Integers |
         Of the model.
     contrasts
         Each (rows, p) for the columns of X, of full row rank.
-    arm
-        (groups,) of the only random factor, where the grid has arms.
+    arms
+        Of the only random factor, where the grid has arms.
     """
     cut = strata.build(model.design, model.basis, model.leaf)
-    used, pattern = _used(cut), _pattern(cut)
-    points, p = len(grid.values), len(cut.r)
+    used, pattern = _order(cut, arms), _pattern(cut)
+    points, p, m = len(grid.values), len(cut.r), cut.zz.shape[1]
     # LR⁻¹ begins with the coefficients of X = Qr
     rows = [np.linalg.solve(cut.r.T, contrast.T).T for contrast in contrasts]
     first = np.cumsum([0, *(len(contrast) for contrast in rows)])
-    t, tq = np.empty((points, len(pattern[0]))), np.empty((points, len(used), p))
+    effect = np.empty(cut.zz.shape[0] * m, np.int64)
+    effect[used] = np.arange(len(used))
+    row, column = (effect[pattern[0] * m + slot] for slot in pattern[1:])
+    sort = np.lexsort((column, row))
+    entry, row, column = pattern[:, sort], row[sort], column[sort]
+    begin = np.searchsorted(row, np.arange(len(used) + 1))
+
+    if arms is None:
+        value, member = np.arange(points)[:, None], np.array([0, len(used)])
+    else:
+        value, member = grid.place, np.cumsum([0, *np.bincount(arms.arm, minlength=len(arms.names))])
+    length = value.max(axis=0) + 1
+    t, tq = np.zeros((length.max(), len(row))), np.zeros((length.max(), len(used), p))
     root, logdet = np.empty((points, p, p)), np.empty(points)
     o, size = np.empty((points, int(first[-1]), p)), np.full((points, int(first[-1])), np.nan)
     back = np.empty_like(o)
-    for k in range(points):
-        lam = _lambda(cut, [part[k] for part in grid.factors], arm)
-        lower = np.linalg.cholesky(np.eye(lam.shape[1]) + lam.swapaxes(1, 2) @ cut.zz @ lam)
-        whole = np.linalg.solve(lower, lam.swapaxes(1, 2))
-        by_q = (whole @ cut.zx).reshape(-1, p)
-        r = np.linalg.cholesky(cut.xx - by_q.T @ by_q).T
-        root[k] = np.linalg.inv(r).T
-        t[k], tq[k] = whole[pattern], (by_q @ root[k].T)[used]
-        logdet[k] = 2.0 * np.log(np.einsum("cii->ci", lower)).sum() + 2.0 * np.log(np.diag(r)).sum()
-        for begin, contrast in zip(first, rows, strict=False):
-            a = contrast @ root[k].T
-            if len(a) == 1:
-                size[k, begin] = np.linalg.norm(a)
-                o[k, begin] = a[0] / size[k, begin]
+    for some in np.array_split(np.arange(points), math.ceil(points * cut.zz.size / _AT_ONCE)):
+        lam = _lambda(cut, [part[some] for part in grid.factors], arms)
+        lower = np.linalg.cholesky(np.eye(m) + lam.swapaxes(-1, -2) @ cut.zz @ lam)
+        whole = np.linalg.solve(lower, lam.swapaxes(-1, -2))
+        by_q = (whole @ cut.zx).reshape(len(some), -1, p)
+        entries, by_q = whole[:, *entry], by_q[:, used]
+        for c in range(len(length)):
+            effects = slice(member[c], member[c + 1])
+            mine = slice(begin[member[c]], begin[member[c + 1]])
+            t[value[some, c], mine], tq[value[some, c], effects] = entries[:, mine], by_q[:, effects]
+        r = np.linalg.cholesky(cut.xx - by_q.swapaxes(-1, -2) @ by_q)
+        root[some] = np.linalg.inv(r)
+        diagonals = np.einsum("kcii->kci", lower).reshape(len(some), -1), np.einsum("kii->ki", r)
+        logdet[some] = 2.0 * sum(np.log(diagonal).sum(axis=1) for diagonal in diagonals)
+        for at, contrast in zip(first, rows, strict=False):
+            a = contrast @ root[some].swapaxes(-1, -2)
+            if len(contrast) == 1:
+                size[some, at] = np.linalg.norm(a[:, 0], axis=1)
+                o[some, at] = a[:, 0] / size[some, at, None]
             else:
-                o[k, begin : begin + len(a)] = np.linalg.qr(a.T)[0].T
-        back[k] = o[k] @ r
-    m = cut.zz.shape[1]
-    row, column = (np.searchsorted(used, pattern[0] * m + slot) for slot in pattern[1:])
-    begin = np.searchsorted(row, np.arange(len(used) + 1))
-    return Points(begin, column, t, tq, root, logdet, first, o, back, size, float(model.design.n - p))
+                o[some, at : at + len(contrast)] = np.linalg.qr(a.swapaxes(-1, -2))[0].swapaxes(-1, -2)
+        back[some] = o[some] @ r.swapaxes(-1, -2)
+    return Points(
+        *(member, length, value, begin, column, t, tq, root, logdet, first, o, back, size),
+        freedom=float(model.design.n - p),
+    )
 
 
-def place(model: Model, zy: Sequence[Floats]) -> Floats:
+def place(model: Model, zy: Sequence[Floats], arms: Arms | None = None) -> Floats:
     """Lay out Z̃'y of each factor as the effects of `Points`: (G, e)."""
     cut = strata.build(model.design, model.basis, model.leaf)
-    return np.ascontiguousarray(cut.place(zy).reshape(len(zy[0]), -1)[:, _used(cut)])
+    return np.ascontiguousarray(cut.place(zy).reshape(len(zy[0]), -1)[:, _order(cut, arms)])
 
 
-def _used(cut: strata.Strata) -> Integers:
-    """Slots, among all strata's, that a group has."""
-    return np.unique(np.concatenate([slots.ravel() for slots in cut.slots]))
+def _order(cut: strata.Strata, arms: Arms | None) -> Integers:
+    """Slots, among all strata's, that a group has; those of an arm together."""
+    if arms is None:
+        return np.unique(np.concatenate([slots.ravel() for slots in cut.slots]))
+    return cut.slots[0][np.argsort(arms.arm, kind="stable"), 0]
 
 
-def _lambda(cut: strata.Strata, factors: Sequence[Floats], arm: Integers | None) -> Floats:
-    """(C, m, m) Λ of every stratum, from that of each factor, (arms, k, k)."""
+def _lambda(cut: strata.Strata, factors: Sequence[Floats], arms: Arms | None) -> Floats:
+    """(points, C, m, m) Λ of every stratum, from that of each factor, (points, arms, k, k)."""
     count, m = cut.zz.shape[:2]
-    lam = np.zeros((count * m, m))
+    lam = np.zeros((len(factors[0]), count * m, m))
     for factor, slots in zip(factors, cut.slots, strict=True):
-        own = factor[np.zeros(len(slots), np.int64) if arm is None else arm]
-        for i, j in np.ndindex(own.shape[1:]):
-            lam[slots[:, i], slots[:, j] % m] = own[:, i, j]
-    return lam.reshape(count, m, m)
+        own = factor[:, np.zeros(len(slots), np.int64) if arms is None else arms.arm]
+        for i, j in np.ndindex(own.shape[2:]):
+            lam[:, slots[:, i], slots[:, j] % m] = own[:, :, i, j]
+    return lam.reshape(-1, count, m, m)
 
 
-def _pattern(cut: strata.Strata) -> tuple[Integers, Integers, Integers]:
-    """Stratum, row and column of each entry of T that can be other than 0, row by row."""
+def _pattern(cut: strata.Strata) -> Integers:
+    """(3, entries) stratum, row and column of what can be other than 0 in T."""
     count, m = cut.zz.shape[:2]
     joined = np.zeros((count * m, m), bool)
     for slots in cut.slots:
@@ -148,87 +179,165 @@ def _pattern(cut: strata.Strata) -> tuple[Integers, Integers, Integers]:
     # all off the diagonal negative, and this the larger: nothing cancels in the factor's inverse
     linked = joined.astype(float) @ (cut.zz != 0) @ joined
     lower = np.linalg.cholesky((1.0 + linked.sum(axis=(1, 2)))[:, None, None] * 2.0 * np.eye(m) - linked)
-    stratum, row, column = np.nonzero(np.linalg.inv(lower) @ joined)
-    return stratum, row, column
+    return np.array(np.nonzero(np.linalg.inv(lower) @ joined))
 
 
-@compiled()
-def at_point(
-    k: int, points: Points, zy: Floats, qy: Floats, yy: Floats, t: Floats, z: Floats, r2: Floats
-) -> None:
-    """Fill z, (p, LANES), and r², (LANES,), of some genes at the k-th point.
+class Block(NamedTuple):
+    """Genes side by side, and room for what is computed of them.
 
-    Parameters
+    Attributes
     ----------
-    k, points
-        From `build`.
     zy, qy, yy
         (e, LANES) Z̃'y, (p, LANES) Q'y, (LANES,) y'y.
-    t
-        (LANES,) room.
+    part
+        (classes, V, 1 + p, LANES) |t|² and (TZ'Q)'t of a class.
+    t, c
+        (LANES,) and (p, LANES), room.
     z, r2
-        See above.
+        (p, LANES), (LANES,) at a point.
     """
-    p, lanes = len(qy), len(yy)
-    for g in range(lanes):
-        r2[g] = yy[g]
-    for i in range(p):
-        for g in range(lanes):
-            z[i, g] = 0.0
-        for j in range(i + 1):
-            factor = points.root[k, i, j]
-            for g in range(lanes):
-                z[i, g] += factor * qy[j, g]
-    for e in range(len(zy)):
-        for g in range(lanes):
-            t[g] = 0.0
-        for at in range(points.begin[e], points.begin[e + 1]):
-            factor, column = points.t[k, at], points.column[at]
-            for g in range(lanes):
-                t[g] += factor * zy[column, g]
-        for g in range(lanes):
-            r2[g] -= t[g] * t[g]
-        for i in range(p):
-            factor = points.tq[k, e, i]
-            for g in range(lanes):
-                z[i, g] -= factor * t[g]
-    for i in range(p):
-        for g in range(lanes):
-            r2[g] -= z[i, g] * z[i, g]
+
+    zy: Floats
+    qy: Floats
+    yy: Floats
+    part: Floats
+    t: Floats
+    c: Floats
+    z: Floats
+    r2: Floats
 
 
 @compiled()
-def load(
-    begin: int, zy: Floats, qy: Floats, yy: Floats, some_zy: Floats, some_qy: Floats, some_yy: Floats
-) -> int:
-    """Lay genes begin, begin + 1, … side by side, as `at_point` reads them; return how many there are."""
+def block_of(points: Points) -> Block:
+    """Room for a block of genes."""
+    values, e, p = points.tq.shape
+    return Block(
+        np.empty((e, LANES)),
+        np.empty((p, LANES)),
+        np.empty(LANES),
+        np.empty((len(points.length), values, 1 + p, LANES)),
+        np.empty(LANES),
+        np.empty((p, LANES)),
+        np.empty((p, LANES)),
+        np.empty(LANES),
+    )
+
+
+@compiled()
+def load(begin: int, points: Points, zy: Floats, qy: Floats, yy: Floats, block: Block) -> int:
+    """Lay genes begin, begin + 1, … side by side and sum up their classes; return how many genes there are."""
     count = min(LANES, len(yy) - begin)
     for g in range(LANES):
         gene = begin + min(g, count - 1)
-        some_yy[g] = yy[gene]
-        for e in range(len(some_zy)):
-            some_zy[e, g] = zy[gene, e]
-        for i in range(len(some_qy)):
-            some_qy[i, g] = qy[gene, i]
+        block.yy[g] = yy[gene]
+        for e in range(len(block.zy)):
+            block.zy[e, g] = zy[gene, e]
+        for i in range(len(block.qy)):
+            block.qy[i, g] = qy[gene, i]
+    for c in range(len(points.length)):
+        for v in range(points.length[c]):
+            _sum_up(c, v, points, block)
     return count
 
 
 @compiled()
-def _loglik(begin: int, end: int, points: Points, zy: Floats, qy: Floats, yy: Floats, out: Floats) -> None:
-    """Fill the log-likelihoods of some blocks of genes."""
-    e, p = zy.shape[1], qy.shape[1]
-    some_zy, some_qy, some_yy = np.empty((e, LANES)), np.empty((p, LANES)), np.empty(LANES)
-    t, z, r2 = np.empty(LANES), np.empty((p, LANES)), np.empty(LANES)
-    for block in range(begin, end):
-        count = load(block * LANES, zy, qy, yy, some_zy, some_qy, some_yy)
-        for k in range(len(points.logdet)):
-            at_point(k, points, some_zy, some_qy, some_yy, t, z, r2)
+def _sum_up(c: int, v: int, points: Points, block: Block) -> None:
+    """Fill |t|² and (TZ'Q)'t of a class at one of its values."""
+    part, t = block.part[c, v], block.t
+    for i in range(len(part)):
+        for g in range(LANES):
+            part[i, g] = 0.0
+    for e in range(points.member[c], points.member[c + 1]):
+        for g in range(LANES):
+            t[g] = 0.0
+        for at in range(points.begin[e], points.begin[e + 1]):
+            factor, column = points.t[v, at], points.column[at]
+            for g in range(LANES):
+                t[g] += factor * block.zy[column, g]
+        for g in range(LANES):
+            part[0, g] += t[g] * t[g]
+        for i in range(points.tq.shape[2]):
+            factor = points.tq[v, e, i]
+            for g in range(LANES):
+                part[1 + i, g] += factor * t[g]
+
+
+@compiled()
+def at_point(k: int, points: Points, block: Block) -> None:
+    """Fill z and r² of a block at the k-th point."""
+    p, c, z, r2 = len(block.qy), block.c, block.z, block.r2
+    for g in range(LANES):
+        r2[g] = block.yy[g]
+    for i in range(p):
+        for g in range(LANES):
+            c[i, g] = block.qy[i, g]
+    for s in range(len(points.length)):
+        part = block.part[s, points.value[k, s]]
+        for g in range(LANES):
+            r2[g] -= part[0, g]
+        for i in range(p):
+            for g in range(LANES):
+                c[i, g] -= part[1 + i, g]
+    for i in range(p):
+        for g in range(LANES):
+            z[i, g] = 0.0
+        for j in range(i + 1):
+            factor = points.root[k, i, j]
+            for g in range(LANES):
+                z[i, g] += factor * c[j, g]
+        for g in range(LANES):
+            r2[g] -= z[i, g] * z[i, g]
+
+
+def marginals(
+    points: Points, grid: Grid, zy: Floats, qy: Floats, yy: Floats, threads: int | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(G, C) likelihood of each response by node of the grid, relative to its largest; (G,) whether it is finite."""
+    out = np.zeros((len(yy), len(grid.flat)), np.float32)
+    finite = np.zeros(len(yy), bool)
+    blocks = math.ceil(len(yy) / LANES)
+    spread(_marginals, blocks, threads, points, grid.node, grid.share, zy, qy, yy, out, finite)
+    return out, finite
+
+
+@compiled()
+def _marginals(
+    begin: int,
+    end: int,
+    points: Points,
+    node: Integers,
+    share: Floats,
+    zy: Floats,
+    qy: Floats,
+    yy: Floats,
+    out: NDArray[np.float32],
+    finite: NDArray[np.bool_],
+) -> None:
+    """Fill what `marginals` returns of some blocks of genes."""
+    block, loglik = block_of(points), np.empty((LANES, len(node)))
+    sums = np.empty(out.shape[1])
+    for which in range(begin, end):
+        count = load(which * LANES, points, zy, qy, yy, block)
+        for k in range(len(node)):
+            at_point(k, points, block)
             for g in range(count):
-                out[block * LANES + g, k] = -0.5 * (points.freedom * math.log(r2[g]) + points.logdet[k])
+                loglik[g, k] = reml(k, points, block.r2[g])
+        for g in range(count):
+            top = -np.inf
+            for k in range(len(node)):
+                top = max(top, loglik[g, k])
+            for c in range(len(sums)):
+                sums[c] = 0.0
+            for k in range(len(node)):
+                likelihood = math.exp(loglik[g, k] - top)
+                for j in range(node.shape[1]):
+                    sums[node[k, j]] += share[k, j] * likelihood
+            for c in range(len(sums)):
+                out[which * LANES + g, c] = sums[c]
+            finite[which * LANES + g] = math.isfinite(loglik[g].sum())
 
 
-def loglik(points: Points, zy: Floats, qy: Floats, yy: Floats, threads: int | None) -> Floats:
-    """(G, K) REML log-likelihood, but for its constants, of each response at each point."""
-    out = np.empty((len(yy), len(points.logdet)))
-    spread(_loglik, math.ceil(len(yy) / LANES), threads, points, zy, qy, yy, out)
-    return out
+@compiled(inline=True)
+def reml(k: int, points: Points, r2: float) -> float:
+    """REML log-likelihood, but for its constants, at the k-th point."""
+    return -0.5 * (points.freedom * math.log(r2) + points.logdet[k])

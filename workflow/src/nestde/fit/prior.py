@@ -7,7 +7,7 @@ Roland 2008, Scand J Stat 35). Sums over genes are taken in blocks of fixed size
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,16 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class Prior:
-    """Weights of K points of a grid at S knots of mean expression.
+    """Weights of C nodes of a grid at S knots of mean expression.
 
     Attributes
     ----------
     grid
-        What the points are.
+        What the nodes are.
     knots
         (S,) mean expression, increasing.
     weights
-        (S, K), each of sum 1.
+        (S, C), each of sum 1.
     genes
         That it was fitted to.
     """
@@ -49,11 +49,11 @@ class Prior:
     genes: int
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
-        """The prior as a table: a row for each knot and point, with its ψ (or correlation) on each axis."""
+        """The prior as a table: a row for each knot and node, with its ψ (or correlation) on each axis."""
         knots, points = self.weights.shape
         axes = {
             axis: np.tile(values, knots)
-            for axis, values in zip(self.grid.axes, self.grid.values.T, strict=True)
+            for axis, values in zip(self.grid.axes, self.grid.nodes.T, strict=True)
         }
         return {"expression": np.repeat(self.knots, points), **axes, "weight": self.weights.reshape(-1)}
 
@@ -66,28 +66,26 @@ class Prior:
         return left, position - left
 
 
-def fit(grid: Grid, loglik: Floats, expression: Floats, threads: int | None = None) -> Prior:
+def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads: int | None = None) -> Prior:
     """Fit the prior.
 
     Parameters
     ----------
     grid
-        Of K points.
-    loglik
-        (G, K) of each gene at each point, finite.
+        Of C nodes.
+    likelihood
+        (G, C) of each gene by node, relative to its largest.
     expression
         (G,) mean expression.
     threads
         As for `spread`.
     """
-    genes = len(loglik)
+    genes, nodes = likelihood.shape
     count = max(1, min(_KNOTS, genes // _GENES_A_KNOT))
     knots = np.unique(np.quantile(expression, (np.arange(count) + 0.5) / count))
-    prior = Prior(grid, knots, np.full((len(knots), len(grid.flat)), 1.0 / len(grid.flat)), genes)
-    left, share = prior.place(expression)
-    likelihood = np.exp(loglik - loglik.max(axis=1, keepdims=True)).astype(np.float32)
-    step = _Step(likelihood, left, share, grid.flat, threads)
-    return Prior(grid, knots, _fixed_point(step, prior.weights), genes)
+    prior = Prior(grid, knots, np.full((len(knots), nodes), 1.0 / nodes), genes)
+    step = _Step(likelihood, *prior.place(expression), grid.flat, threads)
+    return replace(prior, weights=_fixed_point(step, prior.weights))
 
 
 class _Step:
@@ -143,20 +141,18 @@ def _responsibilities(
     logs: Floats,
 ) -> None:
     """Sum, for some blocks of genes, likelihood / marginal by knot, (blocks, S, K), and the log marginals."""
-    points = weights.shape[1]
+    nodes = weights.shape[1]
     for block in range(begin, end):
         for gene in range(block * _BLOCK, min((block + 1) * _BLOCK, len(left))):
-            knot, right = left[gene], share[gene]
-            near, far = 0.0, 0.0
-            for k in range(points):
-                near += likelihood[gene, k] * weights[knot, k]
-            if right > 0.0:
-                for k in range(points):
-                    far += likelihood[gene, k] * weights[knot + 1, k]
-            marginal = (1.0 - right) * near + right * far
+            near, far = left[gene], min(left[gene] + 1, len(weights) - 1)
+            marginal = 0.0
+            for c in range(nodes):
+                weight = weights[near, c] + share[gene] * (weights[far, c] - weights[near, c])
+                marginal += likelihood[gene, c] * weight
             logs[block] += math.log(marginal)
-            for k in range(points):
-                sums[block, knot, k] += (1.0 - right) / marginal * likelihood[gene, k]
-            if right > 0.0:
-                for k in range(points):
-                    sums[block, knot + 1, k] += right / marginal * likelihood[gene, k]
+            to_near, to_far = (1.0 - share[gene]) / marginal, share[gene] / marginal
+            for c in range(nodes):
+                sums[block, near, c] += to_near * likelihood[gene, c]
+            if to_far > 0.0:
+                for c in range(nodes):
+                    sums[block, far, c] += to_far * likelihood[gene, c]
