@@ -312,6 +312,9 @@ def test_a_given_prior_makes_genes_independent_of_each_other():
         study.model, some(study.sums, np.arange(50, 83)), [study.rows], np.zeros(33), prior=whole.prior
     )
     np.testing.assert_array_equal(few.tests[0].log_p, whole.tests[0].log_p[50:83])
+    arms = arms_of(study.design, "d")
+    with pytest.raises(ValueError, match="of 0 arms"):
+        moderate(study.model, study.sums, [study.rows], np.zeros(600), arms=arms, prior=whole.prior)
 
 
 def test_the_prior_follows_mean_expression_without_jumps():

@@ -177,7 +177,14 @@ def moderate(
         Of the limits.
     threads
         None: one per processor. The result does not depend on it.
+
+    Raises
+    ------
+    ValueError
+        The prior given has another number of arms.
     """
+    if prior is not None and len(prior.grid.arms) != (0 if arms is None else len(arms.names)):
+        raise ValueError(f"the prior given is of {len(prior.grid.arms)} arms, the tests are not")
     # a prior serves other groups, and other labels of them, too
     grid = grids.build(model, arms) if prior is None else prior.grid
     points = free.build(model, grid, contrasts, arms)
