@@ -18,7 +18,7 @@ def build(labels, fixed="d", bars="(1 | s)", cells=3, **columns):
     return designs.build(f"~ {fixed} + {bars}", frame, test=["d"])
 
 
-def found(design, number=100, seed=1):
+def found(design, number=1000, seed=1):
     ways = relabellings(design, "d", number, seed)
     assert isinstance(ways, Relabellings), ways
     return ways
@@ -96,8 +96,9 @@ def test_a_number_keeps_its_values():
 
 
 def test_many_are_drawn_without_repetition_and_the_seed_tells_which():
+    assert len(found(build(["A", "B"] * 5), number=7).order) == 7
     design = build(["A", "B"] * 12)
-    ways, again, other = found(design), found(design), found(design, seed=2)
+    ways, again, other = found(design, 100), found(design, 100), found(design, 100, seed=2)
     assert len(ways.order) == 100
     assert len({tuple((o % 2).tolist()) for o in ways.order}) == 100
     np.testing.assert_array_equal(ways.order, again.order)

@@ -80,7 +80,7 @@ def calibrate(
     headline
         Name of the method by whose p-values genes are called under the true labels, or ``auto``.
     number
-        Of relabellings, where there are more than can all be made.
+        Of relabellings, at most.
     seed
         Of their draw.
     fdr

@@ -20,7 +20,7 @@ from nestde.fit.containment import constant_within, unit_of
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# So many are all made; of more, as many are drawn as are asked for.
+# So many are all looked at; of more, some are drawn.
 ENUMERATED = 1000
 # Share of the variance of the relabelled columns that the true ones may explain: a correlation of 0.5.
 LIKENESS = 0.25
@@ -60,7 +60,7 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
     term
         Of `design.tests`.
     number
-        How many are wanted, where there are more than `ENUMERATED`.
+        How many are made, at most.
     seed
         Of the draw.
 
@@ -95,8 +95,9 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
         if name not in seen and _likeness(labels[kind], labels[kind[way]], block) <= LIKENESS + 1e-9:
             order.append(way)
         seen.add(name)
-    if possible > ENUMERATED:
-        order = order[:number]
+    if len(order) > number:
+        chosen = np.random.default_rng(seed).permutation(len(order))[:number]
+        order = [order[i] for i in sorted(chosen)]
     if not order:
         within = f" within {' and '.join(names)}" if names else ""
         return f"the {len(first)} groups of {unit.name} can be relabelled{within} in no way that differs enough from the true one"
