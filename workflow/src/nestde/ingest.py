@@ -252,8 +252,11 @@ def read_metadata(path: Path) -> "pd.DataFrame":
     NestdeError
         With all that is wrong with it (see `tsv.read_lines`).
     """
-    found = path.stat() if path.is_file() else None
-    return _table(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found else None)
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # told by who reads it
+        return _table(path, None)
+    return _table(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=1)

@@ -13,8 +13,12 @@ def are(number: int, singular: str) -> str:
 
 def several(name: str) -> str:
     """The plural of an English word or of a column named by one: diagnoses, batches, donors."""
+    if name.endswith("mouse"):
+        return f"{name[:-5]}mice"
     if name.endswith("is"):
         return f"{name[:-2]}es"
+    if name.endswith("mice"):
+        return name
     if name.endswith("s") and not name.endswith(("ss", "us", "as", "os")):
         return name  # it is one: cells, batches
     if name.endswith(("s", "x", "ch", "sh")):

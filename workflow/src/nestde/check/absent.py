@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from nestde.check.faults import Answer
-from nestde.check.study import Study
-from nestde.check.terms import labels_of, ordered_levels, tested_variables
+from nestde.check.study import Study, labels_of
+from nestde.check.terms import ordered_levels, tested_variables
 from nestde.check.words import count
 from nestde.errors import a_few
 

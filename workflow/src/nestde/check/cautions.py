@@ -13,11 +13,13 @@ from nestde.check.crowded import slow_crossing
 from nestde.check.estimable import ICC, levels_of
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
+from nestde.check.labels import alike
 from nestde.check.measured import of_the_users, unused_doublets
 from nestde.check.paired import crossed_levels, donors_of
 from nestde.check.replicates import generalised_vif
-from nestde.check.study import Study
-from nestde.check.terms import columns_of_group, grouping_of, labels_of, ordered_levels, tested_variables
+from nestde.check.study import Study, labels_of
+from nestde.check.terms import columns_of_group, grouping_of, ordered_levels, tested_variables
+from nestde.check.values import numbers_like_labels, warnings_of_values
 from nestde.check.words import both, containment_of_slopes, count, number, per_unit, several, several_groups
 from nestde.errors import a_few
 from nestde.formula import variables_of
@@ -34,7 +36,7 @@ Warning_ = dict[str, str]
 def warnings_of(study: Study, answer: Answer) -> list[Warning_]:
     """All warnings, the gravest first."""
     checks = (
-        absent_with_levels, _no_groups, of_the_users, _no_slope, _containment, _conditional, _unnamed, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
+        absent_with_levels, _no_groups, of_the_users, _no_slope, _containment, _conditional, _unnamed, _untyped, _left_out, _few_samples, _cell_types, _absorbed, _unpaired, _crossing, _repeated, _few_groups, _one_sided, _lonely,
         absent_genes, unused_doublets, _collinear, _labels, _scales, _unequal, _slow,
     )  # fmt: skip
     return [{"title": title, "text": text} for check in checks for title, text in check(study, answer)]
@@ -80,6 +82,26 @@ def _unnamed(study: Study, answer: Answer) -> Found:
             f"{count(study.unnamed, 'cell')} of {study.unnamed + len(study.sample):,} in {study.data} have no value of "
             f"{study.config.input.sample_key} (input.sample_key).",
         )
+
+
+def _untyped(study: Study, answer: Answer) -> Found:
+    """Cells that are in no test: those without a type, and those whose type is spelt like one that is tested."""
+    key, numbers = study.config.input.cell_type_key, np.bincount(study.cell_type.codes + 1)
+    if numbers[0]:
+        yield (
+            "Cells without a cell type are in no test",
+            f"{count(int(numbers[0]), 'cell')} of {len(study.sample):,} in {study.data} have no value of {key} "
+            "(input.cell_type_key).",
+        )
+    for group in alike(map(str, study.cell_type.remove_unused_categories().categories)):
+        tested = [name for name in group if name in study.config.cell_types]
+        if tested:
+            named = [f"{name!r} ({count(len(study.cells_of(name)), 'cell')})" for name in group]
+            yield (
+                f"Cell types are spelt like {both(tested)}",
+                f"{key} has {both(named)}, which are taken for different types; cell_types names "
+                f"{both([repr(name) for name in tested])}.",
+            )
 
 
 def _left_out(study: Study, answer: Answer) -> Found:
@@ -206,7 +228,11 @@ def _absorbed(study: Study, answer: Answer) -> Found:
         if len(names) != 1 or not study.variables[names[0]].between or not study.variables[names[0]].factor:
             continue
         groups, of = _of_samples(study, factor.name, names[0])
-        if groups is None or len(factor.levels) > 0.7 * len(groups):
+        if groups is None:
+            continue
+        # of all samples, as `groups` are, also of those without a cell of the types that are tested
+        number_of_groups = len(np.unique(groups))
+        if number_of_groups > 0.7 * len(groups):
             continue
         crossed = crossed_levels(groups, of)
         if _donor_like(study, factor.name, names[0]):
@@ -218,7 +244,7 @@ def _absorbed(study: Study, answer: Answer) -> Found:
                 f"{len(factor.levels)} {several(factor.name)} (degrees of freedom: {test['df']}) and not between the "
                 f"{len(groups)} samples. {cost(test)} Sequence several {several(names[0])} in each {factor.name}, if you can.",
             )
-        elif crossed < len(factor.levels):
+        elif crossed < number_of_groups:
             variable = study.variables[names[0]]
             labels = labels_of(variable.values)
             there = np.unique(study.sample)
@@ -371,20 +397,9 @@ def _collinear(study: Study, answer: Answer) -> Found:
 
 
 def _labels(study: Study, answer: Answer) -> Found:
-    """Small whole numbers that may be labels."""
-    for name in variables_of(study.formula.fixed):
-        variable = study.variables[name]
-        if variable.factor or name in study.config.model.levels or study.formula.codes(name):
-            continue
-        values = variable.values.dropna().unique()
-        if variable.between and 3 <= len(values) <= 12 and all(float(value).is_integer() for value in values):
-            numbers = variable.values.value_counts()
-            if numbers.min() >= 2 and np.abs(values).max() <= 50:
-                yield (
-                    f"{name} is taken as a number",
-                    f"{name} has the values {a_few(sorted(f'{value:g}' for value in values), 12)} and gets one slope. If they are "
-                    f"labels, write C({name}) in model.formula, or name the levels in model.levels.",
-                )
+    """Whole numbers that may be labels, and labels that may be one."""
+    yield from numbers_like_labels(study)
+    yield from warnings_of_values(study)
 
 
 def _scales(study: Study, answer: Answer) -> Found:

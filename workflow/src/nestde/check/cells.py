@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.cells.source import label
+from nestde.check.labels import names_donors
 from nestde.check.obs import Cells, read_cells
 from nestde.check.words import are, both, count, nearest
 from nestde.config import Config
@@ -31,7 +32,7 @@ class Part:
     cell_type
         (n,) categorical.
     frame
-        (n rows) the columns asked for that are there.
+        (n rows) the columns asked for that are there, and those that are named like donors.
     known
         Names of all columns that there are.
     unnamed
@@ -78,7 +79,7 @@ def read_part(
 
     entry = config.input
     try:
-        cells = read_cells(file, {*wanted, entry.sample_key, entry.cell_type_key, *entry.keep})
+        cells = read_cells(file, {*wanted, entry.sample_key, entry.cell_type_key, *entry.keep}, names_donors)
     except NestdeError as error:
         for sentence in error.faults:
             faults.add(sentence)
@@ -122,7 +123,7 @@ def read_part(
     sample = of_category[keys["sample_id"].cat.codes]
     inside = np.flatnonzero(kept & (sample >= 0))
     obs = obs.take(inside)
-    own = [name for name in obs if name in wanted]
+    own = [name for name in obs if name in wanted or names_donors(name)]
     return Part(
         sample[inside],
         obs[entry.cell_type_key],

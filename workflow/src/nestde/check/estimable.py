@@ -16,11 +16,10 @@ from nestde.check.replicates import (
     smallest_effect,
 )
 from nestde.check.separation import why_not
-from nestde.check.study import Study
+from nestde.check.study import Study, labels_of
 from nestde.check.terms import (
     columns_of_group,
     grouping_of,
-    labels_of,
     ordered_levels,
     tested_variables,
     varies_within,

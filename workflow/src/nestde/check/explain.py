@@ -11,8 +11,8 @@ from nestde.check.cautions import cost
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
 from nestde.check.paired import donors_of
-from nestde.check.study import Study, Variable
-from nestde.check.terms import grouping_of, labels_of, ordered_levels, tested_variables
+from nestde.check.study import Study, Variable, labels_of
+from nestde.check.terms import grouping_of, ordered_levels, tested_variables
 from nestde.check.words import both, count, number, one_group, several, several_groups, stands_on, within
 from nestde.errors import a_few
 from nestde.formula import RandomTerm, variables_of
@@ -100,8 +100,7 @@ def _units(study: Study) -> dict[str, NDArray[np.int64]]:
             units[term.group] = grouping_of(study, term.factors)
     for name in tested_variables(study):
         for donors in donors_of(study, name):
-            of_sample = np.unique(study.sheet[donors.name].astype(str), return_inverse=True)[1]
-            units[donors.name] = of_sample[study.sample]
+            units[donors.name] = donors.codes[study.sample]
     units = dict(sorted(units.items(), key=lambda item: len(np.unique(item[1]))))
     return {**units, "sample_id": study.sample}
 

@@ -10,6 +10,7 @@ from nestde.check.estimable import cell_type_report, design_of, lone_of, no_repl
 from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
+from nestde.check.values import check_values
 from nestde.check.words import count, nearest
 from nestde.design import Design
 from nestde.errors import Faults, NestdeError
@@ -112,4 +113,10 @@ def _varied(study: Study, name: str) -> bool:
     variable = study.variables[name]
     levels = study.config.model.levels.get(name)
     values = variable.values.dropna()
-    return values.nunique() > 1 and (levels is None or set(map(str, values.unique())) == set(levels))
+    own = Faults()
+    check_values(study, variable, own)
+    return (
+        not own.sentences
+        and values.nunique() > 1
+        and (levels is None or set(map(str, values.unique())) == set(levels))
+    )

@@ -1,7 +1,7 @@
 """The cells of one input file without their counts: barcodes, and the few columns that are asked for."""
 
 import gzip
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +41,15 @@ class Cells:
     frame: "pd.DataFrame"
 
 
-def read_cells(path: str | Path, wanted: Collection[str]) -> Cells:
+def read_cells(
+    path: str | Path, wanted: Collection[str], also: Callable[[str], bool] = lambda name: False
+) -> Cells:
     """Read the cells of an h5ad, zarr, 10x HDF5 or 10x mtx folder; no count is touched.
+
+    Parameters
+    ----------
+    wanted, also
+        Columns to read: these, and those whose name fits.
 
     Raises
     ------
@@ -50,11 +57,15 @@ def read_cells(path: str | Path, wanted: Collection[str]) -> Cells:
         There is nothing there, or nothing that can be read.
     """
     path = Path(path)
+
+    def asked(name: str) -> bool:
+        return name in wanted or also(name)
+
     with reading(path):
         if path.is_dir() and any((path / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
             import zarr
 
-            return _anndata(path, zarr.open_group(str(path), mode="r"), wanted)
+            return _anndata(path, zarr.open_group(str(path), mode="r"), asked)
         if path.is_dir() or path.name.endswith(("matrix.mtx", "matrix.mtx.gz")):
             return _without_columns(path, _mtx_barcodes(path))
         import h5py
@@ -63,7 +74,7 @@ def read_cells(path: str | Path, wanted: Collection[str]) -> Cells:
             open_source(path)  # says what it is instead
         with h5py.File(path, "r") as root:
             if "obs" in root:
-                return _anndata(path, root, wanted)
+                return _anndata(path, root, asked)
             found = [
                 part["barcodes"][:] for part in root.values() if hasattr(part, "keys") and "barcodes" in part
             ]
@@ -72,7 +83,7 @@ def read_cells(path: str | Path, wanted: Collection[str]) -> Cells:
             return _without_columns(path, list(dict.fromkeys(text(name) for part in found for name in part)))
 
 
-def _anndata(path: Path, root: Any, wanted: Collection[str]) -> Cells:
+def _anndata(path: Path, root: Any, asked: Callable[[str], bool]) -> Cells:
     import pandas as pd
     from anndata.io import read_elem
 
@@ -80,7 +91,7 @@ def _anndata(path: Path, root: Any, wanted: Collection[str]) -> Cells:
     if str(getattr(stored, "attrs", {}).get("encoding-version", "")) != "0.2.0":
         whole = read_frame(root, "obs")
         whole.columns = [_plain(name) for name in whole.columns]
-        taken = {name: tidy(whole[name]).array for name in whole.columns if name in wanted}
+        taken = {name: tidy(whole[name]).array for name in whole.columns if asked(name)}
         barcodes = np.array([text(name) for name in whole.index], dtype=object)
         return Cells(
             path, barcodes, tuple(whole.columns), pd.DataFrame(taken, index=pd.RangeIndex(len(whole)))
@@ -90,7 +101,7 @@ def _anndata(path: Path, root: Any, wanted: Collection[str]) -> Cells:
     taken = {
         plain: tidy(pd.Series(read_elem(stored[name]), name=plain)).array
         for plain, name in names.items()
-        if plain in wanted
+        if asked(plain)
     }
     return Cells(path, barcodes, tuple(names), pd.DataFrame(taken, index=pd.RangeIndex(len(barcodes))))
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.aliasing import aliased
-from nestde.check.study import Study
-from nestde.check.terms import labels_of, ordered_levels, tested_variables
+from nestde.check.study import Study, labels_of
+from nestde.check.terms import ordered_levels, tested_variables
 from nestde.check.words import both, number, several
 from nestde.columns import materialise, prepare
 from nestde.errors import NestdeError

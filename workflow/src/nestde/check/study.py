@@ -75,6 +75,8 @@ class Study:
         Cells of no sample, which are left out.
     features
         Genes of each file; None if there is one file.
+    donors
+        Further columns of the data that are named like donors and constant within samples: one value per sample.
     """
 
     config: Config
@@ -87,6 +89,7 @@ class Study:
     known: tuple[str, ...]
     unnamed: int
     features: Features | None
+    donors: dict[str, "pd.Series[Any]"]
 
     @property
     def samples(self) -> list[str]:
@@ -171,8 +174,15 @@ def _assemble(
     ).take(order)
     in_data = {
         name: pd.Series(_joined([part.frame.get(name) for part in parts], lengths).take(order))
-        for name in wanted
+        for name in dict.fromkeys([*wanted, *(name for part in parts for name in part.frame)])
         if any(name in part.frame for part in parts)
+    }
+    donors = {
+        name: values
+        for name, column in in_data.items()
+        if name not in wanted and name not in sheet
+        for between, values in [per_sample(column, sample, len(sheet))]
+        if between
     }
     variables = {}
     for name in wanted:
@@ -206,6 +216,7 @@ def _assemble(
         tuple(known),
         sum(part.unnamed for part in parts),
         features,
+        donors,
     )
 
 
@@ -231,6 +242,15 @@ def per_sample(
     place[sample[starts]] = starts
     taken = values.array.take(place, allow_fill=True) if (place < 0).any() else values.array.take(place)
     return True, pd.Series(taken)
+
+
+def labels_of(values: "pd.Series[Any]") -> "pd.Categorical":
+    """A column as a categorical of text."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return pd.Categorical(values)
+    return pd.Categorical(tidy(values.astype(object)))
 
 
 def _joined(columns: Sequence["pd.Series[Any] | None"], lengths: Sequence[int]) -> Any:

@@ -2,12 +2,13 @@
 
 import contextlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.check.study import Study, Variable
+from nestde.check.study import Study, Variable, labels_of
+from nestde.check.values import check_values
 from nestde.check.words import count, nearest, several_groups
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.expressions import caret
@@ -16,6 +17,8 @@ from nestde.terms import terms_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NEARLY = 0.9  # share of cells, and of samples, that is taken for all
 
 
 def check_terms(study: Study, faults: Faults) -> None:
@@ -30,8 +33,9 @@ def check_terms(study: Study, faults: Faults) -> None:
         used = name in study.formula.variables or name in tested
         if used:
             _check_agreement(study, variable, faults)
-        if used and not (name in tested and _check_mixed(study, variable, faults)):
+        if used and not _check_mixed(study, variable, faults, name in tested):
             _check_missing(study, variable, faults)
+            check_values(study, variable, faults)
         _check_levels(study, variable, faults)
     for name in study.config.model.levels:
         if name not in study.variables:
@@ -63,17 +67,6 @@ def fixed_terms(formula: Formula) -> dict[str, tuple[str, ...]]:
 def columns_of_group(study: Study, group: str) -> tuple[str, ...]:
     """Columns whose combinations are the groups of a random factor: animal and image of ``animal:image``."""
     return next(term.factors for term in study.formula.random if term.group == group)
-
-
-def labels_of(values: "pd.Series[Any]") -> "pd.Categorical":
-    """A column as a categorical of text."""
-    import pandas as pd
-
-    from nestde.ingest import tidy
-
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return pd.Categorical(values)
-    return pd.Categorical(tidy(values.astype(object)))
 
 
 def ordered_levels(study: Study, name: str, labels: "pd.Categorical") -> list[str]:
@@ -203,30 +196,41 @@ def _show(value: object) -> str:
     return str(value)
 
 
-def _check_mixed(study: Study, variable: Variable, faults: Faults) -> bool:
-    """Note a tested factor of the data that takes several values in a few samples; True if it does.
+def _check_mixed(study: Study, variable: Variable, faults: Faults, tested: bool) -> bool:
+    """Note a covariate of the data that belongs to the sample, but takes several values in some; True if it does.
 
-    Where most samples have several values, it is meant to vary within them.
+    It belongs to the sample if nearly all cells of nearly every sample agree, and not on the same value in all samples;
+    a tested factor also if most samples have one value. Else it is meant to vary within samples.
     """
-    if variable.between or not variable.factor or variable.in_data is None:
+    if variable.between or variable.in_data is None:
         return False
-    labels = labels_of(variable.in_data)
-    counts = np.zeros((len(study.samples), len(labels.categories)), np.int64)
-    whole = labels.codes >= 0
-    np.add.at(counts, (study.sample[whole], labels.codes[whole]), 1)
-    mixed = np.flatnonzero((counts > 0).sum(axis=1) > 1)
-    if not len(mixed) or 2 * len(mixed) > len(study.samples):
+    import pandas as pd
+
+    codes, values = pd.factorize(variable.in_data)
+    whole = codes >= 0
+    pairs, cells = np.unique(np.column_stack([study.sample[whole], codes[whole]]), axis=0, return_counts=True)
+    by_size = np.lexsort((-cells, pairs[:, 0]))
+    of_sample, first = np.unique(pairs[by_size, 0], return_index=True)
+    largest, total = cells[by_size][first], np.bincount(pairs[:, 0], cells)[of_sample]
+    nearly = (largest >= NEARLY * total).mean() >= NEARLY and len(np.unique(pairs[by_size][first, 1])) > 1
+    mixed = of_sample[largest < total]
+    if not len(mixed) or not (
+        nearly or (tested and variable.factor and 2 * len(mixed) <= len(study.samples))
+    ):
         return False
     lines = []
     for row in mixed:
-        parts = [
-            f"{labels.categories[i]} in {count(int(counts[row, i]), 'cell')}"
-            for i in np.flatnonzero(counts[row])
-        ]
+        here = pairs[:, 0] == row
+        each = sorted(
+            (_show(values[code]), int(n)) for code, n in zip(pairs[here, 1], cells[here], strict=True)
+        )
+        parts = [f"{value} in {count(n, 'cell')}" for value, n in each]
         lines.append(f"{study.samples[row]} ({a_few(parts, 3)})")
     number = "1 sample has" if len(lines) == 1 else f"{len(lines)} samples have"
+    other = int((total - largest).sum())
+    share = f" ({count(other, 'cell')} of {int(total.sum()):,} in all)" if len(lines) > 3 else ""
     faults.add(
-        f"{study.data}: {number} more than one {variable.name}: {a_few(lines, 3)}. A sample belongs to one "
+        f"{study.data}: {number} more than one {variable.name}{share}: {a_few(lines, 3)}. A sample belongs to one "
         f"{variable.name}: correct it, or write the right values into {study.config.samples}."
     )
     return True

@@ -28,8 +28,10 @@ def nearest(name: str, known: Iterable[object], otherwise: str, cutoff: float = 
 
 
 def number(value: float) -> str:
-    """A number as people write it: 70, 7.25, 1,200,000."""
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+    """A number as people write it: 70, 7.25, 1,200,000, 1e20."""
+    if float(value).is_integer() and abs(value) < 2**53:
+        return f"{value:,.0f}"
+    return f"{value:.4g}".replace("e+", "e")
 
 
 def several_groups(name: str) -> str:
