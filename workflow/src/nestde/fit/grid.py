@@ -18,12 +18,12 @@ from nestde.fit.genes import Model
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, by the number of variances: one, or several.
+# Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, in one, in more.
 _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
-# Nodes of each variance by the number of variances, and values of a correlation.
+# Nodes of each variance by the number of dimensions, and values of a correlation.
 _NODES = {1: 31, 2: 15, 3: 8, 4: 6}
 _CORRELATIONS = (-0.8, -0.4, 0.0, 0.4, 0.8)
-# Steps of points in log ψ by the number of variances, and in units of a likelihood's width √(2 / groups): the most.
+# Steps of points in log ψ by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
 _STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.8, 4: 1.0}, 0.9
 # More points than this are not looked at; steps are wider then.
 _MOST = 10_000
@@ -106,9 +106,9 @@ def build(model: Model, arms: Arms | None = None) -> Grid:
     """Lay out the grid of a model, see `infeasible`; with an own variance in each arm of its only random effect, if any."""
     random = model.design.random
     axes, sizes, groups = _variances(model, arms)
-    psi = [_of_axis(size, len(axes)) for size in sizes]
     correlated = any(factor.blocks == (0, 0) for factor in random)
     rho = np.array(_CORRELATIONS if correlated else (0.0,))
+    psi = [_of_axis(size, len(axes) + correlated) for size in sizes]
     parts = _parts(psi, groups, len(rho))
     finer = [_between(nodes, part) for nodes, part in zip(psi, parts, strict=True)]
 
@@ -150,16 +150,17 @@ def _variances(model: Model, arms: Arms | None) -> tuple[list[str], list[float],
     return axes, sizes, groups
 
 
-def _of_axis(size: float, variances: int) -> Floats:
+def _of_axis(size: float, dimensions: int) -> Floats:
     """Nodes of one ψ."""
-    low, high = _SMALLEST / size, _LARGEST[min(variances, 2) - 1]
-    return np.concatenate([[0.0], np.geomspace(low, high, _NODES[variances] - 1)])
+    low, high = _SMALLEST / size, _LARGEST[min(dimensions, 2) - 1]
+    return np.concatenate([[0.0], np.geomspace(low, high, _NODES[dimensions] - 1)])
 
 
 def _parts(psi: list[Floats], groups: list[int], correlations: int) -> list[int]:
     """Steps from node to node of each axis."""
+    most = _STEP[len(psi) + (correlations > 1)]
     parts = [
-        math.ceil(math.log(nodes[2] / nodes[1]) / min(_STEP[len(psi)], _WIDTH * math.sqrt(2.0 / number)))
+        math.ceil(math.log(nodes[2] / nodes[1]) / min(most, _WIDTH * math.sqrt(2.0 / number)))
         for nodes, number in zip(psi, groups, strict=True)
     ]
     while max(parts) > 1 and correlations * math.prod(
