@@ -9,6 +9,7 @@ from nestde import concerns
 from nestde.closing import say
 from nestde.errors import NestdeError
 from nestde.files import slug, write_json, write_tsv
+from nestde.ingest import peek
 
 SHEET = pd.DataFrame({"sample_id": list("abcd"), "diagnosis": ["Control", "AD"] * 2, "age": [1, 2, 3, 4]})
 
@@ -84,6 +85,18 @@ def test_rounded_counts_per_ten_thousand_are_seen_and_raw_counts_are_not(tmp_pat
         assert steps.ingest() == steps.qc() == 0
         ledgers = [steps.ledger(sample) for sample in steps.samples["sample_id"]]
         assert [title for title, _ in concerns.concerns(ledgers, steps.samples, steps.config.model)] == wanted
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_equal_totals_are_said_before_anything_is_queued(tmp_path, scaled):
+    adata = cells(genes=400)
+    adata.X = adata.X.multiply(np.random.default_rng(0).poisson(3, (adata.n_obs, 1)) + 1).tocsr()
+    if scaled:
+        adata.X = adata.X.multiply(1e4 / adata.X.sum(axis=1)).tocsr().rint()
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    doubt = peek(tmp_path / "x.h5ad", config().input)
+    assert ("the first 160 cells have equal totals, or nearly so (10,0" in doubt) == scaled
+    assert bool(doubt) == scaled
 
 
 def results(folder, tested, kept=900, reason="no sample has enough cells of this type"):

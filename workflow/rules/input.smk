@@ -67,7 +67,8 @@ rule qc:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 1),
+        # Scrublet holds a sample and twice as many simulated cells without zeros
+        mem_mb=STUDY.by_sample(1500, 20),
         runtime=by_input(20, 0.01),
     params:
         version=VERSION,

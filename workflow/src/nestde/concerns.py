@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nestde.config import Model
 from nestde.errors import a_few
 from nestde.formula import variables_of
@@ -101,6 +104,12 @@ def _no_mt_genes(ledgers: Ledgers) -> tuple[str, str]:
         "begins with one of qc.mt_prefix: they removed nothing. If genes are named by ids, set input.gene_key to the "
         "column of symbols; if these genes were dropped from the data, set both rules to null.",
     )
+
+
+def spread(totals: NDArray[np.float64]) -> float | None:
+    """Standard deviation of the total counts of cells that have any, as a share of their mean; None of fewer than 2."""
+    totals = totals[totals > 0]
+    return float(totals.std() / totals.mean()) if len(totals) > 1 else None
 
 
 def _equal_totals(ledgers: Ledgers) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nestde.cells import Source, open_source, reading
 from nestde.cells.source import label
+from nestde.concerns import EQUAL, FEWEST, spread
 from nestde.config import Input
 from nestde.counts import LARGEST, writing
 from nestde.errors import Faults, NestdeError, a_few
@@ -91,10 +92,15 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     return uns
 
 
-def peek(path: str | Path, config: Input) -> None:
+def peek(path: str | Path, config: Input) -> str:
     """Open a file and look at its first cells, so that what is no raw counts is said before anything is queued.
 
     Files that can only be read as a whole (gene-major, text) are left to `ingest`.
+
+    Returns
+    -------
+    str
+        What is doubtful: '' or that the totals of the cells are equal.
 
     Raises
     ------
@@ -102,15 +108,23 @@ def peek(path: str | Path, config: Input) -> None:
         If it cannot be opened, gene names repeat, or the first cells hold other than counts.
     """
     if not Path(path).is_file() or Path(path).name.endswith((".mtx", ".mtx.gz")):
-        return
+        return ""
     source = open_source(path, layer=config.layer, gene_key=config.gene_key)
     if source.scans:
-        return
+        return ""
     first = np.arange(min(len(source.obs), FIRST))
     check = RawCounts(source)
     with reading(path):
-        check.whole(source.rows(0, len(first)), first)
+        block = source.rows(0, len(first))
+        check.whole(block, first)
     check.raise_if_any(f" in its first {len(first):,} cells")
+    totals = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+    if len(totals) < FEWEST or (found := spread(totals)) is None or found >= EQUAL:
+        return ""
+    return (
+        f"{path}: the first {len(totals):,} cells have equal totals, or nearly so ({np.median(totals):,.0f}). Counts that were "
+        "made are not; these look normalised and rounded. DE needs raw counts; is there a raw layer (input.layer)?"
+    )
 
 
 def cells_of(source: Source, samples: Sequence[str], config: Input) -> tuple["pd.DataFrame", "pd.DataFrame"]:

@@ -92,6 +92,16 @@ class Study:
         """Slugs of the files that hold them."""
         return sorted({self.samples[sample] for sample in self.samples_of_job(wildcards)})
 
+    def by_sample(self, base: int, per_mb: float) -> Callable[..., int]:
+        """As `by_input`, of the share of the input that is one sample's, where a file holds several."""
+
+        def amount(wildcards: Any, input: Any, attempt: int) -> int:
+            sources = self.sources_of_job(wildcards)
+            beside = sum(source in sources for source in self.samples.values())
+            return by_input(base, per_mb / beside)(wildcards, input, attempt)
+
+        return amount
+
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
         return [*_inputs_of(self.sources[wildcards.source]), *self.metadata]

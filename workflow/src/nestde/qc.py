@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.concerns import spread
 from nestde.config import QC
 from nestde.counts import Counts, writing
 from nestde.errors import NestdeError
@@ -240,7 +241,7 @@ def ledger_of(
         would remove; ``only``, cells that it alone removes; ``first``, cells that no rule before it removes.
         ``keep:<column>`` are the rules of ``input.keep``. ``bounds``: low and high by rule. ``metrics``: quartiles
         before and after. ``mt_rules``, ``mt_genes``: whether a rule asks for mitochondrial genes, and how many there are;
-        ``spread_of_totals`` see `spread`. ``cell_types``: cells in and kept. ``left_out``: '' or why the sample enters no test.
+        ``spread_of_totals`` see `concerns.spread`. ``cell_types``: cells in and kept. ``left_out``: '' or why the sample enters no test.
     """
     table = np.array(list(removed.values()))
     n_rules = table.sum(axis=0)
@@ -290,12 +291,6 @@ def ledger_of(
             "kept": int(cells["cell_type"].isna()[stays].sum()),
         },
     }
-
-
-def spread(totals: NDArray[np.float64]) -> float | None:
-    """Standard deviation of the total counts of cells that have any, as a share of their mean; None of fewer than 2."""
-    totals = totals[totals > 0]
-    return float(totals.std() / totals.mean()) if len(totals) > 1 else None
 
 
 def quartiles(cells: "pd.DataFrame") -> dict[str, list[float]]:

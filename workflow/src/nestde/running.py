@@ -211,7 +211,7 @@ def _of_others(one: Asked) -> Iterator[str]:
 
 
 def _faults_of_counts(config: "Config") -> list[str]:
-    """Open every input that is there and look at its first cells; return what is wrong with any."""
+    """Open every input that is there and look at its first cells; return what is wrong with any, and print what is doubtful."""
     from nestde.ingest import peek
     from nestde.samples import read_samples, source_paths
 
@@ -223,7 +223,9 @@ def _faults_of_counts(config: "Config") -> list[str]:
     for path in sorted(paths):
         try:
             if Path(path).exists():
-                peek(path, config.input)
+                doubt = peek(path, config.input)
+                if doubt:
+                    print(f"Note: {doubt}")
         except NestdeError as error:
             faults += error.faults
     return faults
