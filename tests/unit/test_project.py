@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,26 @@ def test_jobs_ask_by_the_size_of_their_input_and_the_attempt(tmp_path: Path) -> 
     asked = by_input(500, 2.5)
     assert [asked(None, input=paths, attempt=attempt) for attempt in (1, 2, 3)] == [510, 1020, 1530]
     assert asked(None, input=paths[2:], attempt=2) == 1000
+
+
+def test_quality_control_asks_by_the_size_of_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("samples.tsv").write_text("sample_id\tcounts\nS1\ta.h5ad\nS2\ta.h5ad\nS3\tb.h5ad\n")
+    for name, size in (("a.h5ad", 40_000_000), ("b.h5ad", 10_000_000)):
+        with Path(name).open("wb") as handle:
+            handle.truncate(size)
+    given = {
+        "samples": "samples.tsv",
+        "cell_types": ["N"],
+        "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
+    }
+    study = Study(given)
+    asked = study.by_sample(1000, 20)
+    of = {name: SimpleNamespace(sample=name) for name in ("S1", "S3")}
+    assert asked(of["S1"], input=["a.h5ad"], attempt=1) == 1400
+    assert asked(of["S3"], input=["b.h5ad"], attempt=2) == 2400
 
 
 def test_another_file_under_the_name_of_an_input_changes_the_stamp(

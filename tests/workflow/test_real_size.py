@@ -73,7 +73,7 @@ def study(tmp_path_factory):
     sheet = pd.DataFrame({"sample_id": names, "diagnosis": ["Control", "AD"] * (SAMPLES // 2)})
     write_tsv(sheet, folder / "config/samples.tsv")
     (folder / "config/config.yaml").write_text(yaml.safe_dump(CONFIG))
-    result = nestde("run", "--cores", "2", cwd=folder)
+    result = nestde("run", "--cores", "2", cwd=folder, timeout=3000)
     assert result.returncode == 0, result.stdout + result.stderr
     return folder, data
 
