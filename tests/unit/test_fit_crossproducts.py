@@ -70,3 +70,21 @@ def test_rows_first_and_entries_in_pieces_are_put_right():
     )
     doubled = sums_of(design, model, sparse.csc_array(2 * counts), np.ones(len(FRAME)))
     np.testing.assert_allclose(sums_of(design, model, pieces, np.ones(len(FRAME))).yy, doubled.yy)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint16, np.float32, np.float64])
+def test_few_and_many_counts_and_fractions_have_the_same_logarithm(kind):
+    design = designs.build("~ 1 + (1 | a)", FRAME)
+    model = prepare(design)
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 9, (len(FRAME), 5)).astype(kind)
+    if np.issubdtype(kind, np.floating):
+        counts *= 0.5
+    counts[0, 0] = 3000
+    size_factor = rng.lognormal(0, 1, len(FRAME))
+    y = np.log1p(counts * (1.0 / size_factor)[:, None])
+    sums, squares = sums_of_counts(model.leaf, sparse.csc_array(counts), size_factor)
+    code = model.leaf.code
+    for g in range(5):
+        np.testing.assert_allclose(sums[g, :, 0], np.bincount(code, y[:, g]), rtol=1e-13)
+        np.testing.assert_allclose(squares[g], np.bincount(code, y[:, g] ** 2), rtol=1e-13)

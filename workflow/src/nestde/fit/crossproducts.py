@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 # Of a column of norm 1, variation within leaves below this is rounding; what of it other sums do not hold, likewise.
 _ROUNDING, _OUTSIDE = 1e-11, 1e-9
+# Counts up to this have their logarithms in a table.
+_FEW = 4
 # Of y'y, a residual sum of squares below this is rounding: as a difference of sums, or of single residuals.
 _CANCELLED, _ROUNDED = 1e-12, 1e-27
 
@@ -186,7 +188,8 @@ def sums_of_counts(
     sums, squares = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros((genes, len(leaf.mean)))
     scale = 1.0 / np.asarray(size_factor, float)
     spread(
-        *(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, leaf.code, leaf.f),
+        *(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, _logs(scale)),
+        *(leaf.code, leaf.f),
         *(sums, squares),
     )
     return sums, squares
@@ -243,6 +246,16 @@ def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
 
 
 @compiled()
+def _logs(scale: Floats) -> Floats:
+    """(n, _FEW) log(1 + count · scale) of the counts that most non-zeros are, taken once for each cell."""
+    out = np.empty((len(scale), _FEW))
+    for row in range(len(scale)):
+        for count in range(1, _FEW + 1):
+            out[row, count - 1] = math.log1p(count * scale[row])
+    return out
+
+
+@compiled()
 def _pass(
     begin: int,
     end: int,
@@ -250,6 +263,7 @@ def _pass(
     indices: NDArray[Any],
     indptr: NDArray[Any],
     scale: Floats,
+    logs: Floats,
     code: NDArray[np.int64],
     f: Floats,
     sums: Floats,
@@ -260,7 +274,11 @@ def _pass(
     for g in range(begin, end):
         for at in range(indptr[g], indptr[g + 1]):
             row = indices[at]
-            y = math.log1p(data[at] * scale[row])
+            count = int(data[at])
+            if 1 <= count <= _FEW and count == data[at]:
+                y = logs[row, count - 1]
+            else:
+                y = math.log1p(data[at] * scale[row])
             leaf = code[row]
             squares[g, leaf] += y * y
             sums[g, leaf, 0] += y
