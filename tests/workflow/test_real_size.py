@@ -27,6 +27,7 @@ CONFIG = {
         "levels": {"diagnosis": ["Control", "AD"]},
     },
     "inference": {"crosscheck_genes": 2},
+    "calibration": {"relabellings": 5},
     "chunks": 2,
 }
 
@@ -86,8 +87,12 @@ def test_doublets_are_called_in_every_sample(study):
         assert ledger["doublets"]["run"], ledger["doublets"]
         cells = read_tsv(folder / f"results/qc/{sample}.tsv", text=["removed_by"])
         called = cells["removed_by"].str.contains("doublet").to_numpy()
+        candidate = (
+            called | (cells["removed_by"] == "").to_numpy()
+        )  # others have gone for their counts or genes
         true = two.loc[cells["barcode"]].to_numpy()
-        assert called[true].mean() > 0.8
+        assert (candidate & true).sum() > 15
+        assert called[candidate & true].mean() > 0.8
         assert called[~true].mean() < 0.02
 
 
@@ -137,7 +142,9 @@ def test_the_fits_are_those_done_by_hand(study, cell_type):
         reduced, _ = by_hand(y, x[:, :2], sample)
         row = table.loc[gene]
         assert row["loglik_full"] == pytest.approx(full, abs=1e-5)
-        assert row["coef"] == pytest.approx(coef[2], abs=1e-6)
+        assert row["loglik_reduced"] == pytest.approx(reduced, abs=1e-5)
+        # the headline's estimates are at the variances that its method holds likely, not at those of maximum likelihood
+        assert row["coef"] == pytest.approx(coef[2], abs=1e-3)
         assert row["pvalue_lrt"] == pytest.approx(chi2.sf(2 * (full - reduced), 1), rel=1e-4)
     found = table.loc[tested, "padj"] <= 0.05
     shifted = np.isin(tested, [f"G{i}" for i in range(SHIFTED)])
