@@ -10,14 +10,14 @@ import sys
 import numpy as np, pandas as pd, scipy.sparse
 from nestde.celltype import fit_table, moderate
 from nestde.design import build
-from nestde.fit import crossproducts, inference, optimise, scalar
+from nestde.fit import crossproducts, inference, mixture, optimise, points, prior, scalar
 from nestde.fit.statistics import of_counts
 from nestde.kernels import compile_kernels
 
 def compiled():
     return {
         (module.__name__, name, signature)
-        for module in (crossproducts, inference, optimise, scalar)
+        for module in (crossproducts, inference, mixture, optimise, points, prior, scalar)
         for name, kernel in vars(module).items()
         for signature in getattr(kernel, "signatures", [])
     }
@@ -34,8 +34,10 @@ counts = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 5)).astype(np.int32))
 design = build(formula, obs, test=terms)
 statistics = of_counts(design, counts, rng.uniform(0.5, 2, 600), list("vwxyz"), threads=2)
 fit_table(design, statistics, terms, threads=2)
-moderate(design, statistics, terms, threads=2)
-assert {"_pass", "_every_response", "_solve"} <= {name for _, name, _ in before}, before
+many = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 200)).astype(np.int32))
+names = [str(gene) for gene in range(200)]
+moderate(design, of_counts(design, many, rng.uniform(0.5, 2, 600), names, threads=2), terms, threads=2)
+assert {"_pass", "_every_response", "_solve", "average", "_responsibilities"} <= {name for _, name, _ in before}, before
 print(sorted(compiled() - before))
 """
 

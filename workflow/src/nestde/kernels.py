@@ -13,11 +13,13 @@ import scipy.sparse
 
 from nestde.celltype import fit_table, moderate
 from nestde.design import build
+from nestde.fit.moderated import LEAST_GENES
 from nestde.fit.statistics import of_counts
 from nestde.formula import parse
 
 # A single random effect has kernels of its own; any other model takes the general ones.
 SINGLE = "~ x + (1 | a)"
+BETWEEN = "~ x + d + (1 | a)"
 GENERAL = "~ x + (x | a / b)"
 
 
@@ -38,5 +40,11 @@ def compile_kernels(formula: str) -> str:
     counts = scipy.sparse.csc_matrix((cells[:, None] * [7, 11] % 5).astype(np.int32))
     statistics = of_counts(design, counts, np.ones(len(cells)), ["one", "other"], threads=1)
     fit_table(design, statistics, ["x"], threads=1)
-    moderate(design, statistics, ["x"], threads=1)
+    # the moderated test has the same kernels for every model, with and without arms, and wants many genes
+    plain = build(BETWEEN, obs.assign(d=obs["a"].isin(["0", "1"]).map(str)), test=["x", "d"])
+    many = scipy.sparse.csc_matrix(
+        np.random.default_rng(1).poisson(1.0, (len(cells), LEAST_GENES)).astype(np.int32)
+    )
+    names = [str(gene) for gene in range(LEAST_GENES)]
+    moderate(plain, of_counts(plain, many, np.ones(len(cells)), names, threads=1), ["x", "d"], threads=1)
     return alike
