@@ -402,3 +402,26 @@ def test_results_are_frozen():
     found = moderate(study.model, study.sums, [study.rows], np.zeros(250))
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.sigma2 = None
+
+
+def test_no_genes_and_none_that_can_be_tested_are_no_fault():
+    frame, _ = cells_of()
+    design, model = one("~ w + d + (1 | s)", "d", frame)
+    for y in (np.empty((design.n, 0)), np.zeros((design.n, 3))):
+        found = moderate(model, sums_of(model, y), [joint(design, "d")], np.zeros(y.shape[1]))
+        assert found.prior.genes == 0 and found.prior.weights.sum() == pytest.approx(1)
+        assert found.tests[0].log_p.shape == (y.shape[1],) and np.isnan(found.tests[0].log_p).all()
+
+
+def test_a_prior_of_many_nodes_is_fitted_to_genes_of_every_mean(monkeypatch):
+    study = Study(13, 6, 30, 3000)
+    expression = np.random.default_rng(0).normal(0, 1, 3000)
+    arms = arms_of(study.design, "d")
+    every = moderate(study.model, study.sums, [study.rows], expression, arms=arms)
+    monkeypatch.setattr(prior, "_LIKELIHOODS", 3000 * 225 / 2)
+    half = moderate(study.model, study.sums, [study.rows], expression, arms=arms)
+    assert (every.prior.genes, half.prior.genes) == (3000, 1500)
+    np.testing.assert_allclose(
+        half.prior.knots[[0, -1]], np.quantile(expression, [0.1, 0.9])[[0, -1]], atol=0.6
+    )
+    assert np.median(np.abs(every.tests[0].log_p - half.tests[0].log_p)) < 0.05

@@ -21,10 +21,10 @@ Integers = NDArray[np.int64]
 # Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, in one, in more.
 _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
 # Nodes of each variance by the number of dimensions, and values of a correlation.
-_NODES = {1: 31, 2: 15, 3: 8, 4: 6}
+_NODES = {1: 31, 2: 15, 3: 10, 4: 6}
 _CORRELATIONS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 # Steps of points in log ψ by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
-_STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.8, 4: 1.0}, 0.9
+_STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.7, 4: 1.0}, 0.9
 # More points than this are not looked at; steps are wider then.
 _MOST = 10_000
 

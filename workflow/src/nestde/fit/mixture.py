@@ -98,7 +98,7 @@ def average(
                     along[row, g, k] = block.t[g]
         for g in range(count):
             gene = which * LANES + g
-            if skip[gene]:
+            if skip[gene] or not math.isfinite(loglik[g].sum()):  # rounding left no residual somewhere
                 continue
             for k in range(count_k):
                 prior[k] = weights[left[gene], k]

@@ -193,9 +193,10 @@ def moderate(
     if skip is not None:
         left_out |= skip
     if prior is None:
-        likelihood, finite = free.marginals(points, grid, zy, sums.qy, sums.yy, threads)
-        left_out |= ~finite
-        prior = priors.fit(grid, likelihood[~left_out], expression[~left_out], threads)
+        chosen = priors.sample(grid, left_out, expression)
+        likelihood = free.marginals(points, grid, zy[chosen], sums.qy[chosen], sums.yy[chosen], threads)
+        known = np.isfinite(likelihood).all(axis=1)
+        prior = priors.fit(grid, likelihood[known], expression[chosen[known]], threads)
     left, share = prior.place(expression)
 
     genes, rows = len(sums.yy), [len(contrast) for contrast in contrasts]

@@ -147,7 +147,9 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | No
 def place(model: Model, zy: Sequence[Floats], arms: Arms | None = None) -> Floats:
     """Lay out Z̃'y of each factor as the effects of `Points`: (G, e)."""
     cut = strata.build(model.design, model.basis, model.leaf)
-    return np.ascontiguousarray(cut.place(zy).reshape(len(zy[0]), -1)[:, _order(cut, arms)])
+    return np.ascontiguousarray(
+        cut.place(zy).reshape(len(zy[0]), math.prod(cut.zz.shape[:2]))[:, _order(cut, arms)]
+    )
 
 
 def _order(cut: strata.Strata, arms: Arms | None) -> Integers:
@@ -291,13 +293,12 @@ def at_point(k: int, points: Points, block: Block) -> None:
 
 def marginals(
     points: Points, grid: Grid, zy: Floats, qy: Floats, yy: Floats, threads: int | None
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(G, C) likelihood of each response by node of the grid, relative to its largest; (G,) whether it is finite."""
-    out = np.zeros((len(yy), len(grid.flat)), np.float32)
-    finite = np.zeros(len(yy), bool)
+) -> NDArray[np.float32]:
+    """(G, C) likelihood of each response by node of the grid, relative to its largest; NaN where rounding leaves none."""
+    out = np.empty((len(yy), len(grid.flat)), np.float32)
     blocks = math.ceil(len(yy) / LANES)
-    spread(_marginals, blocks, threads, points, grid.node, grid.share, zy, qy, yy, out, finite)
-    return out, finite
+    spread(_marginals, blocks, threads, points, grid.node, grid.share, zy, qy, yy, out)
+    return out
 
 
 @compiled()
@@ -311,7 +312,6 @@ def _marginals(
     qy: Floats,
     yy: Floats,
     out: NDArray[np.float32],
-    finite: NDArray[np.bool_],
 ) -> None:
     """Fill what `marginals` returns of some blocks of genes."""
     block, loglik = block_of(points), np.empty((LANES, len(node)))
@@ -323,9 +323,7 @@ def _marginals(
             for g in range(count):
                 loglik[g, k] = reml(k, points, block.r2[g])
         for g in range(count):
-            top = -np.inf
-            for k in range(len(node)):
-                top = max(top, loglik[g, k])
+            top = loglik[g].max()
             for c in range(len(sums)):
                 sums[c] = 0.0
             for k in range(len(node)):
@@ -334,7 +332,6 @@ def _marginals(
                     sums[node[k, j]] += share[k, j] * likelihood
             for c in range(len(sums)):
                 out[which * LANES + g, c] = sums[c]
-            finite[which * LANES + g] = math.isfinite(loglik[g].sum())
 
 
 @compiled(inline=True)

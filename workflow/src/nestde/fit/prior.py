@@ -18,6 +18,8 @@ from nestde.fit.grid import Grid
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+# Likelihoods, genes times nodes, that are looked at: every so manieth gene, by mean expression, if there are more.
+_LIKELIHOODS = 4e6
 # Genes for each knot, and the most knots.
 _GENES_A_KNOT, _KNOTS = 500, 5
 # So many genes at each knot are taken to be spread evenly.
@@ -66,8 +68,15 @@ class Prior:
         return left, position - left
 
 
+def sample(grid: Grid, left_out: NDArray[np.bool_], expression: Floats) -> Integers:
+    """Genes that the prior is fitted to, of those that are not left out, (G,): all, or spread evenly over mean expression."""
+    of_use = np.flatnonzero(~left_out)
+    every = math.ceil(len(of_use) * len(grid.flat) / _LIKELIHOODS)
+    return of_use[np.argsort(expression[of_use], kind="stable")[::every]] if every > 1 else of_use
+
+
 def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads: int | None = None) -> Prior:
-    """Fit the prior.
+    """Fit the prior; without genes it is even.
 
     Parameters
     ----------
@@ -81,6 +90,8 @@ def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads
         As for `spread`.
     """
     genes, nodes = likelihood.shape
+    if not genes:
+        return Prior(grid, np.zeros(1), grid.flat[None], 0)
     count = max(1, min(_KNOTS, genes // _GENES_A_KNOT))
     knots = np.unique(np.quantile(expression, (np.arange(count) + 0.5) / count))
     prior = Prior(grid, knots, np.full((len(knots), nodes), 1.0 / nodes), genes)
