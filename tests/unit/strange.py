@@ -20,7 +20,7 @@ GENES = ["G1", "G2", "G3", "G4"]
 
 # Names that the package itself, pandas, Python, R or a formula give a meaning to, and such as people and machines write
 NAMES = [
-    "counts", "sample_id", "Intercept", "(Intercept)", "total_counts", "size_factor", "n_genes", "barcode",
+    "counts", "slug", "source", "sample_id", "Intercept", "(Intercept)", "total_counts", "size_factor", "n_genes", "barcode",
     "cell_type", "gene", "status", "index", "_index", "obs", "left_out", "n_cells", "level_0", "0", "1", "C", "I", "Q", "log",
     "np", "id", "max", "input", "class", "lambda", "None", "nan", "True", "a b", "a-b", "a.b", "a:b", "a*b", "a/b", "a|b", "x~y",
     "1st", ".x", "_", "é", "神経", "age (years)", "{x}", "%s", "a'b", 'a"b', "`", "a`b", "\\", "=1+1", "@x", "x" * 300,
