@@ -370,6 +370,10 @@ def test_where_it_does_not_apply_it_says_why():
     rich = one("~ d + (1 + w + treated | donor)", "d", frame)[1]
     assert "correlated random effects are more" in not_applicable(rich, 1000)
     assert not_applicable(one("~ d * w + (1 + w | s)", "d", frame)[1], 1000) == ""
+    rng = np.random.default_rng(0)
+    many = pd.DataFrame(rng.integers(0, (400, 150), (4000, 2)), columns=["a", "b"]).astype(str)
+    crossed = one("~ w + (1 | a) + (1 | b)", "w", many.assign(w=rng.normal(size=4000)))[1]
+    assert "groups of b cross others and are too many" in not_applicable(crossed, 1000)
     assert "5 variances" in not_applicable(one("~ d + (w || donor/s) + (1 | batch)", "d", frame)[1], 1000)
 
 

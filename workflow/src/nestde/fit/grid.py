@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.fit.blocks import chain
 from nestde.fit.genes import Model
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,8 @@ _NODES = {1: 31, 2: 15, 3: 10, 4: 6}
 _CORRELATIONS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 # Steps of points in log ψ by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
 _STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.7, 4: 1.0}, 0.9
+# Crossed effects times all effects: what is kept at each point grows with it.
+_CROSSED = 50_000
 # More points than this are not looked at; steps are wider then.
 _MOST = 10_000
 
@@ -99,6 +102,11 @@ def infeasible(model: Model) -> str:
         return "its correlated random effects are more than a grid of variances and correlations can hold"
     if len(blocks) > max(_NODES):
         return f"its random effects have {len(blocks)} variances; a grid holds up to {max(_NODES)}"
+    number = [len(factor.levels) * len(factor.effects) for factor in model.design.random]
+    crossed = chain(model.design)[1]
+    if sum(number[f] for f in crossed) * sum(number) > _CROSSED:
+        names = " and ".join(model.design.random[f].name for f in crossed)
+        return f"groups of {names} cross others and are too many to be taken together at each point of a grid"
     return ""
 
 
