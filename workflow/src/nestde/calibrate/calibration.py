@@ -98,7 +98,7 @@ def calibrate(
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
     counted = np.flatnonzero(~called & np.isfinite(chosen))
     few = counted[:: math.ceil(len(counted) / SOME)] if len(counted) > SOME else counted
-    genes = {each.name: few if _is_dear(each) else counted for each in METHODS}
+    genes = {each.name: few if each.dear else counted for each in METHODS}
     chances: dict[str, list[Floats]] = {each.name: [] for each in METHODS}
     for order in ways.order:
         other = relabelled(design, term, ways.unit, order)
@@ -107,20 +107,14 @@ def calibrate(
         for each in METHODS:
             if np.isnan(observed[each.name]).all():
                 continue
-            dear = _is_dear(each)
-            log_p = _log_p(each, part if dear else whole, term)
-            chances[each.name].append(log_p if dear else log_p[counted])
+            log_p = _log_p(each, part if each.dear else whole, term)
+            chances[each.name].append(log_p if each.dear else log_p[counted])
     rows = [
         _row(term, each, observed[each.name], np.array(chances[each.name]), genes[each.name], fdr)
         for each in METHODS
         if chances[each.name]
     ]
     return Calibration(term, ways, pd.DataFrame(rows, columns=COLUMNS))
-
-
-def _is_dear(method: Method) -> bool:
-    """Whether a gene of it takes tens of microseconds: all but the likelihoods, and those that share work among genes."""
-    return method.estimates == "REML" and not method.every_gene
 
 
 def _log_p(method: Method, fitted: Fitted, term: str) -> Floats:

@@ -32,6 +32,7 @@ def _method(name: str, label: str, sentence: str, told: str) -> Method:
         estimates="REML",
         every_gene=False,
         levels=True,
+        dear=True,
         test=_by(name),
     )
 

@@ -37,5 +37,6 @@ METHOD = Method(
     estimates="ML",
     every_gene=False,
     levels=False,
+    dear=False,
     test=test,
 )

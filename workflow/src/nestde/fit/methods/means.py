@@ -34,5 +34,6 @@ METHOD = Method(
     estimates="REML",
     every_gene=True,
     levels=True,
+    dear=False,
     test=test,
 )

@@ -121,6 +121,8 @@ class Method:
         Whether a gene's p-value needs all genes of its cell type.
     levels
         Whether it tests level against level too, not a whole term only.
+    dear
+        Whether a gene takes tens of microseconds, so that calibration takes some genes only.
     test
         From fits and contrasts to one `Tested` each, or to the reason why there is none.
     """
@@ -132,4 +134,5 @@ class Method:
     estimates: Literal["ML", "REML"]
     every_gene: bool
     levels: bool
+    dear: bool
     test: Callable[[Fitted, Sequence["Contrast"]], "list[Tested] | str"]

@@ -50,5 +50,6 @@ METHOD = Method(
     estimates="REML",
     every_gene=True,
     levels=True,
+    dear=True,
     test=test,
 )
