@@ -10,13 +10,14 @@ from conftest import nestde
 
 from nestde import NestdeWarning, de
 from nestde.files import read_tsv
+from nestde.tables import TEXT
 
 pytestmark = pytest.mark.slow
 CELL_TYPES = ["Neuron", "Astrocyte"]
 
 
 def results(folder, cell_type):
-    return read_tsv(folder / f"results/de/{cell_type}.tsv", text=["gene", "status", "reason"])
+    return read_tsv(folder / f"results/de/{cell_type}.tsv", text=TEXT)
 
 
 def test_a_second_run_has_nothing_to_do(example):

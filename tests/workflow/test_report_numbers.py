@@ -38,13 +38,15 @@ def rows_of(html):
 
 def kept_cells(folder):
     """The sheet, how many cells came in, and sample, type and counts of every cell that quality control kept."""
-    sheet = read_tsv(folder / "results/cohort/samples.tsv", text=["sample_id", "slug"])
+    sheet = read_tsv(folder / "results/cohort/samples.tsv", text=["sample_id"])
     tables = [
         read_tsv(folder / f"results/qc/{name}.tsv", text=["removed_by", "cell_type"]).assign(sample_id=sample)
-        for sample, name in zip(sheet["sample_id"], sheet["slug"], strict=True)
+        for sample, name in zip(sheet["sample_id"], map(slug, sheet["sample_id"]), strict=True)
     ]
     # cells that input.keep leaves out are in no table, only counted
-    ledgers = [json.loads((folder / f"results/qc/{name}.json").read_text()) for name in sheet["slug"]]
+    ledgers = [
+        json.loads((folder / f"results/qc/{name}.json").read_text()) for name in map(slug, sheet["sample_id"])
+    ]
     every = pd.concat(tables)
     return sheet, sum(ledger["cells_in"] for ledger in ledgers), every[every["removed_by"].fillna("") == ""]
 

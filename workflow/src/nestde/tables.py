@@ -23,6 +23,8 @@ TEXT = (
     "df_method",
     "estimates",
     "pvalue_by",
+    "without",
+    "hangs",
 )
 FIRST = [
     "gene",
