@@ -145,3 +145,18 @@ def test_fold_changes_of_levels_that_two_factors_have():
     table = combine("Neuron", genes, [pd.concat(rows)], ["smoker", "diabetic"], "lrt")
     found = table[table["gene"] == "A"].set_index("term")["log2fc"]
     assert found.to_dict() == {"smoker": 0.0, "diabetic": 3.0}
+
+
+def test_a_covariate_called_as_a_method_does_not_hide_its_columns():
+    fits = chunk(["B", "A", "D"], [-1.0, -2.0, -3.0], [1.0, 2.0, 3.0])
+    fits = fits.assign(se=9.0, pvalue_level=0.5, coef_moderated=7.0, se_moderated=8.0)
+    place = fits[["gene", "term", "level", "against"]]
+    every = place.assign(
+        pvalue_moderated=0.01, logpvalue_moderated=np.log(0.01), pvalue_level_moderated=0.02,
+        coef_moderated=0.5, se_moderated=0.1,
+    )  # fmt: skip
+    table = combine("N", ledger(), [fits], ["diagnosis"], "auto", every)
+    tested = table[table["gene"] != "C"]
+    assert (tested["coef"] == 0.5).all() and (tested["coef_moderated"] == 0.5).all()
+    assert (tested["se"] == 0.1).all() and (tested["pvalue_level"] == 0.02).all()
+    assert (tested["coef_`moderated`"] == 7.0).all() and (tested["se_`moderated`"] == 8.0).all()

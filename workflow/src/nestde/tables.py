@@ -113,7 +113,10 @@ def _with_moderated(fitted: pd.DataFrame, moderated: pd.DataFrame, headline: Met
     A gene whose fit by REML is not to be trusted has none.
     """
     place = ["gene", "term", "level", "against"]
-    table = fitted.merge(moderated, on=place, how="left", validate="one_to_one")
+    # a covariate called `moderated` has a column coef_moderated too: as in formulas, backticks tell that it is a name
+    clash = [column for column in fitted if column in moderated and column not in place]
+    named = {column: "{}_`{}`".format(*column.split("_", 1)) for column in clash}
+    table = fitted.rename(columns=named).merge(moderated, on=place, how="left", validate="one_to_one")
     values = [column for column in moderated if column not in place]
     table.loc[~table["status"].isin(VALID), values] = np.nan
     if headline.every_gene:

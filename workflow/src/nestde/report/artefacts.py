@@ -10,22 +10,12 @@ import pandas as pd
 from nestde.config import Config
 from nestde.files import read_json, read_tsv, slug
 from nestde.layout import RESULTS, is_of_pseudobulk
+from nestde.tables import TEXT as TABLES
 
 # What a pair of levels must show by itself, where the false discovery rate is of a test of all levels.
 PAIR_P = 0.05
 
-TEXT = (
-    "gene",
-    "cell_type",
-    "term",
-    "level",
-    "against",
-    "status",
-    "reason",
-    "sample_id",
-    "verdict",
-    "pvalue_by",
-)
+TEXT = (*TABLES, "sample_id", "verdict")
 
 
 @dataclass(frozen=True)
