@@ -192,6 +192,9 @@ def test_aliased_returns_the_combination():
         ('~ I("a")', "cannot be evaluated"),
         ("~ 0 + (1 | sample_id)", "is empty"),
         ("~ x + zero", "zero is zero in every row"),
+        ("~ huge", "huge has values up to 1e+299, whose squares a computer cannot add up"),
+        ("~ 1 + (huge | sample_id)", "huge has values up to 1e+299"),
+        ("~ I(huge / 1e250) + tiny", "tiny has values up to 1e-200"),
     ],
 )
 def test_each_fault_has_a_sentence(frame, formula, says):
@@ -202,6 +205,8 @@ def test_each_fault_has_a_sentence(frame, formula, says):
     frame["when"] = pd.Timestamp("2024-01-01")
     frame["endless"] = np.inf
     frame["zero"] = 0.0
+    frame["huge"] = np.linspace(0, 1e299, 60)
+    frame["tiny"] = np.linspace(-1e-200, 0, 60)
     (fault,) = faults(formula, frame)
     assert says in fault
 

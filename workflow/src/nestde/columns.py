@@ -20,6 +20,8 @@ from nestde.words import are, count, verb
 if TYPE_CHECKING:
     import pandas as pd
 
+_LARGEST = 1e100  # and 1 / _LARGEST the smallest: sums of products of two neither over- nor underflow
+
 
 def prepare(
     formula: Formula, frame: "pd.DataFrame", levels: Mapping[str, Sequence[object]]
@@ -210,6 +212,12 @@ def materialise(
     for name, bad in zip(matrix.columns, (~np.isfinite(matrix.to_numpy())).sum(axis=0), strict=True):
         if bad:
             faults.add(f"formula: {name} is not a finite number in {bad:,} of {len(matrix):,} rows.")
+    for name, largest in matrix.abs().max().items():
+        if np.isfinite(largest) and largest != 0 and not 1 / _LARGEST <= largest <= _LARGEST:
+            faults.add(
+                f"formula: {name} has values up to {largest:.3g}, whose squares a computer cannot add up. "
+                "Are they codes, or missing? Else give it another unit."
+            )
     faults.raise_if_any()
     places = dict(zip(products, terms, strict=True))
     indices = {places[product]: list(columns) for product, columns in found.model_spec.term_indices.items()}
