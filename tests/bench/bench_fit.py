@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from nestde import design as designs
-from nestde.contrasts import joint
+from nestde.design import design as designs
+from nestde.design.contrasts import joint
 from nestde.fit import fit_genes, fit_responses
 from nestde.fit.inference import f_tests
 

@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
-from nestde.config import load
-from nestde.files import slug, write_tsv
+from nestde.io.files import slug, write_tsv
+from nestde.study.config import load
 
 GENES, SAMPLES, TYPES, SHARE = 20_000, 40, 5, 0.07
 BLOCK = 2_000

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nestde import design as designs
+from nestde.design import design as designs
 from nestde.fit import genes
 from nestde.fit.crossproducts import Sums, collect
 from nestde.fit.genes import Model, fit, ratio

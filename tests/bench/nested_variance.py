@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from nestde import design
+from nestde.design import design
 from nestde.fit import fit_responses
 from nestde.simulate import nested_growth
 

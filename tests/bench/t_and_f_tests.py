@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from nestde import design
+from nestde.design import design
 from nestde.fit import fit_genes, fit_responses
 from nestde.fit.inference import f_tests
 

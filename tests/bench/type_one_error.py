@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nestde import design
+from nestde.design import design
 from nestde.fit import fit_responses
 from nestde.fit.genes import ratio
 from nestde.fit.inference import f_tests
-from nestde.fit.tails import log_f_sf
+from nestde.fit.log_sf import log_f_sf
 
 ICC = 0.1
 # Issue 3: R 4.2.2 with lme4 1.1-31, lmerTest 3.1-3, pbkrtest 0.5.2 on 2,000 genes of its own

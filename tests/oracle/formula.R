@@ -1,4 +1,4 @@
-# What R makes of formulas: model matrices, responses, labels of cut(), for tests/unit/test_formula_oracle.py.
+# What R makes of formulas: model matrices, responses, labels of cut(), for tests/unit/design/test_formula_oracle.py.
 # Run from tests/oracle: Rscript formula.R
 
 suppressMessages({library(splines); library(jsonlite)})

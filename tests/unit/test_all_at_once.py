@@ -7,13 +7,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from studies import Study, refusal
+from makers.studies import Study, refusal
 
 from nestde.check import check_study
 from nestde.cli import main
-from nestde.config import Config, read
 from nestde.errors import NestdeError, a_few, printable, shortened
-from nestde.schema import schema
+from nestde.study.config import Config, read
+from nestde.study.schema import schema
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from oracle import FOLDER, f_test_agrees
+from makers.oracle import FOLDER, f_test_agrees
 
-from nestde import design as designs
+from nestde.design import design as designs
 from nestde.fit import fit_responses
 from nestde.fit.crossproducts import sums_of_responses
 from nestde.fit.genes import modes, prepare

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from nestde.advice import FEW_SAMPLES, MEASURED
+from nestde.check.advice import FEW_SAMPLES, MEASURED
+from nestde.design.literals import CONTRASTS
+from nestde.design.transforms import TRANSFORMS
 from nestde.fit.methods import METHODS
-from nestde.literals import CONTRASTS
-from nestde.template import template_dir
-from nestde.transforms import TRANSFORMS
+from nestde.study.template import template_dir
 
 DOCS = template_dir() / "workflow/docs"
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from plain_fit import Fit, column, dummies, simple, span
-from strange import GENES, SPOILERS, described, strange
-from tiny_study import Steps
+from makers.plain_fit import Fit, column, dummies, simple, span
+from makers.strange import GENES, SPOILERS, described, strange
+from makers.tiny_study import Steps
 
 from nestde.check import check_study
 from nestde.cli import main
-from nestde.config import read
 from nestde.errors import NestdeError
-from nestde.files import read_json, read_tsv, slug
+from nestde.io.files import read_json, read_tsv, slug
+from nestde.study.config import read
 
 SECONDS = 60  # on a machine that is busy; alone a case takes a tenth of one
 CASES = int(os.environ.get("NESTDE_FUZZ", "500"))  # of each of the four kinds

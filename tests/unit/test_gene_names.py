@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tiny_study import cells, write_study
+from makers.tiny_study import cells, write_study
 
-from nestde.cells.source import unique_genes
 from nestde.errors import NestdeError
-from nestde.files import read_tsv, slug
-from nestde.report.artefacts import Results
+from nestde.io.files import read_tsv, slug
+from nestde.io.source import unique_genes
+from nestde.report.results import Results
 
 NAMES = [
     "nan",

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import nestde
-from nestde.template import template_dir
+from nestde.study.template import template_dir
 
 ROOT = template_dir()
 

@@ -1,8 +1,8 @@
 """The plain-numpy model that strange studies are held against is R's: what agrees with it agrees with lme4."""
 
 import pytest
-from oracle import case
-from plain_fit import Fit
+from makers.oracle import case
+from makers.plain_fit import Fit
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from nestde import simulate
 from nestde.cli import simulate as cli
 from nestde.errors import NestdeError
-from nestde.files import read_tsv, sha256, write_tsv
+from nestde.io.files import read_tsv, sha256, write_tsv
 from nestde.simulate import Cohort
 
 SMALL = Cohort(donors=3, cells=30, genes=80)

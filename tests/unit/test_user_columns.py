@@ -8,14 +8,14 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_study import SAMPLES, Steps, cells, config, sheet
+from makers.tiny_study import SAMPLES, Steps, cells, config, sheet
 
 import nestde
+from nestde.cells.matrix import covariates, parts_of
+from nestde.cells.qc import MEASURED
 from nestde.check import check_study
-from nestde.counts import UNSTORABLE, as_named, storable
-from nestde.files import read_tsv, slug, write_tsv
-from nestde.matrix import covariates, parts_of
-from nestde.qc import MEASURED
+from nestde.io.counts import UNSTORABLE, as_named, storable
+from nestde.io.files import read_tsv, slug, write_tsv
 
 ODD = ["_index", ".", "..", "a/b", "100 %", "%2F", "self", "data", "0", "Ünïcode", "sample id"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from small import start_study
 
-from nestde.template import template_dir
+from nestde.study.template import template_dir
 
 HERE = Path(__file__).parent
 

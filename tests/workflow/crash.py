@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from nestde.files import sha256
+from nestde.io.files import sha256
 
 COMMAND = [str(Path(sys.executable).with_name("nestde")), "run", "--cores", "2"]
 # Hold the date, and nothing of the science.

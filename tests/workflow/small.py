@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from nestde.project import init
+from nestde.run.rules import init
 from nestde.simulate import Cohort, write
 
 CONFIG = {

@@ -9,8 +9,8 @@ import pytest
 from conftest import nestde
 
 from nestde import NestdeWarning, de
-from nestde.files import read_tsv
-from nestde.tables import TEXT
+from nestde.expression.tables import TEXT
+from nestde.io.files import read_tsv
 
 pytestmark = pytest.mark.slow
 CELL_TYPES = ["Neuron", "Astrocyte"]

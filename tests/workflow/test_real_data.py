@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from conftest import real_data
 
-from nestde.files import read_tsv
-from nestde.tables import benjamini_hochberg
+from nestde.expression.tables import benjamini_hochberg
+from nestde.io.files import read_tsv
 
 pytestmark = pytest.mark.slow
 INTERFERON = [

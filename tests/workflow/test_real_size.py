@@ -12,8 +12,8 @@ from conftest import nestde
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from nestde.files import read_tsv, write_tsv
-from nestde.project import init
+from nestde.io.files import read_tsv, write_tsv
+from nestde.run.rules import init
 
 pytestmark = pytest.mark.slow
 SAMPLES, CELLS, GENES, SHIFTED = 12, 4_000, 5_000, 100

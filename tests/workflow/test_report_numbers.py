@@ -14,10 +14,10 @@ import yaml
 from conftest import nestde
 from small import CONFIG, start_study
 
-from nestde import config
-from nestde.files import read_tsv, slug
+from nestde.expression.tables import TEXT
+from nestde.io.files import read_tsv, slug
 from nestde.simulate import Cohort, write
-from nestde.tables import TEXT
+from nestde.study import config
 
 pytestmark = pytest.mark.slow
 

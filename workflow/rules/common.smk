@@ -3,7 +3,7 @@ from snakemake.exceptions import WorkflowError
 
 from nestde import __version__ as VERSION
 from nestde.errors import NestdeError
-from nestde.project import Study, by_input, near
+from nestde.run.rules import Study, by_input, near
 
 try:
     STUDY = Study(config)

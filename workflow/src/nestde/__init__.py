@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from nestde.errors import NestdeError, NestdeWarning
 
 if TYPE_CHECKING:
-    from nestde.differential import de
-    from nestde.mixed import LMMResult, lmm, lrt
+    from nestde.api.de import de
+    from nestde.api.lmm import LMMResult, lmm, lrt
 
 __version__ = "0.1.0"
 __all__ = ["LMMResult", "NestdeError", "NestdeWarning", "__version__", "de", "lmm", "lrt"]
 
 # Looked up when first used: a step of the workflow should not wait for what it does not need.
 _LAZY = {
-    "de": "nestde.differential",
-    "LMMResult": "nestde.mixed",
-    "lmm": "nestde.mixed",
-    "lrt": "nestde.mixed",
+    "de": "nestde.api.de",
+    "LMMResult": "nestde.api.lmm",
+    "lmm": "nestde.api.lmm",
+    "lrt": "nestde.api.lmm",
 }
 
 

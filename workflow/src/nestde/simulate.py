@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.errors import Faults
-from nestde.files import atomic, write_tsv
+from nestde.io.files import atomic, write_tsv
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
-from nestde.contrasts import joint
-from nestde.design import Design
+from nestde.design.contrasts import joint
+from nestde.design.design import Design
+from nestde.expression.tables import benjamini_hochberg
 from nestde.fit.methods import METHODS, Fitted, Method, method
 from nestde.fit.statistics import Statistics
-from nestde.tables import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.contrasts import Contrast
-from nestde.design import Design
+from nestde.design.contrasts import Contrast
+from nestde.design.design import Design
 from nestde.fit.containment import unit_of
 from nestde.fit.methods import Fitted
 from nestde.fit.statistics import Statistics

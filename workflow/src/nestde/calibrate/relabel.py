@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design, RandomFactor
+from nestde.design.design import Design, RandomFactor
 from nestde.fit.containment import constant_within, unit_of
 
 Floats = NDArray[np.float64]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nestde.config import Config
 from nestde.errors import Faults, NestdeError
+from nestde.study.config import Config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def check_study(config: Config, told: Iterable[str] = ()) -> Check:
     config
         Sections samples, cell_types, input, qc, model and pseudobulk.
     told
-        Faults of the configuration (`nestde.config.read`). What depends on none of the keys at fault is checked too, so
+        Faults of the configuration (`nestde.study.config.read`). What depends on none of the keys at fault is checked too, so
         that all is said at once.
     """
     from nestde.check.faults import check

@@ -7,7 +7,7 @@ import numpy as np
 from nestde.check.faults import Answer
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import ordered_levels, tested_variables
-from nestde.check.words import count
+from nestde.check.wording import count
 from nestde.errors import a_few
 
 MOST = 0.8  # share of a level's samples in which a gene is absent, and of another's in which it is there

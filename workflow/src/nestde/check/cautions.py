@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.advice import FEW_SAMPLES
 from nestde.check.absent import absent_genes, absent_with_levels
+from nestde.check.advice import FEW_SAMPLES
 from nestde.check.crowded import slow_crossing
-from nestde.check.estimable import ICC, levels_of
+from nestde.check.donors import crossed_levels, donors_of
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
 from nestde.check.labels import alike
 from nestde.check.measured import of_the_users, unused_doublets
-from nestde.check.paired import crossed_levels, donors_of
+from nestde.check.power import ICC, levels_of
 from nestde.check.replicates import generalised_vif
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import columns_of_group, grouping_of, ordered_levels, tested_variables
 from nestde.check.values import numbers_like_labels, warnings_of_values
-from nestde.check.words import both, containment_of_slopes, count, number, per_unit, several, several_groups
+from nestde.check.wording import both, containment_of_slopes, count, number, per_unit, several, several_groups
+from nestde.design.formula import variables_of
 from nestde.errors import a_few
-from nestde.formula import variables_of
 
 ADVISED = 6  # samples per level: below it the true size of the LRT exceeds 0.08
 LARGE = 0.09  # a true size that is warned of, however many samples there are

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells.source import label
+from nestde.cells.ingest import join_metadata, keep_cells
 from nestde.check.labels import names_donors
 from nestde.check.obs import Cells, read_cells
-from nestde.check.words import are, both, count, nearest
-from nestde.config import Config
+from nestde.check.wording import are, both, count, nearest
+from nestde.design.formula import Formula, parse, variables_of
 from nestde.errors import Faults, NestdeError, a_few
-from nestde.formula import Formula, parse, variables_of
-from nestde.ingest import join_metadata, keep_cells
+from nestde.io.source import label
+from nestde.study.config import Config
 
 if TYPE_CHECKING:
     import pandas as pd

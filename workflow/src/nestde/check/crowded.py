@@ -1,7 +1,7 @@
 """A warning of random factors that cross each other with many levels: what they cost, before it is spent."""
 
-from nestde.check.words import both
-from nestde.design import Design
+from nestde.check.wording import both
+from nestde.design.design import Design
 
 # Seconds of a fit: above it ten thousand genes, three fits each, take more than about eight hours of one core.
 SLOW = 1.0

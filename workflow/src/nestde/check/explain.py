@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nestde.check.cautions import cost
+from nestde.check.donors import donors_of
 from nestde.check.faults import Answer
 from nestde.check.interactions import conditions
-from nestde.check.paired import donors_of
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.terms import grouping_of, ordered_levels, tested_variables
-from nestde.check.words import both, count, number, one_group, several, several_groups, stands_on, within
+from nestde.check.wording import both, count, number, one_group, several, several_groups, stands_on, within
+from nestde.design.formula import RandomTerm, variables_of
 from nestde.errors import a_few
-from nestde.formula import RandomTerm, variables_of
 
 
 def variables(study: Study) -> list[dict[str, str]]:

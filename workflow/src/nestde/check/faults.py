@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.check.estimable import cell_type_report, design_of, lone_of, no_replicates, tests_of
+from nestde.check.power import cell_type_report, design_of, lone_of, no_replicates, tests_of
 from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
 from nestde.check.values import check_values
-from nestde.check.words import count, nearest
-from nestde.design import Design
+from nestde.check.wording import count, nearest
+from nestde.design.design import Design
+from nestde.design.formula import Formula, parse
 from nestde.errors import Faults, NestdeError
-from nestde.formula import Formula, parse
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells import read_genes
-from nestde.config import Config
 from nestde.errors import Faults
+from nestde.io.formats import read_genes
+from nestde.study.config import Config
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
 
-from nestde.check.words import both, nearest
-from nestde.config import Config
+from nestde.check.wording import both, nearest
 from nestde.errors import Faults, a_few, shortened
-from nestde.files import irregular, sha256
-from nestde.samples import files_of
+from nestde.io.files import irregular, sha256
+from nestde.study.config import Config
+from nestde.study.samples import files_of
 
 HEAD = 1_000_000  # bytes that are compared before whole files are
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from nestde.check.study import Study
 from nestde.check.terms import fixed_terms
-from nestde.design import Design
-from nestde.formula import parse
+from nestde.design.design import Design
+from nestde.design.formula import parse
 
 # A number whose mean is nearer to 0 than this share of its standard deviation is centred.
 CENTRED = 0.1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nestde.check.obs import read_cells
-from nestde.check.words import count
+from nestde.check.wording import count
 from nestde.errors import NestdeError, a_few
 
 if TYPE_CHECKING:

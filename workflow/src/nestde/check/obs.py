@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells import open_source
-from nestde.cells.anndata_store import read_frame
-from nestde.cells.source import reading, text
+from nestde.cells.ingest import tidy
 from nestde.errors import NestdeError, a_few
-from nestde.ingest import tidy
+from nestde.io.formats import open_source
+from nestde.io.formats.anndata_store import read_frame
+from nestde.io.source import reading, text
 
 if TYPE_CHECKING:
     import pandas as pd

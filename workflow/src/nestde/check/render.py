@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from nestde.check.words import per_unit, several_groups
+from nestde.check.wording import per_unit, several_groups
 from nestde.errors import printable, shortened
 
 BOLD, YELLOW, GREEN, DIM = "1", "33", "32", "2"

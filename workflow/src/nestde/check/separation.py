@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.aliasing import aliased
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import ordered_levels, tested_variables
-from nestde.check.words import both, number, several
-from nestde.columns import materialise, prepare
+from nestde.check.wording import both, number, several
+from nestde.design.aliasing import aliased
+from nestde.design.columns import materialise, prepare
+from nestde.design.formula import Formula, column_of, factors_of
 from nestde.errors import NestdeError
-from nestde.formula import Formula, column_of, factors_of
 
 if TYPE_CHECKING:
     import pandas as pd

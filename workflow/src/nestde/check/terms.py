@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.values import check_values
-from nestde.check.words import count, nearest, several_groups
+from nestde.check.wording import count, nearest, several_groups
+from nestde.design.expressions import caret
+from nestde.design.formula import Formula, RandomTerm, of_genes, parse, variables_of
+from nestde.design.terms import terms_of
 from nestde.errors import Faults, NestdeError, a_few
-from nestde.expressions import caret
-from nestde.formula import Formula, RandomTerm, of_genes, parse, variables_of
-from nestde.terms import terms_of
 
 if TYPE_CHECKING:
     import pandas as pd

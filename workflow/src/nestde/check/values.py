@@ -16,10 +16,10 @@ from nestde.check.labels import (
     names_labels,
 )
 from nestde.check.study import Study, Variable, labels_of
-from nestde.check.words import both, count, number
+from nestde.check.wording import both, count, number
+from nestde.design.expressions import quoted
+from nestde.design.formula import variables_of
 from nestde.errors import Faults, a_few
-from nestde.expressions import quoted
-from nestde.formula import variables_of
 
 MANY = 6  # levels that a factor may have, though its labels are numbers with a unit
 WHOLE = 2  # values of a number that is a factor in any case

@@ -25,10 +25,10 @@ def main(args: argparse.Namespace) -> None:
     import pandas as pd
 
     from nestde.calibrate.calibration import COLUMNS, about, calibrate
-    from nestde.celltype import load_design
-    from nestde.config import sections
-    from nestde.files import write_json, write_tsv
+    from nestde.expression.celltype import load_design
     from nestde.fit.statistics import load
+    from nestde.io.files import write_json, write_tsv
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     design, statistics = load_design(args.design), load(args.statistics)

@@ -30,8 +30,8 @@ def main(args: argparse.Namespace) -> int | None:
 
     from nestde.check import check_study
     from nestde.check.render import terminal
-    from nestde.config import read, sections
-    from nestde.files import write_json, write_tsv
+    from nestde.io.files import write_json, write_tsv
+    from nestde.study.config import read, sections
 
     config, told = (sections(args.settings), []) if args.settings else read(args.configfile)
     check = check_study(config, told)

@@ -22,14 +22,14 @@ def main(args: argparse.Namespace) -> None:
     import numpy as np
     import pandas as pd
 
-    from nestde.celltype import load_design
-    from nestde.config import sections
-    from nestde.counts import Counts
-    from nestde.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
-    from nestde.files import read_tsv, write_tsv
+    from nestde.cells.matrix import read_size_factors
+    from nestde.expression.celltype import load_design
+    from nestde.expression.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
+    from nestde.expression.tables import TEXT
+    from nestde.io.counts import Counts
+    from nestde.io.files import read_tsv, write_tsv
     from nestde.logs import log
-    from nestde.matrix import read_size_factors
-    from nestde.tables import TEXT
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     design = load_design(args.design)

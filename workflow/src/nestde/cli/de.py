@@ -13,7 +13,7 @@ from nestde.fit.methods import names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    from nestde.schema import rule
+    from nestde.study.schema import rule
 
     def number(key: str, kind: type) -> dict[str, Any]:
         """An option with the default of the workflow's configuration."""
@@ -48,10 +48,10 @@ def main(args: argparse.Namespace) -> None:
 
     import anndata
 
-    from nestde.cells import reading
-    from nestde.differential import de
+    from nestde.api.de import de
     from nestde.errors import NestdeWarning
-    from nestde.files import write_tsv
+    from nestde.io.files import write_tsv
+    from nestde.io.formats import reading
 
     with reading(args.data):
         adata = anndata.read_h5ad(args.data)

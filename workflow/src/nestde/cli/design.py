@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
-    from nestde.celltype import design_of, save_design
-    from nestde.config import sections
-    from nestde.files import of_slug, write_json
-    from nestde.footing import cells_of, tests_of
+    from nestde.cells.matrix import read_obs, read_uns
+    from nestde.check.footing import cells_of, tests_of
+    from nestde.expression.celltype import design_of, save_design
+    from nestde.io.files import of_slug, write_json
     from nestde.logs import log
-    from nestde.matrix import read_obs, read_uns
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     obs = read_obs(args.matrix)

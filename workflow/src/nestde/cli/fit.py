@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the genes of the chunk, fit, write."""
-    from nestde.celltype import fit_table, load_design, slice_of_chunk
-    from nestde.config import sections
-    from nestde.files import write_tsv
+    from nestde.expression.celltype import fit_table, load_design, slice_of_chunk
     from nestde.fit.statistics import load
+    from nestde.io.files import write_tsv
     from nestde.logs import log
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     statistics = load(args.statistics)

@@ -26,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read every chunk, adjust, write."""
-    from nestde.config import sections
-    from nestde.files import read_tsv, slug, write_tsv
+    from nestde.expression.tables import TEXT, adjust, combine, totals
+    from nestde.io.files import read_tsv, slug, write_tsv
     from nestde.logs import log
-    from nestde.tables import TEXT, adjust, combine, totals
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     tables = {}

@@ -16,11 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read, check, sort, write; say how many cells of each sample there are."""
-    from nestde.config import sections
+    from nestde.cells.ingest import ingest
     from nestde.errors import NestdeError
-    from nestde.files import read_tsv, slug
-    from nestde.ingest import ingest
+    from nestde.io.files import read_tsv, slug
     from nestde.logs import log
+    from nestde.study.config import sections
 
     sheet = read_tsv(args.samples, text=["sample_id", "counts"])
     rows = sheet[[slug(path) == args.source for path in sheet["counts"]]]

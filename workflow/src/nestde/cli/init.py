@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Copy the template; write the configuration for the data if there are any."""
     from nestde.errors import printable
-    from nestde.project import init
+    from nestde.run.rules import init
 
     guess = None
     if args.data:
-        from nestde.guess import guess_study
+        from nestde.cells.guess import guess_study
 
         guess = guess_study(args.data)  # before anything is written: a file that is no study leaves no folder
     init(args.folder)

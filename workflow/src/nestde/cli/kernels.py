@@ -14,9 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Compile, then say so."""
-    from nestde.config import sections
-    from nestde.files import atomic
-    from nestde.kernels import compile_kernels
+    from nestde.expression.warmup import compile_kernels
+    from nestde.io.files import atomic
+    from nestde.study.config import sections
 
     alike = compile_kernels(sections(args.settings).model.formula)
     with atomic(args.out) as temporary:

@@ -24,14 +24,14 @@ def main(args: argparse.Namespace) -> None:
     """Write the manifest and, if asked, the crate."""
     from datetime import date
 
-    from nestde.files import write_json
-    from nestde.provenance import manifest, parse_configuration
+    from nestde.io.files import write_json
+    from nestde.provenance.manifest import manifest, parse_configuration
 
     told = manifest(parse_configuration(args.settings), args.inputs, args.results, args.out)
     write_json(told, args.out)
     if args.workflow:
-        from nestde.crate import copy_workflow, crate
-        from nestde.layout import CRATE, WORKFLOW
+        from nestde.io.layout import CRATE, WORKFLOW
+        from nestde.provenance.crate import copy_workflow, crate
 
         folder = args.out.parent
         copy_workflow(args.workflow, folder / WORKFLOW)

@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
-    from nestde.config import sections
-    from nestde.files import of_slug, read_tsv, write_tsv
+    from nestde.cells.matrix import build, read_uns
+    from nestde.io.files import of_slug, read_tsv, write_tsv
     from nestde.logs import log
-    from nestde.matrix import build, read_uns
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     cell_type = of_slug(args.cell_type, config.cell_types)

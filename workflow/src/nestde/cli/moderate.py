@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read, test, write."""
-    from nestde.celltype import load_design, moderate
-    from nestde.config import sections
-    from nestde.files import write_json, write_tsv
+    from nestde.expression.celltype import load_design, moderate
     from nestde.fit.statistics import load
+    from nestde.io.files import write_json, write_tsv
     from nestde.logs import log
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     statistics = load(args.statistics)

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Forecast and say it."""
-    from nestde.config import load
     from nestde.errors import printable
-    from nestde.plan import plan
+    from nestde.run.plan import plan
+    from nestde.study.config import load
 
     print(printable("\n".join(plan(load(args.configfile), args.minutes).story())))

@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Sum; say how many profiles are to be tested."""
-    from nestde.config import sections
-    from nestde.counts import OURS
-    from nestde.files import of_slug, read_tsv, write_tsv
+    from nestde.cells.pseudobulk import profiles, table, write
+    from nestde.io.counts import OURS
+    from nestde.io.files import of_slug, read_tsv, write_tsv
     from nestde.logs import log
-    from nestde.pseudobulk import profiles, table, write
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     log.info("%s: the cells of %d files are summed", args.cell_type, len(args.counts))

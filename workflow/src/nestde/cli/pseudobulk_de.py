@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Test; say with which formula and how many genes."""
-    from nestde.config import sections
-    from nestde.counts import OURS
-    from nestde.files import write_json, write_tsv
+    from nestde.cells.pseudobulk import read
+    from nestde.expression.pseudobulk_de import explore, test
+    from nestde.io.counts import OURS
+    from nestde.io.files import write_json, write_tsv
     from nestde.logs import log
-    from nestde.pseudobulk import read
-    from nestde.pseudobulk_de import explore, test
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     found = read(args.counts)

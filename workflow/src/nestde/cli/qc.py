@@ -24,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Control each sample; write its cells, its table and its ledger."""
-    from nestde.config import sections
-    from nestde.counts import Counts
+    from nestde.cells.qc import control
     from nestde.errors import NestdeError, a_few
-    from nestde.files import slug, write_json, write_tsv
+    from nestde.io.counts import Counts
+    from nestde.io.files import slug, write_json, write_tsv
     from nestde.logs import log
-    from nestde.qc import control
+    from nestde.study.config import sections
 
     config = sections(args.settings)
     found: dict[str, tuple[Path, str]] = {}

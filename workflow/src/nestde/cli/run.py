@@ -31,6 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Be Snakemake, once the study is found sound."""
-    from nestde.running import run
+    from nestde.run.snakemake import run
 
     run(args.configfile, args.directory, args.profile, args.forwarded)

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the results and write the content."""
-    from nestde.config import sections
     from nestde.report import write
+    from nestde.study.config import sections
 
     write(sections(args.settings), args.results, args.out)

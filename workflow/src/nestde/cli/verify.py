@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Compare and tell."""
     from nestde.errors import printable
-    from nestde.verify import verify
+    from nestde.provenance.verify import verify
 
     verdict = verify(args.folder, args.against)
     print(printable(verdict.story(args.tolerance)))

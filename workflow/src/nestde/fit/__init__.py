@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nestde.fit.genes import fit_genes, fit_responses
-    from nestde.fit.state import Fits, GeneFits, LikelihoodRatio, Record
+    from nestde.fit.record import Fits, GeneFits, LikelihoodRatio, Record
 
 __all__ = ["Fits", "GeneFits", "LikelihoodRatio", "Record", "fit_genes", "fit_responses"]
 
@@ -16,7 +16,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(genes, name)
     if name in __all__:
-        from nestde.fit import state
+        from nestde.fit import record
 
-        return getattr(state, name)
+        return getattr(record, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

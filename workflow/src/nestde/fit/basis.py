@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design, RandomFactor
+from nestde.design.design import Design, RandomFactor
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.crossproducts import Leaves
 

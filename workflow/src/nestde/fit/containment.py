@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design, RandomFactor
+from nestde.design.design import Design, RandomFactor
 
 Floats = NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit.layout import crowded
 from nestde.fit.sparse.layout import order, sizes
 

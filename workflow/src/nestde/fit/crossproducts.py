@@ -14,7 +14,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.compiled import compiled, spread
 

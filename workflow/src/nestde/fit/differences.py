@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
+from nestde.fit.clusters import connected
 from nestde.fit.evaluate import Layout, deviance, gradient, space
-from nestde.fit.strata import connected
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
@@ -16,9 +16,9 @@ from nestde.fit.crossproducts import Leaves, Sums, collect, leaves, sums_of_coun
 from nestde.fit.descent import elements
 from nestde.fit.evaluate import Layout
 from nestde.fit.layout import flatten, lay_out, order, unflatten
+from nestde.fit.log_sf import log_chi2_sf
+from nestde.fit.record import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.sparse.layout import Order
-from nestde.fit.state import Fits, GeneFits, LikelihoodRatio
-from nestde.fit.tails import log_chi2_sf
 
 Floats = NDArray[np.float64]
 

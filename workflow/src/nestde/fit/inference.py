@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.fit.basis import combine
+from nestde.fit.clusters import Strata, build
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.containment import containment, containment_of
 from nestde.fit.differences import derivatives, why_not_kenward_roger
 from nestde.fit.genes import Model, prepare
 from nestde.fit.layout import flatten
+from nestde.fit.log_sf import log_f_sf
 from nestde.fit.moments import moments, product, sandwich, solve
-from nestde.fit.state import Fits
-from nestde.fit.strata import Strata, build
-from nestde.fit.tails import log_f_sf
+from nestde.fit.record import Fits
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     fits
         By REML, with all columns of the design.
     contrasts
-        Each (rows, p) for the columns of X, of full row rank; see `nestde.contrasts`.
+        Each (rows, p) for the columns of X, of full row rank; see `nestde.design.contrasts`.
     threads
         None: one per processor. The result does not depend on it.
 

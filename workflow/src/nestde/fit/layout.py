@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit import blocks
 from nestde.fit.basis import Basis
 from nestde.fit.crossproducts import Leaves

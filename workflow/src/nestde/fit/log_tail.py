@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from nestde.fit.compiled import compiled
-from nestde.fit.tails import log_f_sf
+from nestde.fit.log_sf import log_f_sf
 
 Floats = NDArray[np.float64]
 

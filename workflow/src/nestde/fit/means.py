@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit.containment import constant_within, unit_of
+from nestde.fit.log_sf import log_f_sf
 from nestde.fit.statistics import Statistics
-from nestde.fit.tails import log_f_sf
 
 Floats = NDArray[np.float64]
 

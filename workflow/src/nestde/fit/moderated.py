@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit import grid as grids
 from nestde.fit import points as free
 from nestde.fit import prior as priors
@@ -164,7 +164,7 @@ def moderate(
     sums
         Cross-products of all G genes.
     contrasts
-        Each (rows, p) for the columns of X, of full row rank; see `nestde.contrasts`.
+        Each (rows, p) for the columns of X, of full row rank; see `nestde.design.contrasts`.
     expression
         (G,) mean expression, with which the prior changes.
     arms

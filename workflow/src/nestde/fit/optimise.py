@@ -13,7 +13,7 @@ from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import copy, stretch
 from nestde.fit.descent import Problem, descend
 from nestde.fit.evaluate import Layout, coefficients, deviance, gradient, space
-from nestde.fit.state import Record
+from nestde.fit.record import Record
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

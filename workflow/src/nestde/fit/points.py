@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.fit import strata
+from nestde.fit import clusters
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.genes import Model
 from nestde.fit.grid import Arms, Grid
@@ -94,7 +94,7 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | No
     arms
         Of the only random factor, where the grid has arms.
     """
-    cut = strata.build(model.design, model.basis, model.leaf)
+    cut = clusters.build(model.design, model.basis, model.leaf)
     used, pattern = _order(cut, arms), _pattern(cut)
     points, p, m = len(grid.values), len(cut.r), cut.zz.shape[1]
     # LR⁻¹ begins with the coefficients of X = Qr
@@ -146,20 +146,20 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | No
 
 def place(model: Model, zy: Sequence[Floats], arms: Arms | None = None) -> Floats:
     """Lay out Z̃'y of each factor as the effects of `Points`: (G, e)."""
-    cut = strata.build(model.design, model.basis, model.leaf)
+    cut = clusters.build(model.design, model.basis, model.leaf)
     return np.ascontiguousarray(
         cut.place(zy).reshape(len(zy[0]), math.prod(cut.zz.shape[:2]))[:, _order(cut, arms)]
     )
 
 
-def _order(cut: strata.Strata, arms: Arms | None) -> Integers:
+def _order(cut: clusters.Strata, arms: Arms | None) -> Integers:
     """Slots, among all strata's, that a group has; those of an arm together."""
     if arms is None:
         return np.unique(np.concatenate([slots.ravel() for slots in cut.slots]))
     return cut.slots[0][np.argsort(arms.arm, kind="stable"), 0]
 
 
-def _lambda(cut: strata.Strata, factors: Sequence[Floats], arms: Arms | None) -> Floats:
+def _lambda(cut: clusters.Strata, factors: Sequence[Floats], arms: Arms | None) -> Floats:
     """(points, C, m, m) Λ of every stratum, from that of each factor, (points, arms, k, k)."""
     count, m = cut.zz.shape[:2]
     lam = np.zeros((len(factors[0]), count * m, m))
@@ -170,7 +170,7 @@ def _lambda(cut: strata.Strata, factors: Sequence[Floats], arms: Arms | None) ->
     return lam.reshape(-1, count, m, m)
 
 
-def _pattern(cut: strata.Strata) -> Integers:
+def _pattern(cut: clusters.Strata) -> Integers:
     """(3, entries) stratum, row and column of what can be other than 0 in T."""
     count, m = cut.zz.shape[:2]
     joined = np.zeros((count * m, m), bool)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import cholesky, inverse
-from nestde.fit.state import Record
+from nestde.fit.record import Record
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.fit.state import Record
+from nestde.fit.record import Record
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]

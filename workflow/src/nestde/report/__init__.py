@@ -5,12 +5,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from nestde.config import Config
-from nestde.files import write_json, write_text
-from nestde.provenance import versions
-from nestde.report import brief, calibration, concordance, genes, likeness, quality, study, trust
-from nestde.report.artefacts import Results
+from nestde.io.files import write_json, write_text
+from nestde.provenance.manifest import versions
+from nestde.report import brief, calibration, concordance, genes, quality, sample_similarity, study, trust
+from nestde.report.results import Results
 from nestde.report.sections import Section
+from nestde.study.config import Config
 
 CHAPTERS = {
     brief.CHAPTER: ("In brief", "The answer, and what to keep in mind when reading it."),
@@ -39,7 +39,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     results = Results(Path(folder), config)
     found = [
         section
-        for part in (brief, study, genes, trust, calibration, concordance, quality, likeness)
+        for part in (brief, study, genes, trust, calibration, concordance, quality, sample_similarity)
         for section in part.sections(results)
         if section.content["data"]
     ]

@@ -3,7 +3,7 @@
 from html import escape
 
 from nestde.report import calibration, genes, trust
-from nestde.report.artefacts import PAIR_P, Results, Test
+from nestde.report.results import PAIR_P, Results, Test
 from nestde.report.sections import Section, count, html, note
 
 CHAPTER = "brief"

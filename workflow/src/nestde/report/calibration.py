@@ -3,11 +3,11 @@
 from html import escape
 from typing import Any
 
-from nestde.advice import CALIBRATED_ON_AVERAGE
 from nestde.calibrate.calibration import ALPHAS, CALLED
-from nestde.files import slug
+from nestde.check.advice import CALIBRATED_ON_AVERAGE
 from nestde.fit.methods import METHODS
-from nestde.report.artefacts import Results
+from nestde.io.files import slug
+from nestde.report.results import Results
 from nestde.report.sections import Section, count, html, note, plain_table
 
 CHAPTER = "trust"

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from nestde.report import figures
-from nestde.report.artefacts import Results, Test
 from nestde.report.figures import Class
 from nestde.report.genes import joint_words
+from nestde.report.results import Results, Test
 from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, count, html, listing, plain_table
 
 CHAPTER = "trust"

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from nestde.report import figures
-from nestde.report.artefacts import PAIR_P, Results, Test
 from nestde.report.figures import Class
+from nestde.report.results import PAIR_P, Results, Test
 from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, heading, html, table
 
 CHAPTER = "genes"

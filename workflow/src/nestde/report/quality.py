@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from nestde.concerns import concerns
-from nestde.config import QC
-from nestde.report.artefacts import Results
+from nestde.cells.concerns import concerns
+from nestde.report.results import Results
 from nestde.report.sections import KEPT, Columns, Section, bars, count, html, note, plain_table, table
+from nestde.study.config import QC
 
 CHAPTER = "quality"
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from html import escape
 from statistics import median
 
-from nestde.cells.source import label
-from nestde.check.words import containment_of_slopes, stands_on, within
+from nestde.cells.roles import tested_in
+from nestde.check.wording import containment_of_slopes, stands_on, within
+from nestde.design.formula import Formula, parse
 from nestde.errors import a_few
 from nestde.fit.methods import method
-from nestde.formula import Formula, parse
-from nestde.report.artefacts import Results
+from nestde.io.source import label
+from nestde.report.results import Results
 from nestde.report.sections import Section, html, listing, note, plain_table
-from nestde.roles import tested_in
 
 CHAPTER = "study"
 

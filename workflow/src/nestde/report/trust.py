@@ -2,11 +2,11 @@
 
 from html import escape
 
-from nestde.advice import FEW_SAMPLES, MEASURED
+from nestde.check.advice import FEW_SAMPLES, MEASURED
+from nestde.expression.tables import benjamini_hochberg
 from nestde.fit.methods import METHODS
-from nestde.report.artefacts import Results
+from nestde.report.results import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
-from nestde.tables import benjamini_hochberg
 
 CHAPTER = "trust"
 

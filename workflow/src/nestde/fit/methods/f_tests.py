@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from nestde.fit.methods.method import Fitted, Method, Tested
 
 if TYPE_CHECKING:
-    from nestde.contrasts import Contrast
+    from nestde.design.contrasts import Contrast
 
 
 def _by(way: str) -> Callable[[Fitted, Sequence["Contrast"]], list[Tested]]:

@@ -8,7 +8,7 @@ import numpy as np
 from nestde.fit.methods.method import Fitted, Method, Tested
 
 if TYPE_CHECKING:
-    from nestde.contrasts import Contrast
+    from nestde.design.contrasts import Contrast
 
 
 def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested] | str:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from nestde.contrasts import Contrast
-    from nestde.design import Design
+    from nestde.design.contrasts import Contrast
+    from nestde.design.design import Design
     from nestde.fit.crossproducts import Sums
     from nestde.fit.genes import Model
     from nestde.fit.inference import FTests
-    from nestde.fit.state import Fits, GeneFits
+    from nestde.fit.record import Fits, GeneFits
     from nestde.fit.statistics import Statistics
 
 Floats = NDArray[np.float64]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.design import Design
+from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.blocks import scales
 from nestde.fit.crossproducts import Leaves

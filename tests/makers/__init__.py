@@ -1,0 +1,1 @@
+"""Makers of what tests work on: studies, cohorts, fabricated results, R's records."""

@@ -1,0 +1,134 @@
+"""A small study on disk for tests: two samples per diagnosis, two cell types, known counts."""
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from nestde.io.files import slug, write_tsv
+from nestde.study.config import load
+
+SAMPLES = ["S1", "S2", "S3", "S4"]
+
+
+def cells(n=40, genes=30, seed=0, samples=SAMPLES):
+    """n cells of each sample, shuffled; X int32 csr."""
+    rng = np.random.default_rng(seed)
+    total = n * len(samples)
+    counts = rng.poisson(0.3 + rng.gamma(1.0, 2.0, genes), (total, genes)).astype(np.int32)
+    sample = rng.permutation(np.repeat(samples, n))
+    obs = pd.DataFrame(
+        {
+            "sample_id": pd.Categorical(sample),
+            "cell_type": pd.Categorical(np.array(["T cell", "B/cell"])[rng.integers(0, 2, total)]),
+            "sequencing_saturation": rng.uniform(0.3, 0.9, total),
+        },
+        index=[f"C{i:04d}-1" for i in range(total)],
+    )
+    names = [f"G{i}" for i in range(genes - 2)] + ["MT-CO1", "RPS6"]
+    return ad.AnnData(sp.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=names))
+
+
+def config(**changes):
+    """A configuration with everything given, sections merged with the changes."""
+    given = {
+        "cell_types": ["T cell", "B/cell"],
+        "input": {"counts": "counts.h5ad"},
+        "qc": {"enabled": False, "min_cells_per_sample": 1},
+        "genes": {"min_cells_share": 0.0, "min_samples": 1},
+        "pseudobulk": {"min_cells": 1, "min_counts": 0},
+        "model": {
+            "formula": "~ sequencing_saturation + diagnosis + (1 | sample_id)",
+            "test": ["diagnosis"],
+            "levels": {"diagnosis": ["Control", "AD"]},
+            "min_cells": 1,
+        },
+    }
+    for name, change in changes.items():
+        given[name] = given.get(name, {}) | change if isinstance(change, dict) else change
+    return load(given)
+
+
+def sheet(samples=SAMPLES, source="counts.h5ad", diagnosis=("Control", "AD")):
+    """The checked sample sheet: diagnosis alternates; `source` is one path or one for each sample."""
+    paths = [str(source)] * len(samples) if isinstance(source, str | Path) else [str(path) for path in source]
+    return pd.DataFrame(
+        {
+            "sample_id": samples,
+            "counts": paths,
+            "diagnosis": [diagnosis[i % len(diagnosis)] for i in range(len(samples))],
+        }
+    )
+
+
+class Steps:
+    """Runs the commands of the workflow from ingest to pseudobulk-de in a folder, as the rules do."""
+
+    def __init__(self, folder, settings, samples):
+        self.folder, self.samples = Path(folder), samples
+        self.settings, self.config = settings.text(), settings
+        write_tsv(samples, self.folder / "samples.tsv")
+
+    def run(self, command, **options):
+        return self.main(command, settings=self.settings, **options)
+
+    def main(self, command, **options):
+        from nestde.cli import main
+
+        words = [command]
+        for name, value in options.items():
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        return main(words)
+
+    def ingest(self):
+        for source, out in self.sources.items():
+            code = self.run("ingest", samples=self.folder / "samples.tsv", source=source, out=out)
+            if code:
+                return code
+        return 0
+
+    def qc(self):
+        names = [slug(sample) for sample in self.samples["sample_id"]]
+        return self.run(
+            "qc",
+            samples=names,
+            counts=list(self.sources.values()),
+            out=self.counts,
+            cells=[self.folder / f"qc/{name}.tsv" for name in names],
+            ledgers=[self.folder / f"qc/{name}.json" for name in names],
+        )
+
+    @property
+    def sources(self):
+        """Slug of each input -> what it is ingested to."""
+        slugs = dict.fromkeys(slug(path) for path in self.samples["counts"])
+        return {name: self.folder / f"ingest/{name}.h5ad" for name in slugs}
+
+    @property
+    def counts(self):
+        return [self.folder / f"counts/{slug(name)}.h5ad" for name in self.samples["sample_id"]]
+
+    def ledger(self, sample):
+        return json.loads((self.folder / f"qc/{slug(sample)}.json").read_text())
+
+    def of_type(self, command, cell_type, **outputs):
+        outputs = {name: self.folder / path for name, path in outputs.items()}
+        samples = self.folder / "samples.tsv"
+        return self.run(command, samples=samples, cell_type=slug(cell_type), counts=self.counts, **outputs)
+
+    def matrix(self, cell_type):
+        return self.of_type("matrix", cell_type, out="matrix.h5ad", genes="genes.tsv")
+
+    def pseudobulk(self, cell_type):
+        return self.of_type("pseudobulk", cell_type, out="bulk.h5ad", table="bulk.tsv")
+
+
+def write_study(folder, adata=None, **changes):
+    """Write the cells and return the steps to run on them; working directory must be `folder`."""
+    adata = cells() if adata is None else adata
+    adata.write_h5ad(Path(folder) / "counts.h5ad")
+    return Steps(folder, config(**changes), sheet())

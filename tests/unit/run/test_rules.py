@@ -1,0 +1,67 @@
+"""What jobs ask of a cluster."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nestde.run.rules import Study, by_input
+
+
+def test_jobs_ask_by_the_size_of_their_input_and_the_attempt(tmp_path: Path) -> None:
+    (tmp_path / "folder/deep").mkdir(parents=True)
+    (tmp_path / "file").write_bytes(bytes(3_000_000))
+    (tmp_path / "folder/deep/file").write_bytes(bytes(1_000_000))
+    paths = [str(tmp_path / name) for name in ("file", "folder", "made by an earlier job of its group")]
+    asked = by_input(500, 2.5)
+    assert [asked(None, input=paths, attempt=attempt) for attempt in (1, 2, 3)] == [510, 1020, 1530]
+    assert asked(None, input=paths[2:], attempt=2) == 1000
+
+
+def test_quality_control_asks_by_the_size_of_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("samples.tsv").write_text("sample_id\tcounts\nS1\ta.h5ad\nS2\ta.h5ad\nS3\tb.h5ad\n")
+    for name, size in (("a.h5ad", 40_000_000), ("b.h5ad", 10_000_000)):
+        with Path(name).open("wb") as handle:
+            handle.truncate(size)
+    given = {
+        "samples": "samples.tsv",
+        "cell_types": ["N"],
+        "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
+    }
+    study = Study(given)
+    asked = study.by_sample(1000, 20)
+    of = {name: SimpleNamespace(sample=name) for name in ("S1", "S3")}
+    assert asked(of["S1"], input=["a.h5ad"], attempt=1) == 1400
+    assert asked(of["S3"], input=["b.h5ad"], attempt=2) == 2400
+
+
+def test_another_file_under_the_name_of_an_input_changes_the_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("samples.tsv").write_text("sample_id\tdiagnosis\nS1\tAD\n")
+    deep = Path("counts.zarr/X/data")
+    deep.mkdir(parents=True)
+    for chunk in range(101):
+        (deep / f"{chunk}").write_bytes(b"12")
+    study = Study(
+        {
+            "samples": "samples.tsv",
+            "cell_types": ["N"],
+            "input": {"counts": "counts.zarr"},
+            "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
+        }
+    )
+    assert study.inputs == ["samples.tsv", "counts.zarr"]
+    stamps = [study.stamp(None)]
+    os.utime("samples.tsv", (1.7e9, 1.7e9))  # as `mv` and `cp -p` of an older file leave it
+    stamps.append(study.stamp(None))
+    os.utime("samples.tsv", (1.7e9 + 0.5, 1.7e9 + 0.5))  # no copy keeps more than seconds for sure
+    assert study.stamp(None) == stamps[-1]
+    (deep / "7").write_bytes(b"123")  # neither the folder's time nor its name tells
+    stamps.append(study.stamp(None))
+    assert len(set(stamps)) == 3

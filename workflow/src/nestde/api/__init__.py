@@ -1,0 +1,1 @@
+"""What Python users call: `nestde.de`, `nestde.lmm`, `nestde.lrt`."""

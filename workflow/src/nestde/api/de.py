@@ -1,0 +1,319 @@
+"""`nestde.de`: differential expression in one AnnData object, every cell type, in memory."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
+from nestde.design.formula import of_genes
+from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
+from nestde.io.source import label
+from nestde.study.config import Genes, Model
+from nestde.study.schema import rule
+from nestde.words import are, count, verb
+
+if TYPE_CHECKING:
+    import anndata
+    import scipy.sparse
+
+    from nestde.design.design import Design
+
+ALL_CELLS = "all cells"
+LOG = logging.getLogger("nestde")
+
+
+def de(
+    adata: "anndata.AnnData",
+    formula: str,
+    *,
+    test: str | Sequence[str],
+    cell_type_key: str | Literal[False] | None = None,
+    levels: Mapping[str, Sequence[object]] | None = None,
+    layer: str | None = None,
+    min_cells: int | None = None,
+    min_cells_share: float | None = None,
+    min_samples: int | None = None,
+    p_value: str | None = None,
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Test every gene of every cell type by its mixed model.
+
+    Parameters
+    ----------
+    adata
+        Cells × genes of raw counts, with all covariates of the formula in obs.
+    formula
+        lme4's grammar, without a response: ``~ sequencing_saturation + diagnosis + (1 | sample_id)``. The response
+        is log(1 + counts per 10,000).
+    test
+        Fixed terms to test, each by leaving it out.
+    cell_type_key
+        Column of obs: each of its values is analysed apart. False takes all cells together; None does so where no
+        column of obs looks like cell types, and else asks for it.
+    levels
+        Factor -> its levels, reference first. Of others that are tested, an ordered categorical's first level is the
+        reference, else one that is named like a control, else the first by the alphabet.
+    layer
+        Layer with the raw counts; None takes X.
+    min_cells
+        A sample with fewer cells of a cell type is left out of that cell type.
+    min_cells_share, min_samples
+        Test genes detected in this share of a cell type's cells, and in this many samples.
+    p_value
+        Headline p-value, on which the false discovery rate is computed.
+    threads
+        Threads to fit with; None takes all. Results do not depend on it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per gene, cell type, term and level, as in the workflow's tables. ``.attrs["nestde"]`` says what was
+        used: ``references``, ``samples`` (the column), ``cells`` (cell type -> sample -> cells), ``left_out`` (cell
+        type -> sample -> why) and ``said``, the same in sentences, which the logger ``nestde`` has too.
+
+    Raises
+    ------
+    NestdeError
+        With all that is wrong with the counts, the formula or the covariates.
+
+    Warns
+    -----
+    NestdeWarning
+        Where a reference was guessed that is not the first by the alphabet, which turns signs round.
+
+    Notes
+    -----
+    `min_cells`, `min_cells_share`, `min_samples` and `p_value` have the defaults of the workflow's configuration (None).
+    """
+    from nestde.expression.celltype import fit_table, moderate
+    from nestde.expression.tables import adjust, combine
+    from nestde.fit.methods import method
+    from nestde.fit.statistics import of_counts
+
+    terms = [test] if isinstance(test, str) else list(test)
+    headline = _setting(p_value, "inference.p_value")
+    rules = Genes(
+        min_cells_share=_setting(min_cells_share, "genes.min_cells_share"),
+        min_samples=_setting(min_samples, "genes.min_samples"),
+        size_factors="library",
+    )
+    faults = Faults()
+    with faults.noting():
+        method(headline)
+    counts = None
+    with faults.noting():
+        counts = _counts(adata, layer)
+    plan = None
+    with faults.noting():
+        plan = _plan(
+            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells")
+        )
+    faults.raise_if_any()
+    assert counts is not None and plan is not None
+    for sentence in plan.said:
+        LOG.info(sentence)
+    for reference in plan.references:
+        if reference.turned:
+            warnings.warn(f"{reference.sentence()} Name the levels to choose.", NestdeWarning, stacklevel=2)
+    names = np.asarray(adata.var_names.astype(str), object)
+    tables = {}
+    for cell_type, part in plan.parts.items():
+        mine = counts[part.rows].tocsc()
+        mine.sort_indices()
+        size_factor = np.asarray(mine.sum(axis=1), float).ravel() / 1e4
+        obs = adata.obs.iloc[part.rows].reset_index(drop=True)
+        ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
+        tested = np.flatnonzero(ledger["status"] == "")
+        statistics = of_counts(part.design, mine[:, tested], size_factor, names[tested], threads)
+        fits = fit_table(part.design, statistics, terms, headline, threads)
+        every = moderate(part.design, statistics, terms, threads).table
+        tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, every)
+    table = pd.concat(adjust(tables).values(), ignore_index=True)
+    table.attrs["nestde"] = plan.told()
+    return table
+
+
+def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_matrix":
+    """Raw counts as CSR without stored zeros."""
+    from scipy.sparse import csr_matrix
+
+    if layer is not None and layer not in adata.layers:
+        raise NestdeError(f"layer {layer}: the data have {a_few(adata.layers) or 'none'}.")
+    counts = csr_matrix(adata.X if layer is None else adata.layers[layer])
+    counts.eliminate_zeros()
+    wrong = ~np.isfinite(counts.data) | (counts.data < 0) | (counts.data != np.round(counts.data))
+    if wrong.any():
+        raise NestdeError(
+            f"{layer or 'X'} holds {count(int(wrong.sum()), 'value')} that {'is no count' if wrong.sum() == 1 else 'are no counts'} (first: {counts.data[wrong.argmax()]:g}). "
+            "DE needs raw counts; is there a raw layer?"
+        )
+    empty = int((np.diff(counts.indptr) == 0).sum())
+    if empty:
+        raise NestdeError(f"{count(int(empty), 'cell')} {verb(empty, 'have')} no counts. Remove them.")
+    return counts
+
+
+def _setting(given: Any, key: str) -> Any:
+    """What was given, else the schema's default of the key."""
+    return rule(key)["default"] if given is None else given
+
+
+@dataclass(frozen=True)
+class Part:
+    """One cell type: its cells in samples with enough of them, their design or why there is none, what was left out."""
+
+    rows: NDArray[np.intp]
+    design: "Design | str"
+    cells: dict[str, int]
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is tested with which cells.
+
+    Attributes
+    ----------
+    model
+        With the levels as given or guessed.
+    references
+        Of the factors in tested terms.
+    sample_key, samples
+        The column that tells samples apart, and (n,) its values.
+    parts
+        By cell type.
+    untyped
+        Number of cells without a cell type.
+    """
+
+    model: Model
+    references: tuple[Reference, ...]
+    sample_key: str
+    samples: "pd.Series[str]"
+    parts: dict[str, Part]
+    untyped: int
+
+    @property
+    def said(self) -> list[str]:
+        """The same in sentences."""
+        said = [reference.sentence() for reference in self.references]
+        said.append(f"Samples are told apart by {self.sample_key}: {self.samples.nunique():,} of them.")
+        for name, part in self.parts.items():
+            left_out = a_few(f"{sample} ({why})" for sample, why in part.left_out.items())
+            said.append(
+                f"{name}: {len(part.rows):,} cells of {len(part.cells):,} samples"
+                + (f"; left out: {left_out}." if left_out else ".")
+            )
+            if isinstance(part.design, str):
+                said.append(f"{name}: not testable: {part.design}")
+        if self.untyped:
+            said.append(f"{self.untyped:,} cells without a cell type are in no test.")
+        return said
+
+    def told(self) -> dict[str, object]:
+        """What a table's ``attrs`` hold."""
+        return {
+            "references": {reference.factor: reference.levels[0] for reference in self.references},
+            "samples": self.sample_key,
+            "cells": {name: part.cells for name, part in self.parts.items()},
+            "left_out": {name: part.left_out for name, part in self.parts.items()},
+            "said": self.said,
+        }
+
+
+def _plan(
+    adata: "anndata.AnnData",
+    formula: str,
+    tests: Sequence[str],
+    cell_type_key: str | Literal[False] | None,
+    levels: Mapping[str, Sequence[object]],
+    min_cells: int,
+) -> Plan:
+    """Decide what is tested with which cells, from obs alone.
+
+    Raises
+    ------
+    NestdeError
+        All that is wrong with the formula, the tests and the columns of obs.
+    """
+    from nestde.design.design import random_test
+    from nestde.expression.celltype import design_of
+
+    faults, obs = Faults(), adata.obs
+    twice = adata.var_names[adata.var_names.duplicated()].unique()
+    if len(twice):
+        faults.add(f"{are(len(twice), 'gene name')} there more than once: {a_few(twice)}. Make them unique.")
+    parsed = None
+    with faults.noting():
+        parsed = of_genes(formula, obs)
+    if parsed is None:
+        raise NestdeError(faults.sentences)
+    key = cell_types_of(obs, cell_type_key, parsed, faults)
+    if not parsed.random:
+        faults.add(parsed.ungrouped())
+    fixed = [term for term in tests if not random_test(parsed, term, faults)]
+    given = {name: [label(level) for level in order] for name, order in levels.items()}
+    found = references(obs, tested_in(fixed), given)
+    chosen = given | {reference.factor: list(reference.levels) for reference in found if reference.turned}
+    model = Model(formula=formula, test=fixed, levels=chosen, min_cells=min_cells)
+    name, samples = samples_of(obs, parsed) or ("", pd.Series("", obs.index))
+    kind = np.full(len(obs), ALL_CELLS, object)
+    if key is not None:
+        kind = obs[key].astype(str).where(obs[key].notna(), "").to_numpy(object)
+    parts = {}
+    for cell_type in sorted(set(kind) - {""}):
+        rows = np.flatnonzero(kind == cell_type)
+        number = samples.iloc[rows].value_counts().sort_index()
+        cells = {str(sample): int(n) for sample, n in number.items() if n >= min_cells}
+        left_out = {
+            str(sample): f"{n:,} cells of this type; {min_cells:,} are needed"
+            for sample, n in number.items()
+            if str(sample) not in cells
+        }
+        rows = rows[samples.iloc[rows].isin(list(cells)).to_numpy()]
+        design = design_of(model, obs.iloc[rows].reset_index(drop=True))
+        parts[cell_type] = Part(rows, design, cells, left_out)
+    refused = {name: part.design for name, part in parts.items() if isinstance(part.design, str)}
+    if len(refused) == len(parts):
+        for cell_type, reason in refused.items():
+            alone = len(set(refused.values())) == 1
+            faults.add(reason if alone else f"{cell_type}: {reason}")
+    faults.raise_if_any()
+    return Plan(model, tuple(found), name, samples, parts, int((kind == "").sum()))
+
+
+def _ledger(
+    counts: "scipy.sparse.csc_matrix",
+    size_factor: NDArray[np.float64],
+    obs: pd.DataFrame,
+    sample: "pd.Series[str]",
+    names: NDArray[np.object_],
+    model: Model,
+    rules: Genes,
+) -> pd.DataFrame:
+    """Every gene with its cells, samples, and by level its mean and share of cells; and why it is not tested."""
+    from nestde.cells.matrix import judge, tested_levels
+
+    codes, found = pd.factorize(sample)
+    gene_of = np.repeat(np.arange(len(names)), np.diff(counts.indptr))
+    pairs = np.unique(gene_of.astype(np.int64) * len(found) + codes[counts.indices])
+    table = {
+        "gene": names,
+        "n_cells": np.diff(counts.indptr).astype(np.int64),
+        "n_samples": np.bincount(pairs // len(found), minlength=len(names)),
+    }
+    for level, mask in tested_levels(obs, model).items():
+        cells = max(int(mask.sum()), 1)
+        table[f"mean_{level}"] = counts.T @ (mask / size_factor) / cells
+        table[f"detected_{level}"] = np.bincount(gene_of[mask[counts.indices]], minlength=len(names)) / cells
+    ledger = pd.DataFrame(table)
+    rule, reason = judge(ledger, len(obs), len(found), [""] * len(names), rules)
+    ledger.insert(1, "status", np.where(rule == "", "", "not_testable"))
+    ledger.insert(2, "reason", reason)
+    return ledger

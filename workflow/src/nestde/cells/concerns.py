@@ -1,0 +1,150 @@
+"""What of quality control a reader has to be told: most cells gone, not alike in what is compared, rules that do nothing."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.design.formula import variables_of
+from nestde.errors import a_few
+from nestde.study.config import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 0.5  # share of a sample's cells
+APART = 0.2  # of the shares removed in two levels
+EQUAL = 0.03  # spread of cells' total counts (SD / mean), far below that of any cells that were counted
+FEWEST = 20  # cells whose totals say something
+
+RULES = {
+    "empty": "no counts",
+    "min_counts": "too few counts (qc.min_counts)",
+    "max_counts": "too many counts (qc.max_counts)",
+    "min_genes": "too few genes (qc.min_genes)",
+    "max_genes": "too many genes (qc.max_genes)",
+    "max_pct_mt": "too high a mitochondrial percentage (qc.max_pct_mt)",
+    "mad_counts": "counts far from the sample's median (qc.mad_counts)",
+    "mad_genes": "genes far from the sample's median (qc.mad_genes)",
+    "mad_pct_mt": "a mitochondrial percentage far above the sample's median (qc.mad_pct_mt)",
+    "doublet": "doublets (qc.doublets)",
+}
+
+Ledgers = Sequence[Mapping[str, Any]]
+
+
+def concerns(ledgers: Ledgers, sheet: "pd.DataFrame", model: Model) -> list[tuple[str, str]]:
+    """Everything that is to be told, as title and text.
+
+    Parameters
+    ----------
+    ledgers
+        Of each sample, see `nestde.cells.qc.ledger_of`.
+    sheet
+        The sample sheet as checked.
+    model
+        Section ``model`` of the configuration: what is compared.
+    """
+    found = [_most_removed(ledgers), _no_mt_genes(ledgers), _equal_totals(ledgers)]
+    names = dict.fromkeys(name for term in model.test for name in variables_of(term))
+    found += [_apart(ledgers, sheet, name, name in model.levels) for name in names if name in sheet]
+    return [(title, text) for title, text in found if text]
+
+
+def removed(ledgers: Ledgers) -> tuple[int, int, dict[str, int]]:
+    """Cells that came, without those that ``input.keep`` did not want; that were removed; and by which rule, most first."""
+    by_rule: dict[str, int] = {}
+    came = 0
+    for ledger in ledgers:
+        lines = {line["rule"]: int(line["first"]) for line in ledger["removed"]}
+        came += ledger["cells_in"] - sum(n for rule, n in lines.items() if rule.startswith("keep:"))
+        for rule, n in lines.items():
+            if n and not rule.startswith("keep:"):
+                by_rule[rule] = by_rule.get(rule, 0) + n
+    by_rule = dict(sorted(by_rule.items(), key=lambda pair: -pair[1]))
+    return came, sum(by_rule.values()), by_rule
+
+
+def share(ledgers: Ledgers) -> float:
+    """Share of cells that the rules removed."""
+    came, gone, _ = removed(ledgers)
+    return gone / came if came else 0.0
+
+
+def removed_words(ledgers: Ledgers) -> str:
+    """``3,721 of 3,726 cells: 3,700 for too few genes (qc.min_genes), …``, the most frequent rules."""
+    came, gone, by_rule = removed(ledgers)
+    parts = [f"{n:,} for {RULES.get(rule, rule)}" for rule, n in list(by_rule.items())[:3]]
+    return f"{gone:,} of {came:,} cells: {', '.join(parts)}"
+
+
+def _most_removed(ledgers: Ledgers) -> tuple[str, str]:
+    advice = "Were the data filtered or normalised before, or are the bounds of section qc not for such data?"
+    if share(ledgers) > MOST:
+        return "Quality control removed most cells", f"It removed {removed_words(ledgers)}. {advice}"
+    poor = [ledger for ledger in ledgers if share([ledger]) > MOST]
+    if not poor:
+        return "", ""
+    named = a_few(f"{ledger['sample_id']} ({100 * share([ledger]):.0f} %)" for ledger in poor)
+    return (
+        "Quality control removed most cells of some samples",
+        f"More than half of the cells were removed in {len(poor)} of {len(ledgers)} samples: {named}. There it removed "
+        f"{removed_words(poor)}.",
+    )
+
+
+def _no_mt_genes(ledgers: Ledgers) -> tuple[str, str]:
+    if not any(ledger["mt_rules"] for ledger in ledgers) or any(ledger["mt_genes"] for ledger in ledgers):
+        return "", ""
+    return (
+        "No mitochondrial gene was found",
+        "The rules for the mitochondrial percentage (qc.max_pct_mt, qc.mad_pct_mt) are on, but no gene of any sample "
+        "begins with one of qc.mt_prefix: they removed nothing. If genes are named by ids, set input.gene_key to the "
+        "column of symbols; if these genes were dropped from the data, set both rules to null.",
+    )
+
+
+def spread(totals: NDArray[np.float64]) -> float | None:
+    """Standard deviation of the total counts of cells that have any, as a share of their mean; None of fewer than 2."""
+    totals = totals[totals > 0]
+    return float(totals.std() / totals.mean()) if len(totals) > 1 else None
+
+
+def _equal_totals(ledgers: Ledgers) -> tuple[str, str]:
+    equal = [
+        ledger["sample_id"]
+        for ledger in ledgers
+        if ledger["spread_of_totals"] is not None
+        and ledger["spread_of_totals"] < EQUAL
+        and ledger["cells_in"] >= FEWEST
+    ]
+    if not equal:
+        return "", ""
+    return (
+        "Every cell has the same total",
+        f"In {len(equal)} of {len(ledgers)} samples ({a_few(equal)}) the total counts of cells are equal, or nearly so. Counts "
+        "that were made are not; these look normalised (to counts per 10,000 or so) and rounded. DE needs raw counts; is "
+        "there a raw layer (input.layer)?",
+    )
+
+
+def _apart(ledgers: Ledgers, sheet: "pd.DataFrame", name: str, is_factor: bool) -> tuple[str, str]:
+    """Whether levels of what is compared lost cells unequally."""
+    if sheet[name].dtype.kind in "iuf" and not is_factor:
+        return "", ""
+    level_of = dict(zip(sheet["sample_id"].astype(str), sheet[name].astype(str), strict=True))
+    shares = {}
+    for level in dict.fromkeys(level_of.values()):
+        mine = [ledger for ledger in ledgers if level_of.get(ledger["sample_id"]) == level]
+        if mine:
+            shares[level] = median(share([ledger]) for ledger in mine)
+    if not shares or max(shares.values()) - min(shares.values()) < APART:
+        return "", ""
+    told = ", ".join(f"{100 * value:.0f} % in {level}" for level, value in shares.items())
+    return (
+        f"Quality control removed unequal shares of {name}",
+        f"Of the cells of the median sample it removed {told}. What is left may differ for that reason. Look at which rule it "
+        "was (the report's chapter on quality control), and whether it removes a kind of cell and not bad ones.",
+    )

@@ -1,0 +1,381 @@
+"""One cell type over all samples: gene-major raw counts on disk, built by gene blocks; the ledger of its genes."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.cells.ingest import tidy
+from nestde.cells.qc import MEASURED
+from nestde.design.formula import parse, variables_of
+from nestde.errors import a_few
+from nestde.io.counts import Counts, writing
+from nestde.io.source import BLOCK, block_edges, label
+from nestde.study.config import Genes, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csc_matrix, csr_matrix
+
+PER = 10_000  # counts to which a cell is scaled
+
+
+def blocks_of_genes(path: str | Path) -> Iterator[tuple["csc_matrix", NDArray[np.object_]]]:
+    """All genes of a matrix, some at a time: csc (cells × genes) of raw counts, and their names."""
+    with Counts(path) as counts:
+        names = counts.genes()
+        for start, stop in [*block_edges(counts.nnz(), 2 * BLOCK)] or [(0, 0)]:
+            yield counts.slice(start, stop), names[start:stop]
+
+
+def read_obs(path: str | Path) -> "pd.DataFrame":
+    """Return the covariates of a matrix's cells, as a formula sees them (see `covariates`)."""
+    with Counts(path) as counts:
+        return counts.obs()
+
+
+def read_size_factors(path: str | Path) -> NDArray[np.float64]:
+    """(n,) what the counts of each cell of a matrix are divided by."""
+    with Counts(path) as counts:
+        return counts.cells()["size_factor"].to_numpy(float)
+
+
+def read_uns(path: str | Path) -> dict[str, Any]:
+    """What else a matrix tells: ``left_out`` (sample -> why), ``genes`` (how many were removed by what)."""
+    with Counts(path) as counts:
+        return counts.uns()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cells of one cell type in the counts of one sample: rows ``start … stop - 1``."""
+
+    path: Path
+    sample: str
+    start: int
+    stop: int
+    n_kept: int
+    obs: "pd.DataFrame"
+    cells: "pd.DataFrame"
+    genes: NDArray[np.object_]
+
+    @property
+    def n(self) -> int:
+        """Number of cells."""
+        return self.stop - self.start
+
+    def blocks(self) -> Iterator[tuple[int, "csr_matrix"]]:
+        """First cell (from 0) and counts of consecutive blocks."""
+        with Counts(self.path) as counts:
+            for first, last in block_edges(counts.nnz()[self.start : self.stop], BLOCK // 4):
+                yield first, counts.slice(self.start + first, self.start + last)
+
+
+def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
+    """Cells of a cell type in what `qc.control` wrote for each sample, sorted by sample."""
+    parts = []
+    for path in paths:
+        with Counts(path) as counts:
+            obs, cells, sample = counts.obs(), counts.cells(), str(counts.uns()["sample"])
+            rows = np.flatnonzero((cells["cell_type"] == cell_type).to_numpy())
+            start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+            mine = slice(start, stop)
+            parts.append(
+                Part(
+                    Path(path),
+                    sample,
+                    start,
+                    stop,
+                    len(obs),
+                    obs.iloc[mine],
+                    cells.iloc[mine],
+                    counts.genes(),
+                )
+            )
+    return sorted(parts, key=lambda part: part.sample)
+
+
+def enough(
+    parts: Sequence[Part], min_cells: int, min_cells_per_sample: int
+) -> tuple[list[Part], dict[str, str]]:
+    """Parts with enough cells, and why the samples of the others are left out."""
+    left_out = {}
+    for part in parts:
+        if part.n_kept < min_cells_per_sample:
+            left_out[part.sample] = f"{part.n_kept:,} cells after QC; {min_cells_per_sample:,} are needed"
+        elif part.n < min_cells:
+            left_out[part.sample] = f"{part.n:,} cells of this type; {min_cells:,} are needed"
+    return [part for part in parts if part.sample not in left_out], left_out
+
+
+def gene_names(
+    parts: Sequence[Part],
+) -> tuple[NDArray[np.object_], list[NDArray[np.int32]], NDArray[np.bool_]]:
+    """Union of the genes of all samples, in the order in which they are first met.
+
+    Returns
+    -------
+    genes
+        (m,) names.
+    places
+        For each part, where its genes stand among them.
+    measured
+        (parts, m) whether a gene is among the features of a sample's data.
+    """
+    import pandas as pd
+
+    first = parts[0].genes
+    if all(np.array_equal(part.genes, first) for part in parts):
+        same = np.arange(len(first), dtype=np.int32)
+        return first, [same] * len(parts), np.ones((len(parts), len(first)), bool)
+    genes = pd.unique(np.concatenate([part.genes for part in parts]))
+    index = pd.Index(genes)
+    places = [index.get_indexer(pd.Index(part.genes)).astype(np.int32) for part in parts]
+    measured = np.zeros((len(parts), len(genes)), bool)
+    for row, place in zip(measured, places, strict=True):
+        row[place] = True
+    return genes, places, measured
+
+
+def not_measured(measured: NDArray[np.bool_], samples: Sequence[str]) -> list[str]:
+    """For each gene, how many and which of the samples did not measure it; '' where all did."""
+    words = [""] * measured.shape[1]
+    whole = measured.all(axis=0)
+    patterns, which = np.unique(measured[:, ~whole], axis=1, return_inverse=True)
+    told = []
+    for there in patterns.T:
+        absent = a_few(sample for sample, present in zip(samples, there, strict=True) if not present)
+        told.append(f"not measured in {(~there).sum():,} of {len(samples):,} samples: {absent}")
+    for gene, pattern in zip(np.flatnonzero(~whole), which.ravel(), strict=True):
+        words[gene] = told[pattern]
+    return words
+
+
+def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
+    """Cells of all parts below each other, with all that a formula can name.
+
+    The columns of the sheet win over those of the data, and both over what is measured (`MEASURED` of `qc`, and
+    ``size_factor``), which is there where no column of the user's has the name.
+    """
+    import pandas as pd
+
+    whole = pd.concat([part.obs for part in parts], ignore_index=True)
+    # where samples have different labels, or only some have the column, pandas gives up the type
+    columns = {name: tidy(column) if column.dtype == object else column for name, column in whole.items()}
+    names = np.repeat([part.sample for part in parts], [part.n for part in parts])
+    columns["sample_id"] = pd.Series(pd.Categorical(names, sorted({part.sample for part in parts})))
+    place = pd.Index(sheet["sample_id"]).get_indexer(pd.Index(names))
+    for name in sheet.columns.drop(["sample_id", "counts"]):
+        column = sheet[name].take(place).reset_index(drop=True)
+        columns[name] = column if column.dtype.kind in "iufb" else pd.Series(pd.Categorical(column))
+    obs = pd.DataFrame(dict(measurements(parts).items()) | columns)
+    barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
+    obs.index = pd.Index(
+        [f"{name}:{barcode}" for name, barcode in zip(names, barcodes, strict=True)], dtype=object
+    )
+    return obs
+
+
+def measurements(parts: Sequence[Part]) -> "pd.DataFrame":
+    """What was measured of the cells of all parts, below each other: `MEASURED` and ``size_factor``."""
+    import pandas as pd
+
+    measured = pd.concat([part.cells[list(MEASURED)] for part in parts], ignore_index=True)
+    return measured.assign(size_factor=measured["total_counts"] / PER)
+
+
+def build(
+    paths: Sequence[str | Path],
+    cell_type: str,
+    sheet: "pd.DataFrame",
+    *,
+    absent_genes: str,
+    genes: Genes,
+    model: Model,
+    min_cells_per_sample: int,
+    out: str | Path,
+) -> "pd.DataFrame":
+    """Write the gene-major matrix of one cell type; return the ledger of its genes.
+
+    Two passes over the samples' counts: one that counts, one for each block of genes that writes, so that
+    memory is bounded by the block.
+
+    Parameters
+    ----------
+    paths
+        What `qc.control` wrote, one for each sample.
+    sheet
+        The checked sample sheet.
+    absent_genes
+        What it says of a gene that it is not among the features of a sample: ``not_measured`` or ``zero`` counts.
+    min_cells_per_sample
+        Fewest kept cells of a sample, of any type.
+    out
+        h5ad: X csc int32 (cells × tested genes); obs see `covariates`, ``cells`` see `measurements`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``gene, status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene: cells and samples
+        that have it, and by level of the tested factors the mean of counts per 10,000 and the share of cells, of
+        those samples that measured it (empty if none did).
+    """
+    every = parts_of(paths, cell_type)
+    parts, left_out = enough(every, model.min_cells, min_cells_per_sample)
+    obs = covariates(parts or every, sheet).iloc[: sum(part.n for part in parts)]
+    cells = measurements(parts or every).iloc[: len(obs)].set_axis(obs.index)
+    size_factor = cells["size_factor"].to_numpy(float)
+    names, places, measured = gene_names(parts or every)
+    everywhere = measured.all(axis=0)
+    if absent_genes == "zero":
+        measured = np.ones_like(measured)
+    ledger = survey(parts, places[: len(parts)], size_factor, names, tested_levels(obs, model), measured)
+    absent = not_measured(measured[: len(parts)], [part.sample for part in parts])
+    ledger["rule"], ledger["reason"] = judge(ledger, len(obs), len(parts), absent, genes)
+    ledger["status"] = np.where(ledger["rule"] == "", "", "not_testable")
+    tested = (ledger["rule"] == "").to_numpy()
+    nnz = ledger["n_cells"].to_numpy()
+    uns = {
+        "cell_type": cell_type,
+        "left_out": left_out,
+        "genes": {
+            "in_any_sample": len(names),
+            "in_every_sample": int(everywhere.sum()),
+            "absent_genes": absent_genes,
+            "tested": int(tested.sum()),
+            "removed": ledger.loc[~tested, "rule"].value_counts().sort_index().to_dict(),
+        },
+    }
+    with writing(out, "csc", nnz[tested], obs, cells, names[tested], uns) as filler:
+        new_place = np.where(tested, np.cumsum(tested) - 1, -1)
+        chosen = [new_place[place] for place in places[: len(parts)]]
+        for start, stop in block_edges(nnz[tested], 2 * BLOCK):
+            filler.put(start, transpose(parts, chosen, start, stop, nnz[tested][start:stop]))
+    first = ["gene", "status", "reason"]
+    return ledger[[*first, *ledger.columns.drop([*first, "rule"])]]
+
+
+def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.bool_]]:
+    """Cells of each level of the factors in ``model.test``, by the level's name; of one that two factors have, by both."""
+    found: list[tuple[str, str, NDArray[np.bool_]]] = []
+    formula = parse(model.formula)
+    for name in dict.fromkeys(variable for term in model.test for variable in variables_of(term)):
+        coded = name in model.levels or formula.codes(name)
+        if name not in obs or (obs[name].dtype.kind in "iuf" and not coded):
+            continue
+        labels = obs[name].astype(object).map(label, na_action="ignore")
+        for level in map(str, model.levels.get(name, sorted(set(labels.dropna())))):
+            found.append((name, level, (labels == level).to_numpy()))
+    times = Counter(level for _, level, _ in found)
+    return {level if times[level] == 1 else f"{name}_{level}": mask for name, level, mask in found}
+
+
+def survey(
+    parts: Sequence[Part],
+    places: Sequence[NDArray[np.int32]],
+    size_factor: NDArray[np.float64],
+    names: NDArray[np.object_],
+    levels: dict[str, NDArray[np.bool_]],
+    measured: NDArray[np.bool_],
+) -> "pd.DataFrame":
+    """First pass: per gene, the cells and samples that have it, and by level its mean and share of cells.
+
+    `measured` (parts, m): the cells of samples that did not measure a gene are not among its cells.
+    """
+    import pandas as pd
+
+    m = len(names)
+    n_cells, n_samples = np.zeros(m, np.int64), np.zeros(m, np.int64)
+    sums = {level: np.zeros(m) for level in levels}
+    detected = {level: np.zeros(m, np.int64) for level in levels}
+    of_cells = {level: np.zeros(m, np.int64) for level in levels}
+    per_count = 1 / size_factor
+    row = 0
+    for part, place, there in zip(parts, places, measured, strict=False):
+        for level, mask in levels.items():
+            of_cells[level] += there * int(mask[row : row + part.n].sum())
+        in_part = np.zeros(len(place), np.int64)
+        for _, block in part.blocks():
+            here = slice(row, row + block.shape[0])
+            row = here.stop
+            present = block.copy()
+            present.data = np.ones(len(block.data), np.int8)
+            in_part += np.bincount(block.indices, minlength=len(place))
+            for level, mask in levels.items():
+                if mask[here].any():
+                    sums[level][place] += block.T @ (mask[here] * per_count[here])
+                    detected[level][place] += present.T @ mask[here].astype(np.int64)
+        n_cells[place] += in_part
+        n_samples[place] += in_part > 0
+    table = {"gene": names, "n_cells": n_cells, "n_samples": n_samples}
+    for level in levels:
+        n = np.where(of_cells[level] > 0, of_cells[level], 1)
+        unknown = (of_cells[level] == 0) & ~measured.all(axis=0)
+        table[f"mean_{level}"] = np.where(unknown, np.nan, sums[level] / n)
+        table[f"detected_{level}"] = np.where(unknown, np.nan, detected[level] / n)
+    return pd.DataFrame(table)
+
+
+def judge(
+    ledger: "pd.DataFrame", n_cells: int, n_samples: int, absent: Sequence[str], rules: Genes
+) -> tuple[NDArray[np.object_], list[str]]:
+    """For each gene, the first rule that keeps it from being tested ('' for none), and that in words.
+
+    `absent` has those of `not_measured`.
+    """
+    fewest = rules.min_cells_share * n_cells
+    cells, samples = ledger["n_cells"].to_numpy(), ledger["n_samples"].to_numpy()
+    if not n_samples:
+        absent = ["no sample has enough cells of this type"] * len(ledger)
+    rule = np.select(
+        [
+            np.array([why != "" for why in absent], bool),
+            cells == 0,
+            cells < fewest,
+            samples < rules.min_samples,
+        ],
+        ["absent", "no counts", "min_cells_share", "min_samples"],
+        default="",
+    ).astype(object)
+    words = {
+        "": lambda i: "",
+        "absent": lambda i: absent[i],
+        "no counts": lambda i: "no counts",
+        "min_cells_share": lambda i: (
+            f"in {cells[i]:,} of {n_cells:,} cells; {int(np.ceil(fewest)):,} are needed"
+        ),
+        "min_samples": lambda i: (
+            f"in {samples[i]:,} of {n_samples:,} samples; {rules.min_samples:,} are needed"
+        ),
+    }
+    return rule, [words[name](i) for i, name in enumerate(rule)]
+
+
+def transpose(
+    parts: Sequence[Part], places: Sequence[NDArray[np.int64]], start: int, stop: int, nnz: NDArray[np.int64]
+) -> "csc_matrix":
+    """Second pass: genes ``start … stop - 1`` of all parts, gene-major; `nnz` is their number of values.
+
+    `places` gives for each part where its genes go, -1 for nowhere. Values are put where they belong at once,
+    part after part, so that rows are sorted within each gene.
+    """
+    from scipy.sparse import csc_matrix
+
+    indptr = np.concatenate([[0], np.cumsum(nnz)])
+    data, indices = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int32)
+    free = indptr[:-1].copy()
+    row = 0
+    for part, place in zip(parts, places, strict=True):
+        chosen = np.flatnonzero((place >= start) & (place < stop))
+        for _, block in part.blocks():
+            slab = block.tocsc()[:, chosen]
+            genes, sizes = place[chosen] - start, np.diff(slab.indptr)
+            target = np.repeat(free[genes] - slab.indptr[:-1], sizes) + np.arange(len(slab.data))
+            data[target], indices[target] = slab.data, slab.indices + row
+            free[genes] += sizes
+            row += block.shape[0]
+    return csc_matrix((data, indices, indptr), shape=(row, stop - start))

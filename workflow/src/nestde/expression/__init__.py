@@ -1,0 +1,1 @@
+"""Differential expression of a cell type: fits of its genes, tables of results, the same by other means."""

@@ -1,0 +1,287 @@
+"""Differential expression of pseudobulk profiles by PyDESeq2, and what the profiles look like beside each other.
+
+DESeq2: Love, Huber, Anders 2014 (Genome Biol 15, 550); PyDESeq2: Muzellec et al. 2023 (Bioinformatics 39, btad547).
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.cells.matrix import not_measured
+from nestde.cells.pseudobulk import cpm
+from nestde.design.design import Design, build
+from nestde.design.formula import parse
+from nestde.design.terms import Term, terms_of
+from nestde.errors import NestdeError
+from nestde.expression.celltype import too_few_samples
+from nestde.io.counts import OURS
+from nestde.study.config import Model
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import pandas as pd
+
+COLUMNS = ["log2fc", "lfcse", "stat", "pvalue", "padj", "base_mean"]
+FEWEST_COUNTS = 10  # of a gene over all profiles, as the vignette of DESeq2 filters
+PCA_GENES = 500  # most variable genes, as DESeq2's plotPCA takes
+
+
+@dataclass(frozen=True)
+class SampleFormula:
+    """The formula over samples: as given, or the model's fixed effects without what varies within samples."""
+
+    text: str
+    derived: bool
+    dropped: tuple[str, ...]
+
+
+def sample_formula(model: Model, given: str | None, columns: Sequence[str]) -> SampleFormula:
+    """Derive the formula for profiles whose covariates are `columns`; a formula that is given stays.
+
+    Random effects fall away: a profile is a sample, and the variance between samples is the dispersion. Where
+    samples are paired (a donor in both conditions), give ``~ donor + condition``.
+
+    Raises
+    ------
+    NestdeError
+        If a given formula has random effects.
+    """
+    if given is not None:
+        if parse(given).random:
+            raise NestdeError(
+                f'pseudobulk.formula: "{given}" has random effects; DESeq2 has none. Drop them.'
+            )
+        return SampleFormula(given, False, ())
+    terms = terms_of(parse(model.formula).fixed)
+    kept = [term for term in terms if set(term.variables) <= set(columns)]
+    text = (
+        " + ".join([*([] if Term() in kept else ["0"]), *(str(term) for term in kept if term.factors)]) or "1"
+    )
+    return SampleFormula(f"~ {text}", True, tuple(str(term) for term in terms if term not in kept))
+
+
+def test(
+    found: "ad.AnnData", model: Model, given: str | None, alpha: float
+) -> tuple["pd.DataFrame", SampleFormula, str]:
+    """Test every gene of the profiles of one cell type.
+
+    Parameters
+    ----------
+    found
+        What `pseudobulk.profiles` returned.
+    model
+        Section ``model`` of the configuration.
+    given
+        ``pseudobulk.formula``.
+    alpha
+        False discovery rate that DESeq2's independent filtering is tuned to.
+
+    Returns
+    -------
+    table
+        ``gene, cell_type, term, level, against, status, reason`` and `COLUMNS`: one row per gene, tested term and
+        pair of levels; positive = higher in `level` than in `against`. ``padj`` is empty for genes that DESeq2's
+        independent filtering leaves out. status: ``ok`` or ``not_testable``, then with a reason.
+    formula
+        What was fitted.
+    reason
+        '' or why nothing could be tested.
+    """
+    import pandas as pd
+
+    cell_type = str(found.uns["cell_type"])
+    formula = sample_formula(model, given, list(found.obs.columns))
+    used = tested(found)
+    design = design_of(used.obs, formula, model)
+    genes = np.asarray(found.var_names, object)
+    parts = []
+    for term in model.test:
+        if isinstance(design, str) or term not in design.tests:
+            reason = design if isinstance(design, str) else f"{term} is not in the formula {formula.text}"
+            parts.append(
+                pd.DataFrame({"gene": genes, "term": term, "status": "not_testable", "reason": reason})
+            )
+    if isinstance(design, Design):
+        absent = not_measured(used.layers["measured"] == 1, list(used.obs_names))
+        parts += deseq2(np.asarray(used.X), genes, absent, design, alpha)
+    table = pd.concat(parts, ignore_index=True).reindex(
+        columns=["gene", "term", "level", "against", "status", "reason", *COLUMNS]
+    )
+    table[["level", "against"]] = table[["level", "against"]].fillna("")
+    table.insert(1, "cell_type", cell_type)
+    return table, formula, design if isinstance(design, str) else ""
+
+
+def tested(found: "ad.AnnData") -> "ad.AnnData":
+    """Profiles that are not left out."""
+    return found[(found.obsm[OURS]["left_out"] == "").to_numpy()]
+
+
+def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Design | str:
+    """Build the design of the profiles, or say why they cannot be tested."""
+    parsed = parse(formula.text)
+    if obs.empty:
+        return "no sample has enough cells of this type"
+    terms = set(terms_of(parsed.fixed))
+    tests = [term for term in model.test if set(terms_of(f"0 + {term}")) <= terms]
+    levels = {name: of for name, of in model.levels.items() if name in parsed.variables}
+    try:
+        design = build(parsed, obs, test=tests, levels=levels)
+    except NestdeError as error:
+        return " ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults)
+    # DESeq2 would take the variance of a level with one sample from the others on trust
+    return too_few_samples(design, obs) or design
+
+
+def deseq2(
+    counts: NDArray[np.int64],
+    genes: NDArray[np.object_],
+    absent: Sequence[str],
+    design: Design,
+    alpha: float,
+) -> list["pd.DataFrame"]:
+    """Wald tests of every contrast of every tested term, one table each.
+
+    Parameters
+    ----------
+    counts
+        (samples, genes) sums.
+    genes
+        Their names.
+    absent
+        Why each is not to be tested, '' if it is: it was not measured in every sample.
+    design
+        Of the samples.
+    """
+    import pandas as pd
+    from pydeseq2.dds import DeseqDataSet
+    from pydeseq2.ds import DeseqStats
+    from threadpoolctl import threadpool_limits
+
+    from nestde.design.contrasts import contrasts
+
+    measured = np.array([why == "" for why in absent], bool)
+    many = counts.sum(axis=0) >= FEWEST_COUNTS
+    few = np.where(many, "", f"fewer than {FEWEST_COUNTS} counts over all samples").astype(object)
+    low = np.where(measured, few, np.array(absent, object))
+    enough = measured & many
+    status = np.where(enough, "ok", "not_testable").astype(object)
+    empty = pd.DataFrame({"gene": genes, "status": status, "reason": low}).reindex(
+        columns=["gene", "status", "reason", *COLUMNS]
+    )
+    empty["base_mean"] = 0.0
+    names = [f"s{row}" for row in range(len(counts))]
+    tested = pd.DataFrame(counts[:, enough], index=names, columns=[f"g{i}" for i in np.flatnonzero(enough)])
+    every = [contrast for term in design.tests for contrast in contrasts(design, term)]
+    if not enough.any():
+        return [empty.assign(term=one.term, level=one.level, against=one.against) for one in every]
+    # neutral names: PyDESeq2 makes names of its own of them
+    matrix = pd.DataFrame(design.x, index=names, columns=[f"x{j}" for j in range(design.x.shape[1])])
+    in_all = bool((tested > 0).all(axis=0).any())
+    # thousands of fits of a few coefficients: threads of the linear algebra would wait for each other
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")  # PyDESeq2 tells of its fallbacks; they are DESeq2's own
+        fitted = DeseqDataSet(
+            counts=tested,
+            metadata=pd.DataFrame(index=names),
+            design=matrix,
+            size_factors_fit_type="ratio" if in_all else "poscounts",
+            n_cpus=1,
+            quiet=True,
+        )
+        try:
+            fitted.deseq2()
+            results = []
+            for one in every:
+                stats = DeseqStats(fitted, contrast=one.rows[0], alpha=alpha, n_cpus=1, quiet=True)
+                stats.summary()
+                results.append(
+                    _rows(empty, enough, stats.results_df).assign(
+                        term=one.term, level=one.level, against=one.against
+                    )
+                )
+        except (ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+            why = f"PyDESeq2 failed: {' '.join(str(error).split())}"
+            failed = empty.assign(status="not_testable", reason=why)
+            return [failed.assign(term=one.term, level=one.level, against=one.against) for one in every]
+    return results
+
+
+def _rows(empty: "pd.DataFrame", enough: NDArray[np.bool_], results: "pd.DataFrame") -> "pd.DataFrame":
+    """Put PyDESeq2's results where their genes are, and say why a p-value is missing."""
+    rows = empty.copy()
+    names = {"log2FoldChange": "log2fc", "lfcSE": "lfcse", "baseMean": "base_mean"}
+    found = results.rename(columns=names)[COLUMNS].to_numpy(float)
+    rows.loc[enough, COLUMNS] = found
+    outlier = enough & rows["pvalue"].isna().to_numpy()
+    rows.loc[outlier, "status"] = "not_testable"
+    rows.loc[outlier, "reason"] = "the count of one sample is an outlier (Cook's distance)"
+    rows.loc[outlier, "padj"] = np.nan
+    return rows
+
+
+def explore(found: "ad.AnnData") -> dict[str, Any]:
+    """Lay samples beside each other: principal components, distances, and what the components go with.
+
+    Of the `PCA_GENES` most variable genes of log2(1 + CPM), over the profiles that are tested.
+
+    Returns
+    -------
+    dict
+        ``samples``; ``pca``: ``variance`` (share of each component) and ``scores`` (samples × components, at most
+        5); ``distances`` (samples × samples, Euclidean); ``covariates``: for each covariate and component the
+        share ``r2`` of the component's variance that it explains, and the p-value of its F test.
+    """
+    used = tested(found)
+    used = used[:, (used.layers["measured"] == 1).all(axis=0)]
+    n = used.n_obs
+    logs = np.log2(1 + cpm(np.asarray(used.X)))
+    variable = np.sort(np.argsort(-logs.var(axis=0), kind="stable")[:PCA_GENES]) if n else slice(0, 0)
+    centred = logs[:, variable] - (logs[:, variable].mean(axis=0) if n else 0)
+    result: dict[str, Any] = {"samples": [str(name) for name in used.obs_names]}
+    result["distances"] = [np.sqrt(((centred - row) ** 2).sum(axis=1)).tolist() for row in centred]
+    if n < 3:
+        return result | {"pca": {"variance": [], "scores": []}, "covariates": []}
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    k = min(5, n - 1)
+    # a component's sign is arbitrary: its largest score is positive
+    signs = np.sign(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])])
+    scores = (left * sizes * signs)[:, :k]
+    share = (sizes**2 / max(float((sizes**2).sum()), np.finfo(float).tiny))[:k]
+    result["pca"] = {"variance": share.tolist(), "scores": scores.tolist()}
+    covariates = {name: used.obs[name] for name in used.obs.columns.drop("sample_id")}
+    covariates = {name: used.obsm[OURS][name] for name in ("n_cells", "total_counts")} | covariates
+    result["covariates"] = [
+        {"covariate": str(name), "component": i + 1, **explained(scores[:, i], column)}
+        for name, column in covariates.items()
+        if 1 < column.nunique() < (n if column.dtype.kind not in "iuf" else n + 1)
+        for i in range(k)
+    ]
+    return result
+
+
+def explained(score: NDArray[np.float64], column: "pd.Series[Any]") -> dict[str, float | None]:
+    """Share of a component's variance that a covariate explains, and its F test; samples without a value left out."""
+    import pandas as pd
+    from scipy.stats import f
+
+    there = column.notna().to_numpy()
+    y = score[there]
+    if column.dtype.kind in "iuf":
+        x = column[there].to_numpy(float)[:, None]
+    else:
+        x = pd.get_dummies(column[there].astype(str), drop_first=True).to_numpy(float)
+    x = np.column_stack([np.ones(len(y)), x])
+    fit = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    total, rest = float(((y - y.mean()) ** 2).sum()), float(((y - fit) ** 2).sum())
+    df1 = int(np.linalg.matrix_rank(x)) - 1
+    df2 = len(y) - df1 - 1
+    if total <= 0 or df1 < 1:
+        return {"r2": None, "pvalue": None}
+    r2 = min(1.0, max(0.0, 1 - rest / total))
+    p = float(f.sf(r2 / df1 / max((1 - r2) / df2, 1e-300), df1, df2)) if df2 > 0 else None
+    return {"r2": r2, "pvalue": p}

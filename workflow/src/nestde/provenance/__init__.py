@@ -1,0 +1,1 @@
+"""Where results come from: the manifest, its verification, the RO-Crate."""

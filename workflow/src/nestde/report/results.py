@@ -1,0 +1,187 @@
+"""The files of a run that the report is made of, read once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nestde.expression.tables import TEXT as TABLES
+from nestde.io.files import read_json, read_tsv, slug
+from nestde.io.layout import RESULTS, is_of_pseudobulk
+from nestde.study.config import Config
+
+# What a pair of levels must show by itself, where the false discovery rate is of a test of all levels.
+PAIR_P = 0.05
+
+TEXT = (*TABLES, "sample_id", "verdict")
+
+
+@dataclass(frozen=True)
+class Test:
+    """The rows of one cell type, term and pair of levels, and the genes of that cell type that were not tested.
+
+    Parameters
+    ----------
+    level, against
+        The level that is compared and what it is compared with; for a number such as age the latter is ''.
+    frame
+        The rows as in the result table; every gene once.
+    n_cells, n_samples
+        What entered the model; None if the design does not say.
+    alone
+        Whether it is the only comparison of its cell type.
+    joint
+        Whether the term has several levels, which share one p-value.
+    """
+
+    cell_type: str
+    term: str
+    level: str
+    against: str
+    frame: pd.DataFrame
+    n_cells: int | None
+    n_samples: int | None
+    alone: bool
+    joint: bool
+
+    @property
+    def comparison(self) -> str:
+        """What is compared, short: ``AD v Control``; for a number its name."""
+        return f"{self.level} v {self.against}" if self.against else self.level or self.term
+
+    @property
+    def label(self) -> str:
+        """The cell type, with the comparison where there is more than one."""
+        return self.cell_type if self.alone else f"{self.cell_type}: {self.comparison}"
+
+    @property
+    def term_label(self) -> str:
+        """The cell type, with the term where its p-value is of all levels together."""
+        return f"{self.cell_type}: {self.term}" if self.joint else self.label
+
+    @property
+    def level_words(self) -> str:
+        """Which side is which, for an axis."""
+        if self.against:
+            return f"← higher in {self.against} · higher in {self.level} →"
+        return f"change per unit of {self.comparison}"
+
+    @property
+    def headline(self) -> str:
+        """Name of the method that its p-value is by; '' where nothing was tested."""
+        return next((name for name in self.frame.get("pvalue_by", []) if name), "")
+
+    def found(self, fdr: float) -> "pd.Series[bool]":
+        """Tell of each gene whether it counts as found for this comparison.
+
+        The test of a term with several levels says that some of them differ, not which: a gene of one diagnosis
+        would be found for every pair. So the pair's own p-value has to be small too.
+        """
+        found = self.frame["padj"] <= fdr
+        return found & (self.frame["pvalue_level"] <= PAIR_P) if self.joint else found
+
+    @property
+    def detected(self) -> list[str]:
+        """Columns with the share of cells that have the gene, one per level."""
+        return [name for name in self.frame if name.startswith("detected_")]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder and the configuration that made it."""
+
+    folder: Path
+    config: Config
+
+    def table(self, kind: str, **of: str) -> pd.DataFrame | None:
+        """Read a table, by its kind (see `nestde.io.layout`) and the slug it is of; None if the run made none."""
+        path = self._made(kind, of)
+        return read_tsv(path, text=TEXT) if path else None
+
+    def json(self, kind: str, **of: str) -> Any:
+        """Read a JSON file, by its kind and the slug it is of; an empty mapping if the run made none."""
+        path = self._made(kind, of)
+        return read_json(path) if path else {}
+
+    def _made(self, kind: str, of: dict[str, str]) -> Path | None:
+        """Path of a file that the run made, if it made it.
+
+        What an earlier run left in ``pseudobulk/`` may be of other cells: where pseudobulk is switched off, nothing
+        there belongs to the run.
+        """
+        path = self.folder / RESULTS[kind].format(**of)
+        left_over = is_of_pseudobulk(kind) and not self.config.pseudobulk.enabled
+        return path if path.exists() and not left_over else None
+
+    @cached_property
+    def check(self) -> dict[str, Any]:
+        """What the design check said."""
+        return dict(self.json("check"))
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The sample sheet as checked: sample_id, counts, … sorted by sample."""
+        found = self.table("samples")
+        return pd.DataFrame({"sample_id": []}) if found is None else found
+
+    @cached_property
+    def ledgers(self) -> list[dict[str, Any]]:
+        """The QC ledger of each sample, in the order of the sheet."""
+        found = [self.json("ledger", sample=slug(name)) for name in self.samples["sample_id"]]
+        return [ledger for ledger in found if ledger]
+
+    @cached_property
+    def designs(self) -> dict[str, dict[str, Any]]:
+        """What the design of each cell type is made of, or the reason why there is none."""
+        return {name: dict(self.json("terms", cell_type=slug(name))) for name in self.config.cell_types}
+
+    @cached_property
+    def profiles(self) -> dict[str, dict[str, Any]]:
+        """What is said of each cell type's pseudobulk profiles: formula, components, distances."""
+        found = {name: self.json("explore", cell_type=slug(name)) for name in self.config.cell_types}
+        return {name: dict(about) for name, about in found.items() if about}
+
+    def of_cell_types(self, kind: str) -> dict[str, pd.DataFrame]:
+        """One table of that kind per cell type, where there is one."""
+        tables = {name: self.table(kind, cell_type=slug(name)) for name in self.config.cell_types}
+        return {name: table for name, table in tables.items() if table is not None}
+
+    def tests(self) -> list[Test]:
+        """Every cell type, tested term and pair of levels that has rows."""
+        found = []
+        for cell_type, table in self.of_cell_types("de").items():
+            design = self.designs[cell_type]
+            levels = table[["term", "level", "against"]].drop_duplicates()
+            levels = levels.iloc[sorted(range(len(levels)), key=lambda i: self._place(*levels.iloc[i]))]
+            # genes that were not tested are in a row per term, without a level
+            named = levels.groupby("term")["level"].transform("max") != ""
+            levels = levels[(levels["level"] != "") | ~named]
+            for term, level, against in levels.itertuples(index=False):
+                compared = (table["level"] == level) & (table["against"] == against)
+                rows = (table["term"] == term) & (compared | (table["level"] == ""))
+                found.append(
+                    Test(
+                        cell_type=cell_type,
+                        term=term,
+                        level=level,
+                        against=against,
+                        frame=table[rows].reset_index(drop=True),
+                        n_cells=design.get("cells"),
+                        n_samples=len(design["cells_per_sample"]) if design.get("testable") else None,
+                        alone=len(levels) == 1,
+                        joint=int((levels["term"] == term).sum()) > 1,
+                    )
+                )
+        return found
+
+    def terms(self) -> list[Test]:
+        """One of the tests of each cell type and term: those of one term share their p-values."""
+        return list({(test.cell_type, test.term): test for test in reversed(self.tests())}.values())[::-1]
+
+    def _place(self, term: str, level: str, against: str) -> tuple[object, ...]:
+        """Sort comparisons as the configuration names terms and levels."""
+        terms, order = self.config.model.test, self.config.model.levels.get(term, [])
+        ranks = [order.index(name) if name in order else len(order) for name in (against, level)]
+        return (terms.index(term) if term in terms else len(terms), *ranks, against, level)

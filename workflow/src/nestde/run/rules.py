@@ -1,0 +1,175 @@
+"""How a study is started from the shipped workflow, and what the rules need to know of it."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from nestde.errors import NestdeError, a_few
+from nestde.io.files import slug
+from nestde.io.layout import kept
+from nestde.study.template import template_dir
+
+
+class StudyError(NestdeError):
+    """Faults of a study's configuration or sample sheet, and the configuration as Snakemake read it."""
+
+    def __init__(self, faults: Iterable[str], given: Mapping[str, Any]):
+        super().__init__(faults)
+        self.given = given
+
+
+class Study:
+    """What the rules need to know of a study before any job runs: names as slugs, inputs, settings.
+
+    Parameters
+    ----------
+    given
+        The configuration as Snakemake read it.
+
+    Raises
+    ------
+    StudyError
+        With every fault of the configuration and the sample sheet.
+    """
+
+    def __init__(self, given: Mapping[str, Any]):
+        from nestde.study.config import load
+        from nestde.study.samples import is_small, read_samples, source_paths
+
+        try:
+            self.config = load(given)
+            paths = source_paths(self.config, read_samples(self.config.samples))
+        except NestdeError as error:
+            raise StudyError(error.faults, given) from error
+        self.samples = {slug(sample): slug(path) for sample, path in paths.items()}
+        self.sources = {slug(path): path for path in paths.values()}
+        self.cell_types = [slug(cell_type) for cell_type in self.config.cell_types]
+        self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
+        self.inputs = [
+            self.config.samples,
+            *chain.from_iterable(map(_inputs_of, self.sources.values())),
+            *self.metadata,
+        ]
+        # The samples of a small study share one QC job.
+        self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
+
+    def settings(self, *sections: str) -> Callable[[Any], str]:
+        """Return what gives the sections of the configuration that a rule depends on, as JSON.
+
+        A function, because Snakemake would take braces in a plain text, as in a pattern of genes, for wildcards.
+        """
+        text = self.config.text(*sections)
+        return lambda wildcards: text
+
+    def stamp(self, wildcards: Any) -> str:
+        """Return what changes with any file of the inputs: a digest of their sizes and times (s).
+
+        Snakemake asks only whether an input is younger than what was made of it; one that was replaced by an older
+        file is not.
+        """
+        from nestde.study.samples import files_of
+
+        files = sorted(file for path in self.inputs for file in files_of(path))
+        told = [
+            f"{file}\0{file.stat().st_size}\0{int(file.stat().st_mtime)}" for file in files if file.is_file()
+        ]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+    def each_sample(self, pattern: str) -> str | list[str]:
+        """Return what a QC job writes for each of its samples: the pattern, or in a small study a path for each sample."""
+        if self.qc_job == "{sample}":
+            return pattern
+        return [pattern.replace("{sample}", sample) for sample in self.samples]
+
+    def samples_of_job(self, wildcards: Any) -> list[str]:
+        """Slugs of the samples of a QC job."""
+        return [wildcards.sample] if hasattr(wildcards, "sample") else list(self.samples)
+
+    def sources_of_job(self, wildcards: Any) -> list[str]:
+        """Slugs of the files that hold them."""
+        return sorted({self.samples[sample] for sample in self.samples_of_job(wildcards)})
+
+    def by_sample(self, base: int, per_mb: float) -> Callable[..., int]:
+        """As `by_input`, of the share of the input that is one sample's, where a file holds several."""
+
+        def amount(wildcards: Any, input: Any, attempt: int) -> int:
+            sources = self.sources_of_job(wildcards)
+            beside = sum(source in sources for source in self.samples.values())
+            return by_input(base, per_mb / beside)(wildcards, input, attempt)
+
+        return amount
+
+    def inputs_of_source(self, wildcards: Any) -> list[str]:
+        """Return the files that one source is read from."""
+        return [*_inputs_of(self.sources[wildcards.source]), *self.metadata]
+
+    def results(self, folder: str) -> list[str]:
+        """Every result that is kept and told of in the manifest, in that folder."""
+        paths = kept(self.samples, self.cell_types, pseudobulk=self.config.pseudobulk.enabled)
+        return [f"{folder}/{path}" for path in paths]
+
+    def pseudobulk(self, pattern: str) -> list[str]:
+        """Expand a path pattern over the cell types, or to nothing where pseudobulk is switched off."""
+        cell_types = self.cell_types if self.config.pseudobulk.enabled else []
+        return [pattern.replace("{cell_type}", cell_type) for cell_type in cell_types]
+
+
+def _inputs_of(path: str) -> list[str]:
+    """Files of a path of counts; a folder of very many (zarr) stands for itself."""
+    from nestde.study.samples import files_of
+
+    files = files_of(path)
+    return [str(file) for file in files] if 0 < len(files) <= 100 else [path]
+
+
+def near(path: str) -> str:
+    """Return a path relative to the study's folder, if it lies in it: the folder may be moved, and nothing has changed."""
+    whole = Path(path).resolve()
+    return str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole)
+
+
+def by_input(base: int, per_mb: float) -> Callable[..., int]:
+    """What a job asks for (MB of memory, or minutes): `base`, and `per_mb` for each MB of its input, times the attempt.
+
+    Input that is not there yet counts nothing: of a job whose input its own group makes, Snakemake would otherwise
+    ask nothing at all. Other jobs are asked again when their input is there.
+    """
+
+    def amount(wildcards: Any, input: Any, attempt: int) -> int:
+        from nestde.study.samples import size_of
+
+        return int((base + per_mb * size_of(input) / 1e6) * attempt)
+
+    return amount
+
+
+def init(folder: Path) -> list[Path]:
+    """Copy the template into a folder; return what was written.
+
+    Raises
+    ------
+    NestdeError
+        If a file that would be written is there already: nothing is written then.
+    """
+    template = template_dir()
+    wanted = [template / "Snakefile"]
+    for part in ("config", "envs", "workflow"):
+        wanted += sorted(path for path in (template / part).rglob("*") if path.is_file())
+    wanted = [
+        path
+        for path in wanted
+        if "src" not in path.relative_to(template).parts and "__pycache__" not in path.parts
+    ]
+    targets = [folder / path.relative_to(template) for path in wanted]
+    there = [str(path) for path in targets if path.exists()]
+    if there:
+        raise NestdeError(
+            f"{folder}: is not empty of what a study starts with: {a_few(there)}. Choose a new folder."
+        )
+    for source, target in zip(wanted, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return targets
