@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.errors import Faults
 from nestde.io.files import atomic, write_tsv
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 MITOCHONDRIAL = tuple(
     f"MT-{name}"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.design.formula import of_genes
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
@@ -290,7 +291,7 @@ def _plan(
 
 def _ledger(
     counts: "scipy.sparse.csc_matrix",
-    size_factor: NDArray[np.float64],
+    size_factor: Floats,
     obs: pd.DataFrame,
     sample: "pd.Series[str]",
     names: NDArray[np.object_],

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.cells.roles import references
 from nestde.design import design as designs
 from nestde.design.design import Design, RandomFactor
@@ -17,8 +17,6 @@ from nestde.fit.genes import Model, fit, modes, prepare
 from nestde.fit.inference import f_tests
 from nestde.fit.log_sf import log_chi2_sf, log_f_sf
 from nestde.fit.record import Fits, Record
-
-Floats = NDArray[np.float64]
 
 # Of a column of the smaller model, what the larger cannot explain must be below this share.
 _ROUNDING = 1e-8

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.design.contrasts import joint
 from nestde.design.design import Design
 from nestde.expression.tables import benjamini_hochberg
 from nestde.fit.methods import METHODS, Fitted, Method, method
 from nestde.fit.statistics import Statistics
-
-Floats = NDArray[np.float64]
 
 ALPHAS = (0.05, 0.01, 0.001)
 # Genes called at this false discovery rate under the true labels are not counted.

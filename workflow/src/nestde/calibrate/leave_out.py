@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast
 from nestde.design.design import Design
 from nestde.fit.containment import unit_of
 from nestde.fit.methods import Fitted
 from nestde.fit.statistics import Statistics
-
-Floats = NDArray[np.float64]
 
 # Of an effect, the share that is to be left without any one sample.
 HALF = 0.5

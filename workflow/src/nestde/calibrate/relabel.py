@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design, RandomFactor
 from nestde.fit.containment import constant_within, unit_of
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # So many are all looked at; of more, some are drawn.

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nestde.arrays import Floats
 from nestde.design.formula import variables_of
 from nestde.errors import a_few
 from nestde.study.config import Model
@@ -106,7 +104,7 @@ def _no_mt_genes(ledgers: Ledgers) -> tuple[str, str]:
     )
 
 
-def spread(totals: NDArray[np.float64]) -> float | None:
+def spread(totals: Floats) -> float | None:
     """Standard deviation of the total counts of cells that have any, as a share of their mean; None of fewer than 2."""
     totals = totals[totals > 0]
     return float(totals.std() / totals.mean()) if len(totals) > 1 else None

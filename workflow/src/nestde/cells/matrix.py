@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.cells.ingest import tidy
 from nestde.cells.qc import MEASURED
 from nestde.design.formula import parse, variables_of
@@ -38,7 +39,7 @@ def read_obs(path: str | Path) -> "pd.DataFrame":
         return counts.obs()
 
 
-def read_size_factors(path: str | Path) -> NDArray[np.float64]:
+def read_size_factors(path: str | Path) -> Floats:
     """(n,) what the counts of each cell of a matrix are divided by."""
     with Counts(path) as counts:
         return counts.cells()["size_factor"].to_numpy(float)
@@ -277,7 +278,7 @@ def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.boo
 def survey(
     parts: Sequence[Part],
     places: Sequence[NDArray[np.int32]],
-    size_factor: NDArray[np.float64],
+    size_factor: Floats,
     names: NDArray[np.object_],
     levels: dict[str, NDArray[np.bool_]],
     measured: NDArray[np.bool_],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.cells.matrix import Part, covariates, gene_names, parts_of
 from nestde.errors import NestdeError
 from nestde.io.counts import OURS, as_named, storable
@@ -80,7 +81,7 @@ def total(part: Part, place: NDArray[np.int32], m: int) -> NDArray[np.int64]:
     return sums
 
 
-def cpm(sums: NDArray[np.int64]) -> NDArray[np.float64]:
+def cpm(sums: NDArray[np.int64]) -> Floats:
     """Counts per million of each row; zeros where a row has none."""
     return sums * (1e6 / np.maximum(sums.sum(axis=1, keepdims=True), 1))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.cells.concerns import spread
 from nestde.errors import NestdeError
 from nestde.io.counts import Counts, writing
@@ -95,7 +96,7 @@ def control(
     return cells, ledger
 
 
-def metrics(counts: "csr_matrix", genes: NDArray[np.object_], config: QC) -> dict[str, NDArray[np.float64]]:
+def metrics(counts: "csr_matrix", genes: NDArray[np.object_], config: QC) -> dict[str, Floats]:
     """`METRICS` of each cell, equal to those of ``scanpy.pp.calculate_qc_metrics``; 0 % where a cell is empty.
 
     They are three sums and a sort; scanpy would take longer to be imported, once per sample.
@@ -180,7 +181,7 @@ def rules(cells: "pd.DataFrame", config: QC) -> dict[str, NDArray[np.bool_]]:
 
 def find_doublets(
     counts: "csr_matrix", candidates: NDArray[np.bool_], config: QC, seed: int
-) -> tuple[NDArray[np.float64], dict[str, Any]]:
+) -> tuple[Floats, dict[str, Any]]:
     """Scrublet on the cells that the other rules keep: a score per cell (NaN for the others), and what was done.
 
     The expected rate is that of 10x loading, 0.8 % per 1,000 cells, unless given. Cells whose score is at or above

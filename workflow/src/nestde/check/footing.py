@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.check.replicates import Replicates, lrt_size
 from nestde.design.design import Design, RandomFactor
 from nestde.fit.containment import containment
@@ -14,7 +15,6 @@ from nestde.study.config import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 # Of a column's size, what a multiple of another within each group leaves below this share is rounding.
 _ROUNDING = 1e-8

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.check.study import Study
 from nestde.check.terms import fixed_terms
 from nestde.design.design import Design
@@ -69,7 +69,7 @@ def conditions(study: Study, design: Design, test: str) -> list[Condition]:
     return found
 
 
-def _values(study: Study, design: Design, name: str) -> NDArray[np.float64] | None:
+def _values(study: Study, design: Design, name: str) -> Floats | None:
     """Values of a number of the formula, None if they are not known."""
     if name in design.terms:
         return np.asarray(design.x[:, design.terms[name][0]])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.check.replicates import (
     Replicates,
     contrast_variance,
@@ -190,7 +191,7 @@ def _numbers(coefficient: str) -> list[str]:
 
 def _columns_of_groups(
     study: Study, design: Design, unit: RandomFactor, term: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+) -> tuple[Floats, Floats, list[int]]:
     """What the means (or slopes) of the groups of a factor depend on, one row per group.
 
     Returns
@@ -289,7 +290,7 @@ def _constant(study: Study, term: str, factor: RandomFactor) -> bool:
 
 def _cells_per_group(
     study: Study, design: Design, unit: RandomFactor, few: NDArray[np.int64], rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
+) -> Floats:
     """Cells of each group of a factor."""
     groups = grouping_of(study, columns_of_group(study, unit.name))
     place = np.full(int(groups.max()) + 1, -1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import ordered_levels, tested_variables
 from nestde.check.wording import both, number, several
@@ -67,7 +68,7 @@ def separation_faults(study: Study, formula: Formula, rows: NDArray[np.int64]) -
 
 def _matrix(
     study: Study, formula: Formula, frame: "pd.DataFrame"
-) -> tuple[NDArray[np.float64], list[str], dict[str, str]]:
+) -> tuple[Floats, list[str], dict[str, str]]:
     """Fixed-effects matrix, its columns' names, and the term of each."""
     levels = {name: order for name, order in study.config.model.levels.items() if name in formula.variables}
     prepared, _ = prepare(formula, frame, levels)
@@ -78,7 +79,7 @@ def _matrix(
 
 
 def _pairs(
-    terms: frozenset[str], x: NDArray[np.float64], names: Sequence[str], term_of: dict[str, str]
+    terms: frozenset[str], x: Floats, names: Sequence[str], term_of: dict[str, str]
 ) -> list[frozenset[str]]:
     """The pairs of these terms that already are dependent; if none is, all of them."""
     place = {name: i for i, name in enumerate(names)}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nestde.arrays import Floats
 
 Combination = dict[str, float]
 
@@ -11,7 +12,7 @@ Combination = dict[str, float]
 _ALIASED = 1e-8
 
 
-def aliased(x: NDArray[np.float64], names: Sequence[str]) -> list[tuple[str, Combination]]:
+def aliased(x: Floats, names: Sequence[str]) -> list[tuple[str, Combination]]:
     """Columns that are linear combinations of columns before them.
 
     Parameters
@@ -29,7 +30,7 @@ def aliased(x: NDArray[np.float64], names: Sequence[str]) -> list[tuple[str, Com
     """
     found: list[tuple[str, Combination]] = []
     kept: list[int] = []
-    basis: list[NDArray[np.float64]] = []
+    basis: list[Floats] = []
     constant = np.full(len(x), 1.0 / np.sqrt(max(len(x), 1)))
     has_constant = False
     for j in range(x.shape[1]):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nestde.arrays import Floats
 
 
 def poly(x: Floats, degree: int, raw: bool) -> Floats:

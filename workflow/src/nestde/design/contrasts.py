@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.design.terms import terms_of
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.aliasing import alias_sentence, aliased
 from nestde.design.columns import grouping, materialise, prepare
 from nestde.design.expressions import caret
@@ -22,8 +23,6 @@ from nestde.io.files import atomic
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

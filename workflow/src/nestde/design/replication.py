@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.expressions import Node
 from nestde.design.formula import Formula
 from nestde.design.terms import terms_of, variables
@@ -14,8 +15,6 @@ from nestde.io.source import label
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design import bases, literals
 from nestde.design.expressions import COMPARISONS, Node, fail
 from nestde.errors import a_few
@@ -40,7 +41,7 @@ class Factor:
 class Columns:
     """(n, k) columns of one spline or polynomial; `whole` if a constant is a combination of them."""
 
-    values: NDArray[np.float64]
+    values: Floats
     whole: bool = False
 
 
@@ -151,7 +152,7 @@ def evaluate(node: Node, columns: "pd.DataFrame") -> Value:
     return np.asarray(_ARITHMETIC[node.value](numbers(values[0]), numbers(values[1])))
 
 
-def numbers(value: Value) -> NDArray[np.float64]:
+def numbers(value: Value) -> Floats:
     """A value as numbers."""
     if not isinstance(value, Factor | Columns | str):
         return np.asarray(value, float)
@@ -332,7 +333,7 @@ def _cut(value: Value, breaks: list[float], labels: list[str] | None, right: boo
     )
 
 
-def _finite(value: Value) -> NDArray[np.float64]:
+def _finite(value: Value) -> Floats:
     """Numbers of a column, all finite."""
     found = numbers(value)
     if found.ndim == 0 or not np.isfinite(found).all():
@@ -340,7 +341,7 @@ def _finite(value: Value) -> NDArray[np.float64]:
     return found
 
 
-def _scale(value: Value, center: bool | float, scale: bool | float, ddof: float = 1.0) -> NDArray[np.float64]:
+def _scale(value: Value, center: bool | float, scale: bool | float, ddof: float = 1.0) -> Floats:
     """R's ``scale``: without centring, the SD is about 0."""
     x = _finite(value)
     if center is not False:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast, contrasts, joint
 from nestde.design.design import Design, build, load
 from nestde.design.replication import lone_samples
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from nestde.fit.inference import FTests
     from nestde.fit.statistics import Statistics
 
-Floats = NDArray[np.float64]
 
 PRIOR = ["term", "expression", "weight"]
 # Genes up to this false discovery rate are looked at without each sample.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 
 COLUMNS = [
@@ -38,7 +38,7 @@ def crosscheck(
     design: Design,
     table: pd.DataFrame,
     term: str,
-    response: Callable[[str], NDArray[np.float64]],
+    response: Callable[[str], Floats],
     tolerance: float,
 ) -> pd.DataFrame:
     """Refit genes by statsmodels' MixedLM and compare.
@@ -91,7 +91,7 @@ def crosscheck(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _verdict(gap: NDArray[np.float64], apart: float, tolerance: float) -> str:
+def _verdict(gap: Floats, apart: float, tolerance: float) -> str:
     if not np.all(np.isfinite(gap)):
         return "statsmodels failed"
     if np.all(np.abs(gap) <= tolerance) and apart <= tolerance:
@@ -101,9 +101,7 @@ def _verdict(gap: NDArray[np.float64], apart: float, tolerance: float) -> str:
     return "differs"
 
 
-def _refit(
-    design: Design, y: NDArray[np.float64], columns: list[int], reml: bool = False
-) -> tuple[float, NDArray[np.float64]]:
+def _refit(design: Design, y: Floats, columns: list[int], reml: bool = False) -> tuple[float, Floats]:
     """Fit with bfgs, and with powell where that does not converge; what statsmodels warns of is seen in the result.
 
     Its default, lbfgs, can end at a variance of exactly zero, where it reports a log-likelihood of +inf.

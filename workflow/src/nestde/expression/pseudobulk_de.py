@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.cells.matrix import not_measured
 from nestde.cells.pseudobulk import cpm
 from nestde.design.design import Design, build
@@ -264,7 +265,7 @@ def explore(found: "ad.AnnData") -> dict[str, Any]:
     return result
 
 
-def explained(score: NDArray[np.float64], column: "pd.Series[Any]") -> dict[str, float | None]:
+def explained(score: Floats, column: "pd.Series[Any]") -> dict[str, float | None]:
     """Share of a component's variance that a covariate explains, and its F test; samples without a value left out."""
     import pandas as pd
     from scipy.stats import f

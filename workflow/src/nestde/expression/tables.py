@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.formula import variables_of
 from nestde.errors import NestdeError, a_few
 from nestde.fit.methods import Method, method
@@ -126,7 +126,7 @@ def _with_moderated(fitted: pd.DataFrame, moderated: pd.DataFrame, headline: Met
     return table.drop(columns=[column for column in values if column.startswith("pvalue_level_")])
 
 
-def _log2fc(table: pd.DataFrame) -> NDArray[np.float64]:
+def _log2fc(table: pd.DataFrame) -> Floats:
     """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where one is 0 or there are none."""
     ratio = np.full(len(table), np.nan)
     for (term, *levels), rows in table.groupby(["term", "level", "against"], dropna=True).indices.items():
@@ -171,7 +171,7 @@ def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return adjusted
 
 
-def benjamini_hochberg(pvalues: "pd.Series[float] | NDArray[np.float64]") -> NDArray[np.float64]:
+def benjamini_hochberg(pvalues: "pd.Series[float] | Floats") -> Floats:
     """False discovery rates of the p-values that are there; NaN for the others."""
     from statsmodels.stats.multitest import fdrcorrection
 

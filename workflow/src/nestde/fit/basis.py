@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design, RandomFactor
-
-Floats = NDArray[np.float64]
 
 # A diagonal element of Λ below this share of its row is rounding: the covariance is singular there.
 _ROUNDING = 1e-12

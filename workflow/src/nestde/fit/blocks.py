@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.crossproducts import Leaves
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nestde.arrays import Floats
 from nestde.design.design import Design, RandomFactor
 from nestde.fit.basis import Basis
 from nestde.fit.crossproducts import Leaves
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

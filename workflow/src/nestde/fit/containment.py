@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design, RandomFactor
-
-Floats = NDArray[np.float64]
 
 # Of a column's range, variation within a group below this share is rounding.
 _ROUNDING = 1e-10

@@ -14,11 +14,10 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.compiled import compiled, spread
-
-Floats = NDArray[np.float64]
 
 # Of a column of norm 1, variation within leaves below this is rounding; what of it other sums do not hold, likewise.
 _ROUNDING, _OUTSIDE = 1e-11, 1e-9

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.basis import Basis
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import copy
@@ -20,7 +21,6 @@ from nestde.fit.deviance import Work
 from nestde.fit.evaluate import Layout, deviance, gradient
 from nestde.fit.sparse.deviance import Work as SparseWork
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # ---- of the descent; steps are in units of θ's scale, falls in units of the deviance

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.blocks import Blocks
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import cholesky
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 

@@ -7,13 +7,11 @@ students and instructors. Differences need only the evaluations that the fit its
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.clusters import connected
 from nestde.fit.evaluate import Layout, deviance, gradient, space
-
-Floats = NDArray[np.float64]
 
 # Connected random effects that `moments` can take: about a second for a response.
 LARGEST = 600

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
@@ -19,8 +19,6 @@ from nestde.fit.layout import flatten, lay_out, order, unflatten
 from nestde.fit.log_sf import log_chi2_sf
 from nestde.fit.record import Fits, GeneFits, LikelihoodRatio
 from nestde.fit.sparse.layout import Order
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

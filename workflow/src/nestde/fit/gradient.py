@@ -12,12 +12,12 @@ Nothing is divided by Λ, so all holds where variances are zero.
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.blocks import Blocks
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import inverse
 from nestde.fit.deviance import Work, times_lambda
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 

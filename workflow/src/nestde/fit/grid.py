@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.blocks import chain
 from nestde.fit.genes import Model
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, in one, in more.

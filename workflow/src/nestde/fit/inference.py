@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.basis import combine
 from nestde.fit.clusters import Strata, build
 from nestde.fit.compiled import compiled, spread
@@ -21,8 +22,6 @@ from nestde.fit.layout import flatten
 from nestde.fit.log_sf import log_f_sf
 from nestde.fit.moments import moments, product, sandwich, solve
 from nestde.fit.record import Fits
-
-Floats = NDArray[np.float64]
 
 # Eigenvalues of the Hessian below this share of the largest carry no information (lmerTest drops them too).
 _FLAT = 1e-10

@@ -1,8 +1,6 @@
 """Which layout a design gets: blocks from fine to coarse, or sparse elimination where many levels cross."""
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit import blocks
 from nestde.fit.basis import Basis
@@ -10,8 +8,6 @@ from nestde.fit.crossproducts import Leaves
 from nestde.fit.evaluate import Layout
 from nestde.fit.sparse import layout as sparse
 from nestde.fit.sparse.layout import Order
-
-Floats = NDArray[np.float64]
 
 # Up to this many effects of crossed factors in their last level a design keeps its blocks, and results their bytes. Sparse
 # elimination is faster from about 20 on: 5 ms a fit for 12 at 20 × 20 levels, 13 for 149 at 40 × 40, 19 for 461 at 64 × 64.

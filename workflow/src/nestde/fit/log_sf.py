@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
-Floats = NDArray[np.float64]
+from nestde.arrays import Floats
 
 # Below this the special functions lose digits on their way to underflow.
 _TINY = 1e-250

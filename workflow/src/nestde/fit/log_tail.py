@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.log_sf import log_f_sf
-
-Floats = NDArray[np.float64]
 
 _PER_UNIT = 64
 _BEND, _LARGEST = 16.0, 1e9

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.containment import constant_within, unit_of
 from nestde.fit.log_sf import log_f_sf
 from nestde.fit.statistics import Statistics
-
-Floats = NDArray[np.float64]
 
 # limma's: a variance below this share of the median is taken for that, lest its logarithm rule the prior.
 _SMALLEST = 1e-5

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.log_tail import LogTail, look_up, tail_of
 from nestde.fit.points import LANES, Points, at_point, block_of, load, reml
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Terms of a sum below this log share of what is there already do not count.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit import grid as grids
 from nestde.fit import points as free
@@ -27,8 +28,6 @@ from nestde.fit.log_tail import log_tail
 from nestde.fit.mixture import average
 from nestde.fit.prior import Prior
 from nestde.fit.status import untestable
-
-Floats = NDArray[np.float64]
 
 # Fewer genes than this tell no prior.
 LEAST_GENES = 200

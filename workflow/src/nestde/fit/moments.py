@@ -9,9 +9,8 @@ under which their results do not change: its traces are n and those of first ord
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
-
-Floats = NDArray[np.float64]
 
 
 @compiled()

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit import clusters
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.genes import Model
 from nestde.fit.grid import Arms, Grid
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Genes that are treated side by side, in one instruction where the processor can.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.grid import Grid
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Likelihoods, genes times nodes, that are looked at: every so manieth gene, by mean expression, if there are more.
@@ -50,7 +50,7 @@ class Prior:
     weights: Floats
     genes: int
 
-    def columns(self) -> dict[str, NDArray[np.float64]]:
+    def columns(self) -> dict[str, Floats]:
         """The prior as a table: a row for each knot and node, with its ψ (or correlation) on each axis."""
         knots, points = self.weights.shape
         axes = {

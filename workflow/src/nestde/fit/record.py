@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 
-Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
 
 

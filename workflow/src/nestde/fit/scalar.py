@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import cholesky, inverse
 from nestde.fit.record import Record
-
-Floats = NDArray[np.float64]
 
 # Neighbours on the grid differ by 10^(1/6) in ψ; each term bends over more than a decade.
 _PER_DECADE = 6

@@ -16,14 +16,13 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit.basis import basis
 from nestde.fit.crossproducts import Sums, collect, leaves, leaves_as, sums_of_counts
 from nestde.fit.genes import Model, grouped
 from nestde.io.files import atomic
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

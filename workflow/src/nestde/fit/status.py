@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.record import Record
 
-Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
 
 # Promised decrease of the deviance by a Newton step from the end; above it the end is no optimum.

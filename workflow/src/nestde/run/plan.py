@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.check.study import Study, read_study
 from nestde.design.design import Design
 from nestde.errors import Faults, NestdeError
@@ -145,7 +145,7 @@ class _Excerpt:
     """Counts that are quickly read: genes of every abundance, the cells repeated to the number wanted."""
 
     counts: "csc_matrix"
-    size_factor: NDArray[np.float64]
+    size_factor: Floats
     genes: int  # that would be tested
     values_per_cell: float
     seconds_per_value: float

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
+
+from nestde.arrays import Floats
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from nestde.fit.inference import FTests
     from nestde.fit.record import Fits, GeneFits
     from nestde.fit.statistics import Statistics
-
-Floats = NDArray[np.float64]
 
 
 class Fitted:

@@ -11,14 +11,12 @@ member and the rows B times L⁻ᵀ. At the end [Q, y]'[Q, y] is left with r², 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.deviance import profile
 from nestde.fit.sparse.layout import Sparse
 from nestde.fit.sparse.products import Rows, add_products, dot, factorise, shifted, solve_rows
-
-Floats = NDArray[np.float64]
 
 
 class Work(NamedTuple):

@@ -14,16 +14,12 @@ Nothing is divided by Λ, so all holds where variances are zero.
     u, w      Work.u, Work.w
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.gradient import coefficients_of
 from nestde.fit.sparse.deviance import Work, place
 from nestde.fit.sparse.layout import Sparse
 from nestde.fit.sparse.products import Rows, add_products, dot, invert, shifted, square
-
-Floats = NDArray[np.float64]
 
 
 @compiled()

@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.blocks import scales
 from nestde.fit.crossproducts import Leaves
 from nestde.fit.sparse.order import Node, eliminate
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 

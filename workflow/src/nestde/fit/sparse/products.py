@@ -7,11 +7,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
-
-Floats = NDArray[np.float64]
 
 # Rows of Y and columns of the sum that are taken at a time: they fit in the second cache.
 _ROWS, _DEPTH = 64, 256

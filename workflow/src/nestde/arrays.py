@@ -1,0 +1,6 @@
+"""Names of the arrays that signatures speak of."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
