@@ -71,7 +71,7 @@ def counts_of(frame, genes, rng, share=0.1):
 
 
 def build(formula, frame):
-    return designs.build(formula, frame, test=["diagnosis"], levels={"diagnosis": ["Control", "AD"]})
+    return designs.build_design(formula, frame, test=["diagnosis"], levels={"diagnosis": ["Control", "AD"]})
 
 
 def seconds(work, repeats=1):
@@ -207,7 +207,7 @@ def nested_images(quick, rng):
     x = frame["x"].to_numpy()[:, None]
     y = 0.5 + 0.1 * x + animal[0][of_animal] + image[0][of_image] + rng.normal(0, 0.085, (5000, many))
     y += x * (animal[1][of_animal] + image[1][of_image])
-    design = designs.build("~ diet*x + (x | animal/image)", frame)
+    design = designs.build_design("~ diet*x + (x | animal/image)", frame)
     fit_responses(design, y[:, :2])
     row(
         f"(x | animal/image), 5,000 rows, one ML fit, {many} responses",
@@ -235,7 +235,7 @@ def crossed_factors(quick, rng):
 
 
 def one_crossing(what, frame, y, formula):
-    design = designs.build(f"~ {formula}", frame)
+    design = designs.build_design(f"~ {formula}", frame)
     fit_responses(design, y)
     theirs = rscript(frame.assign(y=y), y[:, None], LMER.format(full=f"y ~ {formula}"))
     row(f"{what}, one ML fit", seconds(lambda: fit_responses(design, y)), "3 x lme4", r=theirs)

@@ -21,7 +21,7 @@ from scipy import stats
 from nestde.design import design as designs
 from nestde.fit import genes
 from nestde.fit.crossproducts import Sums, collect
-from nestde.fit.genes import Model, fit, ratio
+from nestde.fit.genes import FitModel, fit, ratio
 from nestde.fit.inference import f_tests
 from nestde.fit.moderated import arms_of, moderate
 
@@ -99,13 +99,13 @@ def icc_law(name: str, rng: np.random.Generator, count: int) -> np.ndarray:
     return np.full(count, float(name) / (1 - float(name)))
 
 
-def simulate(case: Case, law: str, count: int, effect: np.ndarray, seed: int) -> tuple[Model, Sums]:
+def simulate(case: Case, law: str, count: int, effect: np.ndarray, seed: int) -> tuple[FitModel, Sums]:
     """A design, and the sums of genes with random effects of each of its factors."""
     rng = np.random.default_rng(seed)
     frame = case.samples.loc[case.samples.index.repeat(case.samples["cells"])].reset_index(drop=True)
     frame["depth"] = rng.normal(size=len(frame))
     order = sorted(frame["diagnosis"].unique())
-    built = designs.build(case.formula, frame, test=[case.test], levels={"diagnosis": order})
+    built = designs.build_design(case.formula, frame, test=[case.test], levels={"diagnosis": order})
     model = genes.prepare(built)
     leaf, width = model.leaf, 1 + model.leaf.f.shape[1]
     # within a leaf y is U γ + noise, U = [1, F]

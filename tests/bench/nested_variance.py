@@ -27,7 +27,7 @@ def study(animals: int, simulations: int, bars: str) -> None:
     """Fit `simulations` studies of `animals` animals and print a table of variances."""
     frames = [nested_growth(animals=animals, seed=seed) for seed in range(simulations)]
     formula = f"y ~ diet*x + (x {bars} animal/image)"
-    built = design.build(formula, frames[0])
+    built = design.build_design(formula, frames[0])
     started = time.perf_counter()
     fits = fit_responses(built, np.column_stack([frame["y"] for frame in frames]), reml=True)
     seconds = time.perf_counter() - started

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
             "diagnosis": np.where(sample % 2, "AD", "Control"),
         }
     )
-    built = design.build(f"~ saturation + diagnosis + {options.random}", frame, test=["diagnosis"])
+    built = design.build_design(f"~ saturation + diagnosis + {options.random}", frame, test=["diagnosis"])
     rows = [np.eye(3)[[2]]]
     response = random.normal(size=24)[sample] + random.normal(size=len(sample))
 

@@ -41,10 +41,10 @@ def rejections(samples: int, genes: int, cells: int, seed: int) -> tuple[dict[st
     y += np.sqrt(1 - ICC) * random.normal(size=y.shape)
 
     levels = {"diagnosis": ["Control", "AD"]}
-    full = design.build(
+    full = design.build_design(
         "~ saturation + diagnosis + (1 | sample_id)", frame, test=["diagnosis"], levels=levels
     )
-    reduced = design.build("~ saturation + (1 | sample_id)", frame)
+    reduced = design.build_design("~ saturation + (1 | sample_id)", frame)
     (column,) = full.tests["diagnosis"]
     reml = fit_responses(full, y, reml=True)
     (test,) = f_tests(reml, [np.eye(full.x.shape[1])[[column]]])
@@ -86,7 +86,7 @@ def rejections_of_slopes(samples: int, genes: int, cells: int, seed: int) -> dic
     )
     y = np.sqrt(ICC) * random.normal(size=(2 * samples, genes))[sample]
     y += 0.3 * x[:, None] * random.normal(size=(2 * samples, genes))[sample] + random.normal(size=y.shape)
-    built = design.build("~ diagnosis * x + (1 + x | sample_id)", frame, test=["diagnosis:x"])
+    built = design.build_design("~ diagnosis * x + (1 + x | sample_id)", frame, test=["diagnosis:x"])
     rows = np.eye(len(built.coef_names))[list(built.tests["diagnosis:x"])]
     (test,) = f_tests(fit_responses(built, y, reml=True), [rows])
     names = {"Satterthwaite": "satterthwaite", "Kenward–Roger": "kenward_roger", "containment": "containment"}

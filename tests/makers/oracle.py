@@ -19,7 +19,7 @@ def case(name):
     """Design, response and what R recorded."""
     record = json.loads((FOLDER / f"{name}.json").read_text())
     frame = pd.read_csv(FOLDER / "data" / f"{record['data']}.csv")
-    built = design.build(record["formula"], frame, levels=record["levels"] or None)
+    built = design.build_design(record["formula"], frame, levels=record["levels"] or None)
     return built, design.response(built.formula, frame), record
 
 
@@ -28,7 +28,7 @@ def slopes():
     """Design, the responses of 50 genes, and what R recorded of each."""
     record = json.loads((FOLDER / "slopes.json").read_text())
     frame = pd.read_csv(FOLDER / "data" / "slopes.csv")
-    built = design.build(record["formula"], frame, levels=record["levels"], test=["diagnosis"])
+    built = design.build_design(record["formula"], frame, levels=record["levels"], test=["diagnosis"])
     genes = record["genes"]
     return built, frame[list(genes)].to_numpy(), list(genes.values())
 

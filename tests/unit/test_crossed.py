@@ -22,7 +22,7 @@ def case(name):
     """Design, response and what R recorded."""
     record = json.loads((FOLDER / "crossed" / f"{name}.json").read_text())
     frame = pd.read_csv(FOLDER / "data" / f"{record['data']}.csv.gz")
-    built = designs.build(record["formula"], frame)
+    built = designs.build_design(record["formula"], frame)
     return built, designs.response(built.formula, frame), record
 
 

@@ -3,9 +3,9 @@ from snakemake.exceptions import WorkflowError
 
 from nestde import __version__ as VERSION
 from nestde.errors import NestdeError
-from nestde.run.rules import Study, by_input, near
+from nestde.run.rules import WorkflowStudy, by_input, near
 
 try:
-    STUDY = Study(config)
+    STUDY = WorkflowStudy(config)
 except NestdeError as error:
     raise WorkflowError("\n".join(error.faults))

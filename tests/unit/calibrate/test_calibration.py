@@ -17,7 +17,7 @@ def study(samples=6, cells=40, genes=600, differing=0, spread=0.25, seed=0, bars
     level[label == "D", :differing] *= 4.0
     frame = frame.loc[frame.index.repeat(cells)].reset_index(drop=True)
     counts = sparse.csc_array(rng.poisson(level[np.arange(len(frame)) // cells]).astype(np.int32))
-    design = designs.build(f"~ d + {bars}", frame, test=["d"])
+    design = designs.build_design(f"~ d + {bars}", frame, test=["d"])
     names = [f"G{g}" for g in range(genes)]
     return design, of_counts(design, counts, np.ones(len(frame)), names)
 

@@ -15,7 +15,7 @@ def build(labels, fixed="d", bars="(1 | s)", cells=3, **columns):
     samples = pd.DataFrame({"s": [f"S{i:02}" for i in range(len(labels))], "d": labels, **columns})
     frame = samples.loc[samples.index.repeat(cells)].reset_index(drop=True)
     frame["x"] = np.sin(np.arange(len(frame)))
-    return designs.build(f"~ {fixed} + {bars}", frame, test=["d"])
+    return designs.build_design(f"~ {fixed} + {bars}", frame, test=["d"])
 
 
 def found(design, number=1000, seed=1):
@@ -122,7 +122,7 @@ def test_blocks_that_leave_too_little_are_given_up_but_not_pairs():
 
 def test_without_labels_of_samples_it_is_said_why():
     frame = pd.DataFrame({"s": np.repeat(list("ABCD"), 5), "d": np.sin(np.arange(20.0))})
-    design = designs.build("~ d + (1 | s)", frame, test=["d"])
+    design = designs.build_design("~ d + (1 | s)", frame, test=["d"])
     assert "varies between the cells" in relabellings(design, "d", 10, 1)
     alone = build(["A", "B", "A", "B"], "donor + d", donor=["P", "P", "Q", "Q"])
     assert isinstance(relabellings(alone, "d", 10, 1), Relabellings)

@@ -14,7 +14,7 @@ from nestde.check.replicates import (
     size_without_groups,
     smallest_effect,
 )
-from nestde.design.design import build
+from nestde.design.design import build_design
 from nestde.fit import fit_responses
 
 CELLS, SAMPLES, STUDIES = 50, (2, 3, 6, 12, 24), 100_000
@@ -74,7 +74,7 @@ def test_size_is_that_of_studies_fitted_by_the_engine(per_level):
     y = np.repeat(rng.normal(0, np.sqrt(0.1), (m, studies)), CELLS, axis=0)
     y += rng.normal(0, np.sqrt(0.9), y.shape)
     full, null = (
-        fit_responses(build(formula, frame), y)
+        fit_responses(build_design(formula, frame), y)
         for formula in ("~ diagnosis + (1 | sample_id)", "~ 1 + (1 | sample_id)")
     )
     found = np.mean(stats.chi2.sf(2 * (full.loglik - null.loglik), 1) < 0.05)
@@ -93,7 +93,7 @@ def test_size_with_unequal_cells_is_close_to_that_of_equal_ones():
     )
     y = rng.normal(0, np.sqrt(0.1), (8, studies))[code] + rng.normal(0, np.sqrt(0.9), (len(code), studies))
     full, null = (
-        fit_responses(build(formula, frame), y)
+        fit_responses(build_design(formula, frame), y)
         for formula in ("~ diagnosis + (1 | sample_id)", "~ 1 + (1 | sample_id)")
     )
     found = np.mean(stats.chi2.sf(2 * (full.loglik - null.loglik), 1) < 0.05)

@@ -14,7 +14,7 @@ def crossing(first, second, rows, formula="~ x + (1 | a) + (1 | b)"):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.integers(0, first, rows), "b": rng.integers(0, second, rows)})
     frame = ("g" + frame.astype(str)).assign(x=rng.normal(0, 1, rows))
-    return designs.build(formula, frame)
+    return designs.build_design(formula, frame)
 
 
 def test_thousands_of_crossed_levels_are_told_with_their_cost():

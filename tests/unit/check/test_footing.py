@@ -6,7 +6,7 @@ import pytest
 
 from nestde.check import footing
 from nestde.check.footing import cells_of, replicates_of
-from nestde.design.design import build
+from nestde.design.design import build_design
 from nestde.study.config import Model
 
 
@@ -47,16 +47,18 @@ def frame(donors=4, samples=3, cells=5, seed=0):
     ],
 )
 def test_replicates(formula, term, expected):
-    found = replicates_of(build(formula, frame(), test=[term]), term)
+    found = replicates_of(build_design(formula, frame(), test=[term]), term)
     assert (found.unit, found.groups, found.dimension, found.df, found.columns) == expected
 
 
 def test_size_is_that_of_the_samples_left():
-    (test,) = footing.tests_of(build("~ diagnosis + (1 | sample_id)", frame(donors=2), test=["diagnosis"]))
+    (test,) = footing.tests_of(
+        build_design("~ diagnosis + (1 | sample_id)", frame(donors=2), test=["diagnosis"])
+    )
     assert test["groups"] == 6 and test["lrt_size"] == pytest.approx(
         0.1308, abs=2e-3
     )  # 3 v 3: see `lrt_size`
-    (test,) = footing.tests_of(build("~ x + (1 | sample_id)", frame(), test=["x"]))
+    (test,) = footing.tests_of(build_design("~ x + (1 | sample_id)", frame(), test=["x"]))
     assert test["lrt_size"] is None
 
 

@@ -26,7 +26,7 @@ LEVELS = {"d": ["Control", "AD", "MCI"]}
     ],
 )
 def test_every_level_against_each_before_it(frame, formula, expected):
-    built = design.build(
+    built = design.build_design(
         formula, frame, levels=LEVELS
     )  # as a test of d, build refuses one without an intercept
     built = dataclasses.replace(built, tests={"d": built.terms["d"]})
@@ -39,6 +39,6 @@ def test_every_level_against_each_before_it(frame, formula, expected):
 
 
 def test_other_terms_by_coefficient(frame):
-    built = design.build("~ x*d + (1 | g)", frame, test=["x", "x:d"], levels=LEVELS)
+    built = design.build_design("~ x*d + (1 | g)", frame, test=["x", "x:d"], levels=LEVELS)
     assert [(c.level, c.against) for c in contrasts(built, "x")] == [("x", "")]
     assert [c.level for c in contrasts(built, "x:d")] == ["x:d[AD]", "x:d[MCI]"]

@@ -109,7 +109,7 @@ def test_a_formula_is_a_design_or_a_sentence(text):
             assert error.faults and all(error.faults)
             continue
         try:
-            found = design.build(formula, FRAME)
+            found = design.build_design(formula, FRAME)
             assert np.isfinite(found.x).all() and np.linalg.matrix_rank(found.x) == found.x.shape[1]
             if formula.response:
                 assert design.response(formula, FRAME).shape == (N,)

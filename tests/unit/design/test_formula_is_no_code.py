@@ -105,7 +105,7 @@ def test_code_is_refused_wherever_it_stands(code, frame, tmp_path, monkeypatch):
     with pytest.raises(NestdeError):
         variables_of(code)
     with pytest.raises(NestdeError):
-        design.build("~ x + h", frame, test=[code])
+        design.build_design("~ x + h", frame, test=[code])
     assert not list(tmp_path.iterdir())
 
 
@@ -217,7 +217,7 @@ def test_what_is_endless_or_meaningless_is_a_sentence_at_once(term, says):
 )
 def test_what_cannot_be_computed_is_a_sentence(term, says, frame):
     with pytest.raises(NestdeError, match=says) as caught:
-        design.build(f"~ {term}", frame)
+        design.build_design(f"~ {term}", frame)
     assert len(caught.value.faults) == 1
 
 
@@ -242,8 +242,8 @@ def test_a_name_that_is_not_called_is_a_column(name, frame):
     ):
         written = ours.replace("{}", shown)
         assert name in parse(written).variables
-        found = design.build(written, table)
-        wanted = design.build(ours.replace("{}", theirs), plain)
+        found = design.build_design(written, table)
+        wanted = design.build_design(ours.replace("{}", theirs), plain)
         np.testing.assert_array_equal(found.x, wanted.x)
         assert list(found.levels.values()) == list(wanted.levels.values())
         for one, other in zip(found.random, wanted.random, strict=True):
@@ -282,8 +282,8 @@ def test_a_label_means_nothing(label, frame):
     table = frame.assign(h=frame["h"].replace("v", label or "v"))
     for formula in ("~ h*x", "~ C(h, contr.sum) + x", "~ 0 + h:x + g"):
         order = {"h": [frame["h"][0], label or "v"]}
-        found = design.build(formula, table, levels=order)
-        wanted = design.build(formula, frame, levels={"h": [frame["h"][0], "v"]})
+        found = design.build_design(formula, table, levels=order)
+        wanted = design.build_design(formula, frame, levels={"h": [frame["h"][0], "v"]})
         np.testing.assert_array_equal(found.x, wanted.x)
         assert found.levels["h" if "C" not in formula else "C(h, contr.sum)"] == tuple(order["h"])
-    assert design.build("~ h", table, levels=order).coef_names == ("(Intercept)", f"h[{label or 'v'}]")
+    assert design.build_design("~ h", table, levels=order).coef_names == ("(Intercept)", f"h[{label or 'v'}]")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from makers.studies import Study
 
 from nestde.check import check_study
-from nestde.design.design import build
+from nestde.design.design import build_design
 from nestde.errors import NestdeError
 from nestde.expression.celltype import too_few_samples
 from nestde.study.config import load
@@ -59,7 +59,7 @@ def test_check_and_design_agree_on_samples_that_are_alone(
     made = study(formula, test, **columns)
     faults = [fault for fault in made.check().faults if " has 1 sample (" in fault]
     obs = made.obs.merge(made.sheet, on="sample_id")
-    told = too_few_samples(build(made.config["model"]["formula"], obs, test=[test]), obs)
+    told = too_few_samples(build_design(made.config["model"]["formula"], obs, test=[test]), obs)
     if not kind:
         assert (faults, told) == ([], "")
         return
@@ -94,7 +94,7 @@ def test_de_knows_samples_by_their_grouping_factor():
         {"donor": np.repeat([f"D{i}" for i in range(6)], 5), "x": np.repeat([0, 0, 0, 0, 0, 1], 5)}
     )
     said = "x 1 has a single sample with enough cells of this type; 2 are needed"
-    assert too_few_samples(build("~ x + (1 | donor)", obs, test=["x"]), obs) == said
+    assert too_few_samples(build_design("~ x + (1 | donor)", obs, test=["x"]), obs) == said
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -106,7 +106,7 @@ def test_kinds_with_one_sample_are_those_that_counting_finds(samples, interactio
     obs = sheet.loc[np.repeat(sheet.index, 4)].reset_index(drop=True)
     formula, test = ("x_a * x_b", "x_a:x_b") if interaction else ("x_a", "x_a")
     try:
-        design = build(f"~ {formula} + (1 | sample_id)", obs, test=[test])
+        design = build_design(f"~ {formula} + (1 | sample_id)", obs, test=[test])
     except NestdeError:
         return  # a combination that is not there, or one level alone
     numbers = sheet.groupby(["x_a", "x_b"] if interaction else "x_a").size()

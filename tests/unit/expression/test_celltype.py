@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csc_matrix
 
-from nestde.design.design import build
+from nestde.design.design import build_design
 from nestde.expression.celltype import fit_table, moderate
 from nestde.expression.tables import benjamini_hochberg, combine
 from nestde.fit import fit_genes, genes, methods
@@ -31,7 +31,7 @@ def study(cells, genes=150, seed=0, formula=FORMULA):
     spread = rng.choice([0.0, 0.1, 0.3], genes)
     mean = np.exp(rng.normal(1, 0.5, genes) + spread * rng.normal(size=(len(cells), genes)))
     counts = csc_matrix(rng.poisson(mean[sample]))
-    design = build(formula, frame, test=["diagnosis"], levels={"diagnosis": ["Control", "AD"]})
+    design = build_design(formula, frame, test=["diagnosis"], levels={"diagnosis": ["Control", "AD"]})
     return design, counts, np.ones(len(sample))
 
 

@@ -13,13 +13,13 @@ FORMULA = "~ sequencing_saturation + diagnosis + (1 | sample_id)"
 @pytest.fixture(scope="module")
 def study():
     frame = shifted_gene(donors=4, cells=10)
-    built = design.build(FORMULA, frame, test=["diagnosis"])
+    built = design.build_design(FORMULA, frame, test=["diagnosis"])
     y = frame["expression"].to_numpy()
     return frame, built, y
 
 
 def row(built, frame, y, reml=False):
-    reduced = design.build("~ sequencing_saturation + (1 | sample_id)", frame)
+    reduced = design.build_design("~ sequencing_saturation + (1 | sample_id)", frame)
     shown = fit_responses(built, y, reml=reml)
     coefs = {f"coef_{name}": shown.coef[0, i] for i, name in enumerate(built.coef_names)}
     return pd.DataFrame(
@@ -65,7 +65,7 @@ def test_no_fit_is_told(study):
 def test_structures_that_statsmodels_does_not_have(study):
     frame, built, _ = study
     assert why_not(built) == ""
-    crossed = design.build("~ diagnosis + (1 | sample_id) + (1 | batch)", frame)
+    crossed = design.build_design("~ diagnosis + (1 | sample_id) + (1 | batch)", frame)
     assert "one grouping factor" in why_not(crossed)
 
 

@@ -24,7 +24,7 @@ def sums_of(design, model, counts, size_factor, **options):
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_one_pass_gives_all_that_y_contributes(formula):
-    design = designs.build(formula, FRAME)
+    design = designs.build_design(formula, FRAME)
     model = prepare(design)
     rng = np.random.default_rng(0)
     counts, size_factor = rng.poisson(0.5, (len(FRAME), 6)), rng.lognormal(0, 0.3, len(FRAME))
@@ -38,7 +38,7 @@ def test_one_pass_gives_all_that_y_contributes(formula):
 
 
 def test_dense_responses_are_freed_of_their_fit():
-    design = designs.build("~ x + (x | a)", FRAME)
+    design = designs.build_design("~ x + (x | a)", FRAME)
     model = prepare(design)
     y = np.random.default_rng(0).normal(1e6, 1, (len(FRAME), 2))
     found = sums_of_responses(design, model.basis, model.leaf, y)
@@ -48,14 +48,14 @@ def test_dense_responses_are_freed_of_their_fit():
 
 
 def test_what_varies_within_leaves_is_few_columns():
-    design = designs.build("~ x + C(d) + w + (x | a)", FRAME)
+    design = designs.build_design("~ x + C(d) + w + (x | a)", FRAME)
     assert prepare(design).leaf.f.shape[1] == 2
-    design = designs.build("~ C(d) + (1 | a)", FRAME)
+    design = designs.build_design("~ C(d) + (1 | a)", FRAME)
     assert prepare(design).leaf.f.shape[1] == 0
 
 
 def test_rows_first_and_entries_in_pieces_are_put_right():
-    design = designs.build("~ w + (1 | a)", FRAME)
+    design = designs.build_design("~ w + (1 | a)", FRAME)
     model = prepare(design)
     counts = np.random.default_rng(0).poisson(0.5, (len(FRAME), 3))
     right = sums_of(design, model, sparse.csc_array(counts), np.ones(len(FRAME)))
@@ -74,7 +74,7 @@ def test_rows_first_and_entries_in_pieces_are_put_right():
 
 @pytest.mark.parametrize("kind", [np.int32, np.uint16, np.float32, np.float64])
 def test_few_and_many_counts_and_fractions_have_the_same_logarithm(kind):
-    design = designs.build("~ 1 + (1 | a)", FRAME)
+    design = designs.build_design("~ 1 + (1 | a)", FRAME)
     model = prepare(design)
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 9, (len(FRAME), 5)).astype(kind)

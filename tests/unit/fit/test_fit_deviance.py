@@ -16,7 +16,7 @@ class Kernels:
     """Deviance and gradient of one response as functions of θ on the fitted basis."""
 
     def __init__(self, formula, reml):
-        self.design = designs.build(formula, FRAME)
+        self.design = designs.build_design(formula, FRAME)
         self.model = prepare(self.design)
         sums = sums_of_responses(self.design, self.model.basis, self.model.leaf, Y[:, None])
         p = self.design.x.shape[1]

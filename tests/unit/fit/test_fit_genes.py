@@ -31,7 +31,9 @@ def study(seed=0, cells=CELLS):
 
 
 def build(frame, bars="(1 | sample_id)", fixed="saturation + diagnosis", test=("diagnosis",)):
-    return designs.build(f"~ {fixed} + {bars}", frame, test=test, levels={"diagnosis": ["Control", "AD"]})
+    return designs.build_design(
+        f"~ {fixed} + {bars}", frame, test=test, levels={"diagnosis": ["Control", "AD"]}
+    )
 
 
 def transformed(counts, size_factor):

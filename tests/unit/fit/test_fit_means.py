@@ -92,7 +92,9 @@ def test_level_against_level_is_the_same_whatever_the_reference():
     frame, counts, size_factor = study()
     made = []
     for order in (["I", "II", "III"], ["III", "II", "I"]):
-        design = designs.build("~ stage + (1 | sample_id)", frame, test=["stage"], levels={"stage": order})
+        design = designs.build_design(
+            "~ stage + (1 | sample_id)", frame, test=["stage"], levels={"stage": order}
+        )
         kept = statistics.of_counts(design, sparse.csc_array(counts), size_factor, ["g"] * counts.shape[1])
         pairs = contrasts(design, "stage")
         found = means.means_tests(design, kept, [pair.rows for pair in pairs])

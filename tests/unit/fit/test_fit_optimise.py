@@ -13,7 +13,7 @@ from nestde.fit.genes import fit, prepare
 def test_estimates_have_the_likelihood_that_is_claimed_and_no_neighbour_a_higher(formula, reml):
     frame = frame_of()
     y = response_of(frame)
-    design = designs.build(formula, frame)
+    design = designs.build_design(formula, frame)
     fits = fit_responses(design, y, reml=reml)
     factors = [part[0] for part in fits.factors]
     value, beta, sigma = of_design(design, factors, y, reml)
@@ -44,7 +44,7 @@ def small(seed, responses):
 )
 def test_no_random_start_finds_better(formula):
     frame, y = small(5, 40)
-    design = designs.build(formula, frame)
+    design = designs.build_design(formula, frame)
     model = prepare(design)
     sums = sums_of_responses(design, model.basis, model.leaf, y)
     columns = tuple(range(design.x.shape[1]))
@@ -58,7 +58,7 @@ def test_no_random_start_finds_better(formula):
 
 def test_zeros_are_exact():
     frame, y = small(6, 60)
-    fits = fit_responses(designs.build("~ x + (x || a)", frame), y)
+    fits = fit_responses(designs.build_design("~ x + (x || a)", frame), y)
     variances = np.concatenate(fits.sd(), axis=1)
     assert (variances == 0).any()
     assert ((variances == 0) | (variances > 1e-5)).all()
@@ -67,7 +67,7 @@ def test_zeros_are_exact():
 
 def test_correlations_of_one_are_exact():
     frame, y = small(7, 60)
-    fits = fit_responses(designs.build("~ x + (x | a)", frame), y)
+    fits = fit_responses(designs.build_design("~ x + (x | a)", frame), y)
     theta = fits.theta
     singular = fits.status == "singular"
     assert singular.any() and not singular.all()
@@ -78,13 +78,13 @@ def test_correlations_of_one_are_exact():
 def test_the_formula_decides_not_the_units():
     frame = frame_of()
     y = response_of(frame)
-    raw = fit_responses(designs.build("~ x + (x | a)", frame), y)
-    far = fit_responses(designs.build("~ x + (x | a)", frame.assign(x=1e6 + 1e-3 * frame["x"])), y)
+    raw = fit_responses(designs.build_design("~ x + (x | a)", frame), y)
+    far = fit_responses(designs.build_design("~ x + (x | a)", frame.assign(x=1e6 + 1e-3 * frame["x"])), y)
     assert far.loglik[0] == pytest.approx(raw.loglik[0], abs=1e-6)
     assert far.coef[0, 1] == pytest.approx(1e3 * raw.coef[0, 1], rel=1e-5)
     # without correlation the intercepts' variance is at x = 0, which scaling leaves and shifting moves
-    plain = fit_responses(designs.build("~ x + (x || a)", frame), y)
-    scaled = fit_responses(designs.build("~ x + (x || a)", frame.assign(x=1e3 * frame["x"])), y)
-    shifted = fit_responses(designs.build("~ x + (x || a)", frame.assign(x=frame["x"] - 3)), y)
+    plain = fit_responses(designs.build_design("~ x + (x || a)", frame), y)
+    scaled = fit_responses(designs.build_design("~ x + (x || a)", frame.assign(x=1e3 * frame["x"])), y)
+    shifted = fit_responses(designs.build_design("~ x + (x || a)", frame.assign(x=frame["x"] - 3)), y)
     assert scaled.loglik[0] == pytest.approx(plain.loglik[0], abs=1e-8)
     assert abs(shifted.loglik[0] - plain.loglik[0]) > 0.1

@@ -18,7 +18,7 @@ def test_no_other_variance_is_more_likely(seed, reml):
         {"g": group.astype(str), "x": rng.normal(0, 1, len(group)) + rng.normal(0, 2, len(sizes))[group]}
     )
     y = rng.normal(0, rng.choice([0, 0.3, 2]), len(sizes))[group] + rng.standard_t(3, len(group))
-    design = designs.build("~ x + (1 | g)", frame)
+    design = designs.build_design("~ x + (1 | g)", frame)
     fits = fit_responses(design, y, reml=reml)
     assert fits.status[0] == ("singular" if fits.theta[0, 0] == 0 else "ok")
     ours, _, _ = of_design(design, [fits.factors[0][0]], y, reml)
@@ -31,7 +31,7 @@ def test_the_higher_of_two_optima_is_taken():
     # one group of many rows and some of few, far apart: optima at zero and far from it
     sizes, found = [40, 2, 2, 2], 0
     group = np.repeat(np.arange(4), sizes)
-    design = designs.build("~ 1 + (1 | g)", pd.DataFrame({"g": group.astype(str)}))
+    design = designs.build_design("~ 1 + (1 | g)", pd.DataFrame({"g": group.astype(str)}))
     y = np.random.default_rng(0).normal(0, 1, (len(group), 400))
     y += (np.linspace(0, 3, 400) * np.array([0, 1, -1, 2])[:, None])[group]
     fits = fit_responses(design, y)
@@ -48,7 +48,7 @@ def test_a_slope_alone_is_one_component_too():
     group = np.repeat(np.arange(6), 10)
     frame = pd.DataFrame({"g": group.astype(str), "x": rng.normal(5, 2, 60)})
     y = frame["x"].to_numpy() * rng.normal(1, 0.5, 6)[group] + rng.normal(0, 1, 60)
-    design = designs.build("~ x + (0 + x | g)", frame)
+    design = designs.build_design("~ x + (0 + x | g)", frame)
     fits = fit_responses(design, y)
     assert abs(of_design(design, [fits.factors[0][0]], y, False)[0] - fits.loglik[0]) < 1e-9
     assert fits.record.gradient[0] < 1e-8

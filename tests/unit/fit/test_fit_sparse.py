@@ -39,7 +39,7 @@ WIDE = [
 
 def evaluated(formula, frame, y, theta, reml):
     """Deviance, gradient, β, its covariance and the modes."""
-    design = designs.build(formula, frame)
+    design = designs.build_design(formula, frame)
     model = prepare(design)
     sums = sums_of_responses(design, model.basis, model.leaf, y[:, None])
     p = design.x.shape[1]
@@ -60,7 +60,7 @@ def evaluated(formula, frame, y, theta, reml):
 def test_both_layouts_evaluate_alike(formula, frame, reml, zero, monkeypatch):
     rng = np.random.default_rng(5)
     y = rng.normal(0, 1, len(frame))
-    theta = rng.normal(0, 1, len(prepare(designs.build(formula, frame)).basis.theta))
+    theta = rng.normal(0, 1, len(prepare(designs.build_design(formula, frame)).basis.theta))
     if zero:
         theta[rng.integers(len(theta))] = 0.0
     monkeypatch.setattr(layout, "CROSSED", 10**9)
@@ -75,7 +75,7 @@ def test_both_layouts_evaluate_alike(formula, frame, reml, zero, monkeypatch):
 @pytest.mark.parametrize("reml", [False, True])
 def test_both_layouts_end_alike(reml, monkeypatch):
     frame, formula = frame_of(), "~ x + (1 | a/b) + (x | c) + (1 | d)"
-    design, y = designs.build(formula, frame), response_of(frame)
+    design, y = designs.build_design(formula, frame), response_of(frame)
     fits = []
     for crossed in (10**9, -1):
         monkeypatch.setattr(layout, "CROSSED", crossed)
@@ -89,7 +89,7 @@ def test_both_layouts_end_alike(reml, monkeypatch):
 
 def test_a_fit_does_not_depend_on_threads():
     frame = wide_frame(seed=3)
-    design = designs.build("~ x + (1 | n) + (1 | w)", frame)
+    design = designs.build_design("~ x + (1 | n) + (1 | w)", frame)
     y = np.random.default_rng(4).normal(0, 1, (len(frame), 5))
     one, two = (fit_responses(design, y, threads=threads) for threads in (1, 2))
     for name in ("loglik", "theta", "coef", "vcov"):
@@ -117,7 +117,7 @@ def crossed(levels, share, seed, sd=(0.6, 0.4)):
 )
 def test_no_perturbed_theta_is_better_by_dense_algebra(levels, share, formula, sd, reml):
     frame, y = crossed(levels, share, 1, sd)
-    design = designs.build(formula, frame)
+    design = designs.build_design(formula, frame)
     fits = fit_responses(design, y, reml=reml)
     factors = [part[0] for part in fits.factors]
     at_ours, beta, sigma = of_design(design, factors, y, reml)
@@ -133,7 +133,7 @@ def test_no_perturbed_theta_is_better_by_dense_algebra(levels, share, formula, s
 
 def test_conditional_modes_are_those_of_dense_algebra():
     frame, y = crossed(100, 0.1, 2)
-    design = designs.build("~ x + (1 | a) + (1 | b)", frame)
+    design = designs.build_design("~ x + (1 | a) + (1 | b)", frame)
     model = prepare(design)
     fits = fit_responses(design, y, reml=True)
     sums = sums_of_responses(design, model.basis, model.leaf, y[:, None])
@@ -193,7 +193,7 @@ def test_what_is_left_dense_is_one_batch_and_one_block():
 @pytest.mark.parametrize("formula", ["~ x + (1 | a) + (1 | b)", "~ x + (x | a) + (1 | b)"])
 def test_satterthwaite_by_differences_is_that_of_the_moments(formula, monkeypatch):
     frame, y = crossed(40, 0.4, 7)
-    fits = fit_responses(designs.build(formula, frame), np.stack([y, y[::-1]], axis=1), reml=True)
+    fits = fit_responses(designs.build_design(formula, frame), np.stack([y, y[::-1]], axis=1), reml=True)
     rows = [np.eye(2)[:1], np.eye(2)]
     expected = f_tests(fits, rows)
     monkeypatch.setattr(differences, "LARGEST", 0)

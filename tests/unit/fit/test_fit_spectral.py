@@ -41,7 +41,7 @@ FORMULAS = [
 @pytest.mark.parametrize("reml", [False, True])
 def test_determinant_and_residual_are_those_of_the_whole_matrix(formula, reml):
     frame, _, rng = study(1)
-    design = designs.build(formula, frame)
+    design = designs.build_design(formula, frame)
     q = np.linalg.qr(design.x)[0]
     z = np.eye(9)[design.random[0].codes] * design.random[0].z / np.abs(design.random[0].z).max()
     y = rng.normal(5, 1, len(q))
@@ -64,7 +64,7 @@ def test_determinant_and_residual_are_those_of_the_whole_matrix(formula, reml):
 @given(st.integers(0, 10**6), st.sampled_from(FORMULAS), st.booleans())
 def test_unequal_samples_and_cell_level_columns_have_their_global_optimum(seed, formula, reml):
     frame, group, rng = study(seed)
-    design = designs.build(formula, frame)
+    design = designs.build_design(formula, frame)
     y = rng.normal(0, rng.choice([0, 0.2, 1, 5], 4), (9, 4))[group] + rng.standard_t(3, (len(group), 4))
     fits = fit_responses(design, y, reml=reml)
     assert (fits.record.decrease < 1e-9).all()
@@ -82,7 +82,7 @@ def test_samples_a_hundred_times_as_variable_as_cells_are_fitted():
     # coefficients take three of five samples: the far end of the grid is rounding there
     rng = np.random.default_rng(31)
     frame, group, _ = study(31, samples=5)
-    design = designs.build("~ depth + diagnosis + age + (1 | g)", frame)
+    design = designs.build_design("~ depth + diagnosis + age + (1 | g)", frame)
     y = rng.normal(0, 100, (5, 50))[group] + rng.normal(0, 1, (len(group), 50))
     for reml in (False, True):
         fits = fit_responses(design, y, reml=reml)
@@ -91,7 +91,7 @@ def test_samples_a_hundred_times_as_variable_as_cells_are_fitted():
 
 def test_nothing_left_within_samples_has_no_maximum():
     frame, group, rng = study(2)
-    design = designs.build("~ diagnosis + (1 | g)", frame)
+    design = designs.build_design("~ diagnosis + (1 | g)", frame)
     between = rng.normal(0, 1, (9, 3))[group]
     fits = fit_responses(design, between + np.array([0, 1e-9, 1e-2]) * rng.normal(0, 1, (len(group), 3)))
     assert list(fits.status) == ["failed", "failed", "ok"]
@@ -101,6 +101,6 @@ def test_nothing_left_within_samples_has_no_maximum():
 def test_coefficients_that_leave_no_direction_between_groups_leave_no_variance():
     frame, group, rng = study(3, samples=3)
     frame["x"], frame["w"] = np.arange(3)[group], (np.arange(3)[group] - 1) ** 2
-    design = designs.build("~ x + w + (1 | g)", frame)
+    design = designs.build_design("~ x + w + (1 | g)", frame)
     fits = fit_responses(design, rng.normal(0, 1, (len(group), 5)), reml=True)
     assert list(fits.status) == ["singular"] * 5

@@ -81,7 +81,7 @@ def test_what_the_sums_do_not_hold_is_refused(changed):
     frame["cell"] = np.arange(len(frame)) // 2
     kept = of_study(build(frame), counts, size_factor)
     with pytest.raises(NestdeError, match="that the statistics do not hold"):
-        kept.model_of(designs.build(f"~ diagnosis + {changed}", frame))
+        kept.model_of(designs.build_design(f"~ diagnosis + {changed}", frame))
 
 
 def test_a_file_of_something_else_is_refused_in_words(tmp_path):

@@ -21,7 +21,7 @@ def at_r_estimates(built, y, fit):
     coef = np.array([list(fit["coef"].values())])
     rows = [np.array(row["L"], float) for row in fit["tests"].values()]
     found = inference.raw_tests(
-        clusters.build(built, turned, leaf),
+        clusters.clusters_of(built, turned, leaf),
         rows,
         turned.theta_of(lower),
         np.array([fit["sigma"]]),
@@ -57,7 +57,7 @@ def null():
     frame = pd.DataFrame({"sample_id": [f"S{s}" for s in sample], "x": rng.normal(size=120)})
     frame["diagnosis"] = np.array(["Control", "AD", "MCI"])[sample % 3]
     y = rng.normal(size=(120, 40)) + 0.3 * (np.arange(40) % 2) * rng.normal(size=(6, 40))[sample]
-    built = design.build(
+    built = design.build_design(
         "~ x + diagnosis + (1 | sample_id)",
         frame,
         test=["diagnosis"],

@@ -38,7 +38,7 @@ def cells_of(seed=0, donors=6, cells=(3, 15)):
 
 
 def one(formula, term, frame):
-    design = designs.build(formula, frame, test=[term])
+    design = designs.build_design(formula, frame, test=[term])
     return design, prepare(design)
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nestde.run.rules import Study, by_input
+from nestde.run.rules import WorkflowStudy, by_input
 
 
 def test_jobs_ask_by_the_size_of_their_input_and_the_attempt(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_quality_control_asks_by_the_size_of_a_sample(
         "cell_types": ["N"],
         "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
     }
-    study = Study(given)
+    study = WorkflowStudy(given)
     asked = study.by_sample(1000, 20)
     of = {name: SimpleNamespace(sample=name) for name in ("S1", "S3")}
     assert asked(of["S1"], input=["a.h5ad"], attempt=1) == 1400
@@ -48,7 +48,7 @@ def test_another_file_under_the_name_of_an_input_changes_the_stamp(
     deep.mkdir(parents=True)
     for chunk in range(101):
         (deep / f"{chunk}").write_bytes(b"12")
-    study = Study(
+    study = WorkflowStudy(
         {
             "samples": "samples.tsv",
             "cell_types": ["N"],

@@ -113,7 +113,7 @@ class Cohort:
 
 
 @dataclass(frozen=True)
-class Genes:
+class SimulatedGenes:
     """The truth about the genes: K cell types, L diagnoses beyond the reference, G genes, B batches."""
 
     names: tuple[str, ...]
@@ -147,7 +147,7 @@ def draw_sheet(cohort: Cohort) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def draw_genes(cohort: Cohort, batches: int) -> Genes:
+def draw_genes(cohort: Cohort, batches: int) -> SimulatedGenes:
     """Draw means, dispersions, donor variances and effects for every gene and cell type."""
     random = np.random.default_rng([cohort.seed, GENES])
     kinds, levels, genes = len(cohort.cell_types), len(cohort.diagnoses) - 1, cohort.genes
@@ -172,7 +172,7 @@ def draw_genes(cohort: Cohort, batches: int) -> Genes:
         for level in range(levels):
             log2fc[kind, level] = _draw_effects(random, profile[kind], mitochondrial, cohort.de_share)
     profile *= 2.0 ** (-log2fc.mean(axis=1) / 2)  # half of an effect lies in the reference
-    return Genes(
+    return SimulatedGenes(
         names=names,
         profile=profile,
         dispersion=0.1 + np.exp(random.normal(np.log(0.3), 0.6, genes)),
@@ -204,7 +204,7 @@ def _draw_effects(
 
 
 def draw_sample(
-    cohort: Cohort, genes: Genes, number: int, diagnosis: int, batch: int
+    cohort: Cohort, genes: SimulatedGenes, number: int, diagnosis: int, batch: int
 ) -> tuple[NDArray[np.int32], "pd.DataFrame"]:
     """Draw the cells of one sample.
 
@@ -322,7 +322,7 @@ def simulate(cohort: Cohort) -> tuple["ad.AnnData", dict[str, "pd.DataFrame"]]:
     return adata, tables
 
 
-def _truth(cohort: Cohort, genes: Genes) -> "pd.DataFrame":
+def _truth(cohort: Cohort, genes: SimulatedGenes) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.concat(

@@ -13,7 +13,7 @@ from nestde.design.formula import variables_of
 from nestde.errors import NestdeError
 from nestde.fit.containment import containment
 from nestde.fit.crossproducts import Sums, sums_of_responses
-from nestde.fit.genes import Model, fit, modes, prepare
+from nestde.fit.genes import FitModel, fit, modes, prepare
 from nestde.fit.inference import f_tests
 from nestde.fit.log_sf import log_chi2_sf, log_f_sf
 from nestde.fit.record import Fits, Record
@@ -50,7 +50,7 @@ def lmm(
     NestdeError
         All that is wrong with the formula on these data, or why the response cannot be fitted.
     """
-    design = designs.build(formula, frame, levels=levels)
+    design = designs.build_design(formula, frame, levels=levels)
     y = designs.response(design.formula, frame)
     model = prepare(design)
     sums = sums_of_responses(design, model.basis, model.leaf, y[:, None])
@@ -87,7 +87,7 @@ class LMMResult:
     y: Floats
     fits: Fits
     notes: tuple[str, ...]
-    _model: Model = field(compare=False)
+    _model: FitModel = field(compare=False)
     _sums: Sums = field(compare=False)
 
     @property

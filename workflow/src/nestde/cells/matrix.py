@@ -189,7 +189,7 @@ def measurements(parts: Sequence[Part]) -> "pd.DataFrame":
     return measured.assign(size_factor=measured["total_counts"] / PER)
 
 
-def build(
+def build_matrix(
     paths: Sequence[str | Path],
     cell_type: str,
     sheet: "pd.DataFrame",

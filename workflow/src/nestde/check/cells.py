@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class CellsOfFile:
     """The cells of one file that are of samples of the sheet and that `input.keep` keeps.
 
     Attributes
@@ -46,7 +46,7 @@ class Part:
     unnamed: int
 
 
-def covariates(config: Config, formula: Formula | None) -> list[str]:
+def named_covariates(config: Config, formula: Formula | None) -> list[str]:
     """Columns that the model and the pseudobulk formula read; a formula that cannot be read gives none."""
     names = list(formula.variables) if formula else []
     if config.pseudobulk.enabled and config.pseudobulk.formula:
@@ -65,7 +65,7 @@ def read_part(
     wanted: list[str],
     config: Config,
     faults: Faults,
-) -> Part | None:
+) -> CellsOfFile | None:
     """Read one file; note what does not fit the sheet. None if its cells cannot be told by sample and type.
 
     Parameters
@@ -124,7 +124,7 @@ def read_part(
     inside = np.flatnonzero(kept & (sample >= 0))
     obs = obs.take(inside)
     own = [name for name in obs if name in wanted or names_donors(name)]
-    return Part(
+    return CellsOfFile(
         sample[inside],
         obs[entry.cell_type_key],
         obs[own],

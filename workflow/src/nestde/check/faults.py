@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.check.power import cell_type_report, design_of, lone_of, no_replicates, tests_of
+from nestde.check.power import cell_type_report, design_of_rows, lone_of, no_replicates, tests_of
 from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
@@ -48,7 +48,7 @@ def check(study: Study, faults: Faults) -> Answer | None:
                 faults.add(sentence)
         return None
     try:
-        design, few = design_of(study, rows)
+        design, few = design_of_rows(study, rows)
     except NestdeError as error:
         _check_replicates(study, study.formula, rows, faults)
         for sentence in why_not(study, study.formula, rows, error):

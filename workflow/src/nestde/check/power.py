@@ -27,7 +27,7 @@ from nestde.check.terms import (
 )
 from nestde.check.wording import both, count
 from nestde.design.columns import materialise, prepare
-from nestde.design.design import Design, RandomFactor, build
+from nestde.design.design import Design, RandomFactor, build_design
 from nestde.design.formula import Formula, factors_of, parse
 from nestde.design.replication import Lone, lone_samples
 from nestde.design.terms import terms_of
@@ -40,7 +40,7 @@ ICC = 0.1
 ICCS = (0.05, 0.1, 0.3)
 
 
-def design_of(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArray[np.int64]]:
+def design_of_rows(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArray[np.int64]]:
     """Build the design from a few cells of each sample if these suffice, else from all; and return which.
 
     Raises
@@ -52,7 +52,7 @@ def design_of(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArray[np
     few = few_cells(study, rows)
     for chosen in (few, rows):
         try:
-            return build(
+            return build_design(
                 study.formula, study.frame(chosen), test=model.test, levels=_levels(study, study.formula)
             ), chosen
         except NestdeError:
@@ -138,7 +138,7 @@ def tests_of(
     Parameters
     ----------
     design, few
-        As `design_of` gives them.
+        As `design_of_rows` gives them.
     rows
         All cells.
     """
@@ -327,7 +327,7 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
     if not reason:
         lone = _few_samples(study, lone_of(study, study.formula, rows))
         try:
-            design, few = design_of(study, rows)
+            design, few = design_of_rows(study, rows)
         except NestdeError as error:
             found = why_not(study, study.formula, rows, error)
             reason = lone or " ".join(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nestde.cells.ingest import tidy
 from nestde.cells.qc import MEASURED as MEASURED_BY_QC
-from nestde.check.cells import Part, covariates, read_part
+from nestde.check.cells import CellsOfFile, named_covariates, read_part
 from nestde.check.features import Features, read_features
 from nestde.check.inputs import check_same, is_there
 from nestde.design.formula import Formula, of_genes, variables_of
@@ -135,8 +135,8 @@ def read_study(config: Config, faults: Faults) -> Study | None:
     there = [file for file in files if file and is_there(file, paths, config, faults)]
     if sheet is None or not paths:
         return None
-    wanted = covariates(config, formula)
-    parts: list[Part] = []
+    wanted = named_covariates(config, formula)
+    parts: list[CellsOfFile] = []
     for file in there:
         rows = np.flatnonzero([path == file for path in paths.values()])
         part = read_part(file, rows, sheet, wanted, config, faults)
@@ -158,7 +158,7 @@ def _assemble(
     formula: Formula,
     sheet: "pd.DataFrame",
     paths: dict[str, str],
-    parts: Sequence[Part],
+    parts: Sequence[CellsOfFile],
     features: Features | None,
     wanted: Sequence[str],
 ) -> Study:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
-    from nestde.cells.matrix import build, read_uns
+    from nestde.cells.matrix import build_matrix, read_uns
     from nestde.io.files import of_slug, read_tsv, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> None:
     config = sections(args.settings)
     cell_type = of_slug(args.cell_type, config.cell_types)
     log.info("%s: the cells of %d files are read", cell_type, len(args.counts))
-    ledger = build(
+    ledger = build_matrix(
         args.counts,
         cell_type,
         read_tsv(args.samples, text=["sample_id", "counts"]),

@@ -114,7 +114,7 @@ class Design:
             np.savez_compressed(handle, **arrays)
 
 
-def load(path: str | Path) -> Design:
+def load_design_file(path: str | Path) -> Design:
     """Read a design that `Design.save` wrote.
 
     Raises
@@ -159,7 +159,7 @@ def load(path: str | Path) -> Design:
         ) from error
 
 
-def build(
+def build_design(
     formula: str | Formula,
     frame: "pd.DataFrame",
     *,

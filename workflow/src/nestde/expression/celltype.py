@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast, contrasts, joint
-from nestde.design.design import Design, build, load
+from nestde.design.design import Design, build_design, load_design_file
 from nestde.design.replication import lone_samples
 from nestde.errors import NestdeError
 from nestde.fit.methods import AUTO, METHODS, Fitted, Method, Tested, method
@@ -38,7 +38,7 @@ def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
     if obs.empty:
         return "no sample has enough cells of this type"
     try:
-        design = build(model.formula, obs, test=model.test, levels=model.levels)
+        design = build_design(model.formula, obs, test=model.test, levels=model.levels)
     except NestdeError as error:
         return " ".join(" ".join(fault.split()) for fault in error.faults)
     return too_few_samples(design, obs) or no_groups_left(design) or design
@@ -104,7 +104,7 @@ def load_design(path: Path) -> Design | str:
     ):
         if "refused" in stored:
             return str(json.loads(stored["refused"].tobytes()))
-    return load(path)
+    return load_design_file(path)
 
 
 def slice_of_chunk(chunk: str, genes: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.matrix import not_measured
 from nestde.cells.pseudobulk import cpm
-from nestde.design.design import Design, build
+from nestde.design.design import Design, build_design
 from nestde.design.formula import parse
 from nestde.design.terms import Term, terms_of
 from nestde.errors import NestdeError
@@ -97,7 +97,7 @@ def test(
     cell_type = str(found.uns["cell_type"])
     formula = sample_formula(model, given, list(found.obs.columns))
     used = tested(found)
-    design = design_of(used.obs, formula, model)
+    design = sample_design(used.obs, formula, model)
     genes = np.asarray(found.var_names, object)
     parts = []
     for term in model.test:
@@ -122,7 +122,7 @@ def tested(found: "ad.AnnData") -> "ad.AnnData":
     return found[(found.obsm[OURS]["left_out"] == "").to_numpy()]
 
 
-def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Design | str:
+def sample_design(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Design | str:
     """Build the design of the profiles, or say why they cannot be tested."""
     parsed = parse(formula.text)
     if obs.empty:
@@ -131,7 +131,7 @@ def design_of(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Desi
     tests = [term for term in model.test if set(terms_of(f"0 + {term}")) <= terms]
     levels = {name: of for name, of in model.levels.items() if name in parsed.variables}
     try:
-        design = build(parsed, obs, test=tests, levels=levels)
+        design = build_design(parsed, obs, test=tests, levels=levels)
     except NestdeError as error:
         return " ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults)
     # DESeq2 would take the variance of a level with one sample from the others on trust

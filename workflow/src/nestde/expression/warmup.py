@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from nestde.design.design import build
+from nestde.design.design import build_design
 from nestde.design.formula import parse
 from nestde.expression.celltype import fit_table, moderate
 from nestde.fit.moderated import LEAST_GENES
@@ -36,12 +36,12 @@ def compile_kernels(formula: str) -> str:
     alike = SINGLE if single else GENERAL
     cells = np.arange(48)
     obs = pd.DataFrame({"x": np.sin(cells), "a": cells % 4, "b": cells % 12}).astype({"a": str, "b": str})
-    design = build(alike, obs, test=["x"])
+    design = build_design(alike, obs, test=["x"])
     counts = scipy.sparse.csc_matrix((cells[:, None] * [7, 11] % 5).astype(np.int32))
     statistics = of_counts(design, counts, np.ones(len(cells)), ["one", "other"], threads=1)
     fit_table(design, statistics, ["x"], threads=1)
     # the moderated test has the same kernels for every model, with and without arms, and wants many genes
-    plain = build(BETWEEN, obs.assign(d=obs["a"].isin(["0", "1"]).map(str)), test=["x", "d"])
+    plain = build_design(BETWEEN, obs.assign(d=obs["a"].isin(["0", "1"]).map(str)), test=["x", "d"])
     many = scipy.sparse.csc_matrix(
         np.random.default_rng(1).poisson(1.0, (len(cells), LEAST_GENES)).astype(np.int32)
     )

@@ -61,7 +61,7 @@ class Strata:
         return out.reshape(-1, count, m)
 
 
-def build(design: Design, basis: Basis, leaf: Leaves) -> Strata:
+def clusters_of(design: Design, basis: Basis, leaf: Leaves) -> Strata:
     """Cut a design into strata and sum the leaves' cross-products over each."""
     stratum = connected(design.random)
     count = 1 + max(int(part.max()) for part in stratum)

@@ -22,7 +22,7 @@ from nestde.fit.sparse.layout import Order
 
 
 @dataclass(frozen=True)
-class Model:
+class FitModel:
     """The y-free part of a design."""
 
     design: Design
@@ -69,7 +69,7 @@ def fit_genes(
     return fit_tests(model, sums, threads=threads)
 
 
-def fit_tests(model: Model, sums: Sums, *, threads: int | None = None) -> GeneFits:
+def fit_tests(model: FitModel, sums: Sums, *, threads: int | None = None) -> GeneFits:
     """Fit by ML with and without each tested term, and compare the likelihoods."""
     every = range(model.design.x.shape[1])
     kept = {term: tuple(sorted(set(every) - set(columns))) for term, columns in model.design.tests.items()}
@@ -88,7 +88,7 @@ def fit_responses(design: Design, y: Floats, *, reml: bool = False, threads: int
     return fit(model, sums, tuple(range(design.x.shape[1])), reml, threads=threads)
 
 
-def prepare(design: Design) -> Model:
+def prepare(design: Design) -> FitModel:
     """Build the y-free part, once for all responses and all models that leave out columns of X.
 
     Raises
@@ -98,7 +98,7 @@ def prepare(design: Design) -> Model:
     """
     grouped(design)
     turned = basis(design)
-    return Model(design, turned, leaves(design, turned))
+    return FitModel(design, turned, leaves(design, turned))
 
 
 def grouped(design: Design) -> None:
@@ -108,7 +108,7 @@ def grouped(design: Design) -> None:
 
 
 def fit(
-    model: Model,
+    model: FitModel,
     sums: Sums,
     columns: tuple[int, ...],
     reml: bool,
@@ -215,7 +215,7 @@ def _zeros(design: Design, turned: Basis) -> list[str]:
     return names
 
 
-def modes(model: Model, sums: Sums, fits: Fits) -> list[Floats]:
+def modes(model: FitModel, sums: Sums, fits: Fits) -> list[Floats]:
     """Conditional modes (BLUPs) of the random effects of each factor, (G, groups, k), on the scale of the formula.
 
     For fits of all columns of X to the responses of `sums`; NaN where there are no estimates.

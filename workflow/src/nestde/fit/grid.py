@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.fit.blocks import chain
-from nestde.fit.genes import Model
+from nestde.fit.genes import FitModel
 
 Integers = NDArray[np.int64]
 
@@ -95,7 +95,7 @@ class Grid:
         return self.values / (1.0 + beside)
 
 
-def infeasible(model: Model) -> str:
+def infeasible(model: FitModel) -> str:
     """Say why there is no grid for a model's random effects; '' if there is one."""
     blocks = [factor.blocks.count(block) for factor in model.design.random for block in set(factor.blocks)]
     if max(blocks) > 2 or (max(blocks) == 2 and len(blocks) > 1):
@@ -110,7 +110,7 @@ def infeasible(model: Model) -> str:
     return ""
 
 
-def build(model: Model, arms: Arms | None = None) -> Grid:
+def build(model: FitModel, arms: Arms | None = None) -> Grid:
     """Lay out the grid of a model, see `infeasible`; with an own variance in each arm of its only random effect, if any."""
     random = model.design.random
     axes, sizes, groups = _variances(model, arms)
@@ -141,7 +141,7 @@ def build(model: Model, arms: Arms | None = None) -> Grid:
     )
 
 
-def _variances(model: Model, arms: Arms | None) -> tuple[list[str], list[float], list[int]]:
+def _variances(model: FitModel, arms: Arms | None) -> tuple[list[str], list[float], list[int]]:
     """Name of each variance, and of the groups that have it mean Z'Z and number."""
     axes, sizes, groups = list[str](), list[float](), list[int]()
     for f, factor in enumerate(model.design.random):
@@ -210,7 +210,7 @@ def _interpolation(at_node: Integers, at_point: Integers, parts: list[int]) -> t
     return nodes, shares / total[nodes]
 
 
-def _factors(model: Model, values: Floats, arms: int) -> tuple[Floats, ...]:
+def _factors(model: FitModel, values: Floats, arms: int) -> tuple[Floats, ...]:
     """Λ of each factor at each point; the last column of `values` is the correlation."""
     out, at = [], 0
     for factor in model.design.random:

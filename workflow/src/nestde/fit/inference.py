@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.fit.basis import combine
-from nestde.fit.clusters import Strata, build
+from nestde.fit.clusters import Strata, clusters_of
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.containment import containment, containment_of
 from nestde.fit.differences import derivatives, why_not_kenward_roger
-from nestde.fit.genes import Model, prepare
+from nestde.fit.genes import FitModel, prepare
 from nestde.fit.layout import flatten
 from nestde.fit.log_sf import log_f_sf
 from nestde.fit.moments import moments, product, sandwich, solve
@@ -101,7 +101,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     if why_not_kenward_roger(fits.design):
         found = _by_differences(model, contrasts, fits, zy, threads)
     else:
-        strata = build(model.design, model.basis, model.leaf)
+        strata = clusters_of(model.design, model.basis, model.leaf)
         b = combine(fits.coef - fits.shift, model.basis.r)
         found = raw_tests(strata, contrasts, fits.record.end, fits.sigma, b, zy, fits.coef, threads)
     each = containment(fits.design)
@@ -180,7 +180,7 @@ def raw_tests(
 
 
 def _by_differences(
-    model: Model, contrasts: Sequence[Floats], fits: Fits, zy: tuple[Floats, ...], threads: int | None
+    model: FitModel, contrasts: Sequence[Floats], fits: Fits, zy: tuple[Floats, ...], threads: int | None
 ) -> list[tuple[Tests, Tests]]:
     """Satterthwaite's tests of fits that are too large for `moments`; NaN for Kenward and Roger's."""
     layout, flat = model.layout(np.eye(fits.design.x.shape[1])), flatten(model.design, model.order, zy)

@@ -22,7 +22,7 @@ from nestde.fit import prior as priors
 from nestde.fit.compiled import spread
 from nestde.fit.containment import constant_within
 from nestde.fit.crossproducts import Sums
-from nestde.fit.genes import Model
+from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms
 from nestde.fit.log_tail import log_tail
 from nestde.fit.mixture import average
@@ -101,7 +101,7 @@ class Moderated:
         return columns
 
 
-def not_applicable(model: Model, genes: int | None = None) -> str:
+def not_applicable(model: FitModel, genes: int | None = None) -> str:
     """Say why genes cannot be tested so; '' if they can. `genes` is how many make the prior, None where there is one."""
     if genes is not None and genes < LEAST_GENES:
         return (
@@ -143,7 +143,7 @@ def _arm_name(design: Design, term: str, row: Floats) -> str:
 
 
 def moderate(
-    model: Model,
+    model: FitModel,
     sums: Sums,
     contrasts: Sequence[Floats],
     expression: Floats,

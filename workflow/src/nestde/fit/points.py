@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.fit import clusters
 from nestde.fit.compiled import compiled, spread
-from nestde.fit.genes import Model
+from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms, Grid
 
 Integers = NDArray[np.int64]
@@ -80,7 +80,7 @@ class Points(NamedTuple):
     freedom: float
 
 
-def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | None = None) -> Points:
+def build(model: FitModel, grid: Grid, contrasts: Sequence[Floats], arms: Arms | None = None) -> Points:
     """Factorise at every point of the grid.
 
     Parameters
@@ -94,7 +94,7 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | No
     arms
         Of the only random factor, where the grid has arms.
     """
-    cut = clusters.build(model.design, model.basis, model.leaf)
+    cut = clusters.clusters_of(model.design, model.basis, model.leaf)
     used, pattern = _order(cut, arms), _pattern(cut)
     points, p, m = len(grid.values), len(cut.r), cut.zz.shape[1]
     # LR⁻¹ begins with the coefficients of X = Qr
@@ -144,9 +144,9 @@ def build(model: Model, grid: Grid, contrasts: Sequence[Floats], arms: Arms | No
     )
 
 
-def place(model: Model, zy: Sequence[Floats], arms: Arms | None = None) -> Floats:
+def place(model: FitModel, zy: Sequence[Floats], arms: Arms | None = None) -> Floats:
     """Lay out Z̃'y of each factor as the effects of `Points`: (G, e)."""
-    cut = clusters.build(model.design, model.basis, model.leaf)
+    cut = clusters.clusters_of(model.design, model.basis, model.leaf)
     return np.ascontiguousarray(
         cut.place(zy).reshape(len(zy[0]), math.prod(cut.zz.shape[:2]))[:, _order(cut, arms)]
     )

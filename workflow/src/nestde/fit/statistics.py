@@ -21,7 +21,7 @@ from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit.basis import basis
 from nestde.fit.crossproducts import Sums, collect, leaves, leaves_as, sums_of_counts
-from nestde.fit.genes import Model, grouped
+from nestde.fit.genes import FitModel, grouped
 from nestde.io.files import atomic
 
 
@@ -62,7 +62,7 @@ class Statistics:
                 handle, genes=names, code=self.code, f=self.f, sums=self.sums, squares=self.squares
             )
 
-    def model_of(self, design: Design) -> tuple[Model, Sums]:
+    def model_of(self, design: Design) -> tuple[FitModel, Sums]:
         """What `fit.genes` fits of a design of these cells.
 
         Raises
@@ -79,7 +79,7 @@ class Statistics:
                 f'"{design.formula.text}" has random effects, or covariates of single cells, that the statistics do not '
                 "hold. Run `nestde run` again: it makes them from the counts."
             )
-        return Model(design, turned, leaf), collect(design, leaf, self.sums, self.squares)
+        return FitModel(design, turned, leaf), collect(design, leaf, self.sums, self.squares)
 
     def of(self, chosen: NDArray[Any] | slice) -> "Statistics":
         """Those of some genes."""

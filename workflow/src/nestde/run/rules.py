@@ -21,7 +21,7 @@ class StudyError(NestdeError):
         self.given = given
 
 
-class Study:
+class WorkflowStudy:
     """What the rules need to know of a study before any job runs: names as slugs, inputs, settings.
 
     Parameters

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
     from nestde.design.design import Design
     from nestde.fit.crossproducts import Sums
-    from nestde.fit.genes import Model
+    from nestde.fit.genes import FitModel
     from nestde.fit.inference import FTests
     from nestde.fit.record import Fits, GeneFits
     from nestde.fit.statistics import Statistics
@@ -47,7 +47,7 @@ class Fitted:
         self._f_tests: dict[bytes, FTests] = {}
 
     @cached_property
-    def model(self) -> tuple["Model", "Sums"]:
+    def model(self) -> tuple["FitModel", "Sums"]:
         """The y-free part, and the cross-products of the genes."""
         return self.statistics.model_of(self.design)
 
