@@ -1,5 +1,7 @@
 """`nestde.de`, and the rows it shares with the workflow, beside one gene at a time and beside statsmodels."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,7 +99,7 @@ def test_faults_are_sentences(cohort):
 
     halves = cohort.copy()
     halves.X = halves.X.astype(np.float64) * 0.5
-    assert "no counts (first: " in faults(halves)
+    assert re.search("X: holds [0-9,]+ non-integer values [(]first: [0-9.]+ at cell S", faults(halves))
     twice = cohort.copy()
     twice.var_names = ["G", "G", *twice.var_names[2:]]
     assert "1 gene name is there more than once: G" in faults(twice)

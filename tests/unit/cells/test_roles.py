@@ -115,7 +115,7 @@ def test_all_faults_of_counts_and_design_are_told_at_once(cohort):
     found = " ".join(faults(cells, "~ diagnosys + (1 | sample_id)", test="(1 | sample_id)", p_value="best"))
     for part in (
         "p_value: best is no p-value of nestde",
-        "values that are no counts",
+        "non-integer value",
         "looks like cell types",
         "is a random term",
         "no column diagnosys",

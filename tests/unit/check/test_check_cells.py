@@ -11,10 +11,10 @@ import zarr
 from anndata.io import write_elem
 from makers.studies import Study, write_h5ad
 
-from nestde.check.obs import read_cells
 from nestde.cli import main
 from nestde.errors import NestdeError
 from nestde.io.files import read_tsv
+from nestde.io.formats import read_cells
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def test_zarr():
     [
         (
             lambda: Path("x").mkdir(),
-            "x: is a folder with no barcodes.tsv. Give a 10x folder of one sample, or a file.",
+            "x: is a folder with no matrix.mtx and no zarr group. Give a 10x folder of one sample, or a file.",
         ),
         (
             lambda: Path("x").write_bytes(b""),
@@ -130,7 +130,7 @@ def test_zarr():
         ),
         (
             lambda: write_h5ad(pd.DataFrame(index=["c"]), "x") or drop_obs("x"),
-            "x: has no obs and no barcodes; it is neither AnnData nor of 10x.",
+            "x: has no obs and var, so it is no AnnData. Its parts: var.",
         ),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nestde.cells.ingest import read_metadata
 from nestde.errors import NestdeError
+from nestde.io.obs import read_metadata
 from nestde.study.samples import read_samples
 
 

@@ -14,6 +14,7 @@ from nestde.arrays import Floats
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.design.formula import of_genes
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
+from nestde.io.raw_counts import RawCounts
 from nestde.io.source import label
 from nestde.study.config import Genes, Model
 from nestde.study.schema import rule
@@ -147,13 +148,12 @@ def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_ma
     if layer is not None and layer not in adata.layers:
         raise NestdeError(f"layer {layer}: the data have {a_few(adata.layers) or 'none'}.")
     counts = csr_matrix(adata.X if layer is None else adata.layers[layer])
-    counts.eliminate_zeros()
-    wrong = ~np.isfinite(counts.data) | (counts.data < 0) | (counts.data != np.round(counts.data))
-    if wrong.any():
-        raise NestdeError(
-            f"{layer or 'X'} holds {count(int(wrong.sum()), 'value')} that {'is no count' if wrong.sum() == 1 else 'are no counts'} (first: {counts.data[wrong.argmax()]:g}). "
-            "DE needs raw counts; is there a raw layer?"
-        )
+    check = RawCounts(layer or "X", adata.obs_names, adata.var_names)
+    counts = check.whole(counts, np.arange(counts.shape[0]))
+    check.raise_if_any(hint="is there a raw layer?")
+    if not counts.data.all():
+        counts = counts.copy()  # the arrays are the user's still
+        counts.eliminate_zeros()
     empty = int((np.diff(counts.indptr) == 0).sum())
     if empty:
         raise NestdeError(f"{count(int(empty), 'cell')} {verb(empty, 'have')} no counts. Remove them.")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nestde.cells.ingest import tidy
 from nestde.design.expressions import quoted
 from nestde.errors import NestdeError, a_few
 from nestde.io.files import write_text, write_tsv
-from nestde.io.formats import Source, open_source
+from nestde.io.formats import open_source
+from nestde.io.obs import tidy
+from nestde.io.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.ingest import tidy
 from nestde.cells.qc import MEASURED
 from nestde.design.formula import parse, variables_of
 from nestde.errors import a_few
 from nestde.io.counts import Counts, writing
+from nestde.io.obs import tidy
 from nestde.io.source import BLOCK, block_edges, label
 from nestde.study.config import Genes, Model
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells.ingest import join_metadata, keep_cells
 from nestde.check.labels import names_donors
-from nestde.check.obs import Cells, read_cells
 from nestde.check.wording import are, both, count, nearest
 from nestde.design.formula import Formula, parse, variables_of
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.io.formats import read_cells
+from nestde.io.obs import Cells, join_metadata, keep_cells
 from nestde.io.source import label
 from nestde.study.config import Config
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from nestde.check.wording import both, nearest
 from nestde.errors import Faults, a_few, shortened
 from nestde.io.files import irregular, sha256
+from nestde.io.formats import files_at
 from nestde.study.config import Config
-from nestde.study.samples import files_of
 
 HEAD = 1_000_000  # bytes that are compared before whole files are
 
@@ -116,8 +116,7 @@ def _split(group: list[str], step: Callable[[str], Hashable]) -> list[list[str]]
 
 def _counts(path: str) -> list[Path]:
     """Files with the counts themselves: of a 10x folder, its matrix."""
-    files = [file for file in files_of(path) if file.is_file()]
-    return [file for file in files if file.name.endswith(("matrix.mtx", "matrix.mtx.gz"))] or files
+    return [file for file in files_at(path).counts if file.is_file()]
 
 
 def _identity(path: str) -> frozenset[tuple[int, int]]:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nestde.check.obs import read_cells
 from nestde.check.wording import count
 from nestde.errors import NestdeError, a_few
+from nestde.io.formats import read_cells
 
 if TYPE_CHECKING:
     import pandas as pd

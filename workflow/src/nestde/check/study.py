@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells.ingest import tidy
 from nestde.cells.qc import MEASURED as MEASURED_BY_QC
 from nestde.check.cells import CellsOfFile, named_covariates, read_part
 from nestde.check.features import Features, read_features
 from nestde.check.inputs import check_same, is_there
 from nestde.design.formula import Formula, of_genes, variables_of
 from nestde.errors import Faults
+from nestde.io.obs import tidy
 from nestde.study.config import Config
 from nestde.study.samples import read_samples, source_paths
 

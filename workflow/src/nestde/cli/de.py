@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.api.de import de
     from nestde.errors import NestdeWarning
     from nestde.io.files import write_tsv
-    from nestde.io.formats import reading
+    from nestde.io.source import reading
 
     with reading(args.data):
         adata = anndata.read_h5ad(args.data)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.io.formats import files_at
 from nestde.io.tsv import read_lines
 from nestde.study.config import Config
 from nestde.study.schema import schema, schema_faults
@@ -137,18 +138,10 @@ def _paths(config: Config, sheet: pd.DataFrame) -> dict[str, str]:
     return dict(zip(sheet["sample_id"], sheet["counts"].astype(str), strict=True))
 
 
-def files_of(path: str) -> list[Path]:
+def files_of(path: str | Path) -> list[Path]:
     """List what a path of counts stands for: the files of a folder (10x, zarr), a 10x matrix and those beside it."""
-    whole = Path(path)
-    if whole.is_dir():
-        return sorted(file for file in whole.rglob("*") if file.is_file())
-    prefix, _, rest = whole.name.rpartition("matrix.mtx")
-    if rest in ("", ".gz") and whole.name.endswith(f"matrix.mtx{rest}"):
-        beside = [
-            f"{prefix}{name}.tsv{gz}" for name in ("barcodes", "features", "genes") for gz in ("", ".gz")
-        ]
-        return [whole, *(whole.with_name(name) for name in beside if whole.with_name(name).is_file())]
-    return [whole]
+    found = files_at(path)
+    return [*found.counts, *found.beside]
 
 
 def is_small(paths: Iterable[str]) -> bool:

@@ -1,23 +1,59 @@
-"""Count data as they come, cells × genes: h5ad, zarr, 10x HDF5, 10x mtx folders; opened, read in blocks."""
+"""Count data as they come, cells × genes, a file for each format. A new one is a file here and a line in the list."""
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nestde.errors import NestdeError
+from nestde.errors import NestdeError, a_few
 from nestde.io.files import irregular
+from nestde.io.formats import h5ad, tenx_h5, tenx_mtx, zarr_folder
+from nestde.io.formats.format import HDF5, Files, Format, first_bytes
+from nestde.io.obs import Cells
 from nestde.io.source import Source, reading
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Source", "open_source", "read_genes", "reading"]
+__all__ = ["FORMATS", "Files", "Format", "files_at", "open_source", "read_cells", "read_genes", "sniff"]
 
-ZARR = (".zgroup", ".zattrs", "zarr.json")  # a zarr folder has one of them
+# What is of several is taken for the first.
+FORMATS: list[Format] = [
+    h5ad.FORMAT,
+    tenx_h5.FORMAT,
+    tenx_mtx.FORMAT,
+    zarr_folder.FORMAT,
+]
+
+
+def sniff(path: str | Path) -> Format:
+    """Find the format of count data by what they are, not by what their name says.
+
+    Raises
+    ------
+    NestdeError
+        If there is nothing there, or nothing that nestde reads, or it is broken.
+    """
+    path = Path(path)
+    try:
+        if irregular(path):
+            raise NestdeError(f"{path}: is no file but {irregular(path)}. Save the counts as a file.")
+        for each in FORMATS:
+            if each.matches(path):
+                return each
+        if path.is_dir():
+            raise NestdeError(
+                f"{path}: is a folder with no matrix.mtx and no zarr group. Give a 10x folder of one sample, or a file."
+            )
+        first = first_bytes(path)
+    except OSError as error:
+        raise NestdeError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    *others, last = (each.name for each in FORMATS)
+    raise NestdeError(f"{path}: {_what_it_is(path, first)}. nestde reads {', '.join(others)} and {last}.")
 
 
 def open_source(path: str | Path, *, layer: str = "X", gene_key: str | None = None) -> Source:
-    """Open count data by what they are, not by what their name says.
+    """Open count data.
 
     Parameters
     ----------
@@ -35,27 +71,7 @@ def open_source(path: str | Path, *, layer: str = "X", gene_key: str | None = No
     NestdeError
         If there is nothing there, or nothing that nestde reads, or it is broken.
     """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            return _open_folder(path, layer, gene_key)
-        if path.name.endswith(("matrix.mtx", "matrix.mtx.gz")) and path.is_file():
-            return _open_mtx(path, layer, gene_key)
-        if irregular(path):
-            raise NestdeError(f"{path}: is no file but {irregular(path)}. Save the counts as a file.")
-        with path.open("rb") as handle:
-            first = handle.read(8)
-    except OSError as error:
-        raise NestdeError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    if first != b"\x89HDF\r\n\x1a\n":
-        raise NestdeError(
-            f"{path}: {_what_it_is(first)}. nestde reads h5ad, 10x h5, 10x mtx folders and zarr."
-        )
-    from nestde.io.formats import anndata_store, tenx
-
-    if tenx.is_tenx_h5(path):
-        return tenx.open_h5(path, _only_x(path, layer), gene_key)
-    return anndata_store.open_h5ad(path, layer, gene_key)
+    return sniff(path).open(Path(path), layer, gene_key)
 
 
 def read_genes(path: str | Path, *, layer: str = "X", gene_key: str | None = None) -> "NDArray[np.object_]":
@@ -66,50 +82,46 @@ def read_genes(path: str | Path, *, layer: str = "X", gene_key: str | None = Non
     NestdeError
         If there is nothing that can be read, or the names do not tell genes apart.
     """
-    from nestde.io.formats import anndata_store, tenx
+    return sniff(path).genes(Path(path), layer, gene_key)
 
+
+def read_cells(
+    path: str | Path, wanted: Collection[str], also: Callable[[str], bool] = lambda name: False
+) -> Cells:
+    """Read the cells of count data; no count is read.
+
+    Parameters
+    ----------
+    wanted, also
+        Columns to read: these, and those whose name fits.
+
+    Raises
+    ------
+    NestdeError
+        There is nothing there, or nothing that can be read.
+    """
+    with reading(path):
+        return sniff(path).read_obs(Path(path), lambda name: name in wanted or also(name))
+
+
+def files_at(path: str | Path) -> Files:
+    """Files that a path of counts stands for, by names alone; the path itself, if it is no folder that is there."""
     path = Path(path)
-    if path.is_dir() and any((path / name).exists() for name in ZARR):
-        return anndata_store.genes_of_zarr(path, layer, gene_key)
-    if path.is_dir() or path.name.endswith(("matrix.mtx", "matrix.mtx.gz")):
-        return tenx.genes_of_mtx(_matrix_of(path) if path.is_dir() else path, gene_key)
-    if tenx.is_tenx_h5(path):
-        return tenx.genes_of_h5(path, gene_key)
-    return anndata_store.genes_of_h5ad(path, layer, gene_key)
+    for each in FORMATS:
+        found = each.files(path)
+        if found is not None:
+            return found
+    return Files(sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path], [])
 
 
-def _open_folder(path: Path, layer: str, gene_key: str | None) -> Source:
-    if any((path / name).exists() for name in ZARR):
-        from nestde.io.formats import anndata_store
-
-        return anndata_store.open_zarr(path, layer, gene_key)
-    return _open_mtx(_matrix_of(path), layer, gene_key)
-
-
-def _matrix_of(path: Path) -> Path:
-    """The matrix.mtx of a 10x folder."""
-    found = sorted(file for file in path.iterdir() if file.name.endswith(("matrix.mtx", "matrix.mtx.gz")))
-    if len(found) != 1:
-        what = "no matrix.mtx" if not found else f"{len(found)} matrices ({', '.join(f.name for f in found)})"
-        raise NestdeError(f"{path}: is a folder with {what}. Give a 10x folder of one sample, or a file.")
-    return found[0]
-
-
-def _open_mtx(matrix: Path, layer: str, gene_key: str | None) -> Source:
-    from nestde.io.formats import tenx
-
-    return tenx.open_mtx(matrix, _only_x(matrix, layer), gene_key)
-
-
-def _only_x(path: Path, layer: str) -> str:
-    if layer != "X":
-        raise NestdeError(f"{path}: is 10x data and has no layer {layer}. Set input.layer to X.")
-    return layer
-
-
-def _what_it_is(first: bytes) -> str:
+def _what_it_is(path: Path, first: bytes) -> str:
     if not first:
         return "is empty"
+    if first == HDF5:
+        import h5py
+
+        with reading(path), h5py.File(path, "r") as root:
+            return f"is HDF5 of another kind; its parts: {a_few(sorted(root), 8) or 'none'}"
     if first.startswith(b"\x1f\x8b"):
         return "is gzipped and no HDF5 file (an .rds, or a compressed h5ad: unzip it first)"
     if first.startswith(b"PK\x03\x04"):

@@ -1,4 +1,4 @@
-"""AnnData on disk: h5ad (anndata 0.5 to today) and zarr; X, raw or a layer; CSR, CSC or dense."""
+"""AnnData on disk, whatever holds its parts: anndata 0.5 to today; X, raw or a layer; CSR, CSC or dense."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.errors import NestdeError, a_few
+from nestde.io.obs import Asked, Cells, plain, tidy
 from nestde.io.source import (
     BLOCK,
     Source,
@@ -15,7 +16,6 @@ from nestde.io.source import (
     check_indices,
     check_numbers,
     check_pointers,
-    reading,
     text,
     unique_genes,
 )
@@ -27,29 +27,11 @@ if TYPE_CHECKING:
 Rows = Callable[[int, int], "csr_matrix"]
 
 
-def open_h5ad(path: Path, layer: str, gene_key: str | None) -> Source:
-    """Open an h5ad file; it stays open for as long as its rows are read. See `open_source`."""
-    import h5py
-
-    with reading(path):
-        return _open(path, h5py.File(path, "r"), layer, gene_key)
-
-
-def open_zarr(path: Path, layer: str, gene_key: str | None) -> Source:
-    """Open a zarr folder that anndata wrote (zarr format 2 or 3). See `open_source`."""
-    import zarr
-
-    with reading(path):
-        return _open(path, zarr.open_group(str(path), mode="r"), layer, gene_key)
-
-
-def _open(path: Path, root: Any, layer: str, gene_key: str | None) -> Source:
-    if "obs" not in root or "var" not in root:
-        raise NestdeError(
-            f"{path}: has no obs and var, so it is no AnnData. Its parts: {a_few(sorted(root), 8)}."
-        )
+def open_root(path: Path, root: Any, layer: str, gene_key: str | None) -> Source:
+    """Open what is in a file or folder of AnnData. See `open_source`."""
+    _check_parts(path, root)
     matrix = _matrix(path, root, layer)
-    genes, obs = _genes(path, root, layer, gene_key), read_frame(root, "obs")
+    genes, obs = genes_of_root(path, root, layer, gene_key), read_frame(root, "obs")
     obs.index = [text(barcode) for barcode in obs.index]
     shape = _shape(matrix)
     if shape != (len(obs), len(genes)):
@@ -60,7 +42,15 @@ def _open(path: Path, root: Any, layer: str, gene_key: str | None) -> Source:
     return Source(path, obs, genes, row_nnz, rows, scans)
 
 
-def _genes(path: Path, root: Any, layer: str, gene_key: str | None) -> NDArray[np.object_]:
+def _check_parts(path: Path, root: Any) -> None:
+    if "obs" not in root or "var" not in root:
+        raise NestdeError(
+            f"{path}: has no obs and var, so it is no AnnData. Its parts: {a_few(sorted(root), 8)}."
+        )
+
+
+def genes_of_root(path: Path, root: Any, layer: str, gene_key: str | None) -> NDArray[np.object_]:
+    """Names of the genes, as `open_root` names them."""
     key = "var" if layer != "raw" else "raw/var" if "raw" in root else "raw.var"
     var = read_frame(root, key)
     if gene_key is not None and gene_key not in var:
@@ -69,22 +59,6 @@ def _genes(path: Path, root: Any, layer: str, gene_key: str | None) -> NDArray[n
         )
     hint = "Set input.gene_key to a column of var that tells genes apart, or make the names unique."
     return unique_genes(path, var.index if gene_key is None else var[gene_key], hint)
-
-
-def genes_of_h5ad(path: Path, layer: str, gene_key: str | None) -> NDArray[np.object_]:
-    """Names of the genes of an h5ad file, as `open_h5ad` names them."""
-    import h5py
-
-    with reading(path), h5py.File(path, "r") as root:
-        return _genes(path, root, layer, gene_key)
-
-
-def genes_of_zarr(path: Path, layer: str, gene_key: str | None) -> NDArray[np.object_]:
-    """Names of the genes of a zarr folder, as `open_zarr` names them."""
-    import zarr
-
-    with reading(path):
-        return _genes(path, zarr.open_group(str(path), mode="r"), layer, gene_key)
 
 
 def _matrix(path: Path, root: Any, layer: str) -> Any:
@@ -128,6 +102,32 @@ def read_frame(root: Any, key: str) -> "pd.DataFrame":
             values = pd.Categorical.from_codes(values, [text(label) for label in categories])
         frame[name] = values
     return frame
+
+
+def cells_of_root(path: Path, root: Any, asked: Asked) -> Cells:
+    """Barcodes, and the columns of obs that are asked for."""
+    import pandas as pd
+    from anndata.io import read_elem
+
+    if "obs" not in root:
+        _check_parts(path, root)
+    stored = root["obs"]
+    if str(getattr(stored, "attrs", {}).get("encoding-version", "")) != "0.2.0":
+        whole = read_frame(root, "obs")
+        whole.columns = [plain(name) for name in whole.columns]
+        taken = {name: tidy(whole[name]).array for name in whole.columns if asked(name)}
+        barcodes = np.array([text(name) for name in whole.index], dtype=object)
+        return Cells(
+            path, barcodes, tuple(whole.columns), pd.DataFrame(taken, index=pd.RangeIndex(len(whole)))
+        )
+    barcodes = np.asarray(read_elem(stored[stored.attrs["_index"]]), dtype=object)
+    names = {plain(name): str(name) for name in stored.attrs["column-order"]}
+    taken = {
+        name: tidy(pd.Series(read_elem(stored[given]), name=name)).array
+        for name, given in names.items()
+        if asked(name)
+    }
+    return Cells(path, barcodes, tuple(names), pd.DataFrame(taken, index=pd.RangeIndex(len(barcodes))))
 
 
 def _format(matrix: Any) -> str:
