@@ -8,11 +8,11 @@ import pytest
 from scipy.stats import chi2
 
 import nestde
+from nestde.design.testable import NotTestable, design_to_test, load_design
 from nestde.errors import NestdeError
-from nestde.expression.celltype import design_of, fit_table, load_design, save_design, slice_of_chunk
+from nestde.expression.celltype import fit_table, slice_of_chunk
 from nestde.fit.statistics import of_counts
 from nestde.simulate import Cohort, simulate
-from nestde.study.config import Model
 
 FORMULA = "~ sequencing_saturation + diagnosis + (1 | sample_id)"
 LEVELS = {"diagnosis": ["Control", "AD"]}
@@ -120,7 +120,7 @@ def test_faults_are_sentences(cohort):
 def test_chunks_do_not_matter(cohort):
     cells = cohort[cohort.obs["cell_type"] == "Neuron"]
     counts, size = cells.X.tocsc(), np.asarray(cells.X.sum(axis=1)).ravel() / 1e4
-    design = design_of(Model(FORMULA, ["diagnosis"], LEVELS, 1), cells.obs.reset_index())
+    design = design_to_test(FORMULA, cells.obs.reset_index(), test=["diagnosis"], levels=LEVELS)
     genes = list(cells.var_names)
     statistics = of_counts(design, counts, size, genes)
     whole = fit_table(design, statistics, ["diagnosis"], threads=1)
@@ -131,11 +131,11 @@ def test_chunks_do_not_matter(cohort):
 
 
 def test_design_and_refusal_are_read_back(tmp_path, cohort):
-    design = design_of(Model(FORMULA, ["diagnosis"], LEVELS, 1), cohort.obs.reset_index())
-    save_design(design, tmp_path / "a.npz")
+    design = design_to_test(FORMULA, cohort.obs.reset_index(), test=["diagnosis"], levels=LEVELS)
+    design.save(tmp_path / "a.npz")
     np.testing.assert_array_equal(load_design(tmp_path / "a.npz").x, design.x)
-    save_design("no sample has enough cells", tmp_path / "b.npz")
-    assert load_design(tmp_path / "b.npz") == "no sample has enough cells"
+    NotTestable("no sample has enough cells").save(tmp_path / "b.npz")
+    assert load_design(tmp_path / "b.npz") == NotTestable("no sample has enough cells")
 
 
 def test_an_unknown_headline_is_refused(cohort):

@@ -9,8 +9,8 @@ from makers.studies import Study
 
 from nestde.check import check_study
 from nestde.design.design import build_design
+from nestde.design.testable import too_few_samples
 from nestde.errors import NestdeError
-from nestde.expression.celltype import too_few_samples
 from nestde.study.config import load
 
 END = "2 samples are the least, 6 are advised. Add samples, or drop it."

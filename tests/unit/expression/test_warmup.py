@@ -9,7 +9,7 @@ CODE = """
 import sys
 import numpy as np, pandas as pd, scipy.sparse
 from nestde.expression.celltype import fit_table, moderate
-from nestde.design.design import build
+from nestde.design.design import build_design
 from nestde.fit import crossproducts, inference, mixture, optimise, points, prior, scalar
 from nestde.fit.statistics import of_counts
 from nestde.expression.warmup import compile_kernels
@@ -31,7 +31,7 @@ obs = pd.DataFrame(rng.normal(size=(600, 2)), columns=["x", "z"])
 obs = obs.assign(a=cells % 6, b=cells % 24, c=rng.integers(0, 9, 600)).astype(dict.fromkeys("abc", str))
 obs["d"] = np.where(cells % 6 < 3, "p", "q")
 counts = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 5)).astype(np.int32))
-design = build(formula, obs, test=terms)
+design = build_design(formula, obs, test=terms)
 statistics = of_counts(design, counts, rng.uniform(0.5, 2, 600), list("vwxyz"), threads=2)
 fit_table(design, statistics, terms, threads=2)
 many = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 200)).astype(np.int32))

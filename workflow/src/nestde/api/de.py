@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.design.formula import of_genes
+from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
 from nestde.io.raw_counts import RawCounts
 from nestde.io.source import label
@@ -170,7 +171,7 @@ class Part:
     """One cell type: its cells in samples with enough of them, their design or why there is none, what was left out."""
 
     rows: NDArray[np.intp]
-    design: "Design | str"
+    design: "Design | NotTestable"
     cells: dict[str, int]
     left_out: dict[str, str]
 
@@ -211,8 +212,8 @@ class Plan:
                 f"{name}: {len(part.rows):,} cells of {len(part.cells):,} samples"
                 + (f"; left out: {left_out}." if left_out else ".")
             )
-            if isinstance(part.design, str):
-                said.append(f"{name}: not testable: {part.design}")
+            if isinstance(part.design, NotTestable):
+                said.append(f"{name}: not testable: {part.design.reason}")
         if self.untyped:
             said.append(f"{self.untyped:,} cells without a cell type are in no test.")
         return said
@@ -244,7 +245,6 @@ def _plan(
         All that is wrong with the formula, the tests and the columns of obs.
     """
     from nestde.design.design import random_test
-    from nestde.expression.celltype import design_of
 
     faults, obs = Faults(), adata.obs
     twice = adata.var_names[adata.var_names.duplicated()].unique()
@@ -278,9 +278,11 @@ def _plan(
             if str(sample) not in cells
         }
         rows = rows[samples.iloc[rows].isin(list(cells)).to_numpy()]
-        design = design_of(model, obs.iloc[rows].reset_index(drop=True))
+        design = design_to_test(formula, obs.iloc[rows].reset_index(drop=True), test=fixed, levels=chosen)
         parts[cell_type] = Part(rows, design, cells, left_out)
-    refused = {name: part.design for name, part in parts.items() if isinstance(part.design, str)}
+    refused = {
+        name: part.design.reason for name, part in parts.items() if isinstance(part.design, NotTestable)
+    }
     if len(refused) == len(parts):
         for cell_type, reason in refused.items():
             alone = len(set(refused.values())) == 1

@@ -25,15 +25,15 @@ def main(args: argparse.Namespace) -> None:
     import pandas as pd
 
     from nestde.calibrate.calibration import COLUMNS, about, calibrate
-    from nestde.expression.celltype import load_design
+    from nestde.design.testable import NotTestable, load_design
     from nestde.fit.statistics import load
     from nestde.io.files import write_json, write_tsv
     from nestde.study.config import sections
 
     config = sections(args.settings)
     design, statistics = load_design(args.design), load(args.statistics)
-    if isinstance(design, str) or not config.calibration.enabled:
-        why = design if isinstance(design, str) else "calibration.enabled is false"
+    if isinstance(design, NotTestable) or not config.calibration.enabled:
+        why = design.reason if isinstance(design, NotTestable) else "calibration.enabled is false"
         write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
         write_json({term: {"relabellings": 0, "reason": why} for term in config.model.test}, args.about)
         return

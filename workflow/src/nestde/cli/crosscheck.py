@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> None:
     import pandas as pd
 
     from nestde.cells.matrix import read_size_factors
-    from nestde.expression.celltype import load_design
+    from nestde.design.testable import NotTestable, load_design
     from nestde.expression.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
     from nestde.expression.tables import TEXT
     from nestde.io.counts import Counts
@@ -33,8 +33,8 @@ def main(args: argparse.Namespace) -> None:
 
     config = sections(args.settings)
     design = load_design(args.design)
-    reason = design if isinstance(design, str) else why_not(design)
-    if isinstance(design, str) or reason:
+    reason = design.reason if isinstance(design, NotTestable) else why_not(design)
+    if isinstance(design, NotTestable) or reason:
         log.info(f"not cross-checked: {reason}")
         write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
         return

@@ -22,17 +22,18 @@ def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
     from nestde.cells.matrix import read_obs, read_uns
     from nestde.check.footing import cells_of, tests_of
-    from nestde.expression.celltype import design_of, save_design
+    from nestde.design.testable import NotTestable, design_to_test
     from nestde.io.files import of_slug, write_json
     from nestde.logs import log
     from nestde.study.config import sections
 
     config = sections(args.settings)
     obs = read_obs(args.matrix)
-    design = design_of(config.model, obs)
-    save_design(design, args.out)
-    if isinstance(design, str):
-        content = {"testable": False, "reason": design}
+    model = config.model
+    design = design_to_test(model.formula, obs, test=model.test, levels=model.levels)
+    design.save(args.out)
+    if isinstance(design, NotTestable):
+        content = {"testable": False, "reason": design.reason}
     else:
         content = {
             "testable": True,
@@ -44,7 +45,7 @@ def main(args: argparse.Namespace) -> None:
             "tests": tests_of(design),
         }
     told = read_uns(args.matrix)
-    content |= cells_of(obs, config.model) | {
+    content |= cells_of(obs, model) | {
         "cell_type": of_slug(args.cell_type, config.cell_types),
         "left_out": {sample: str(why) for sample, why in told["left_out"].items()},
         "genes": {
@@ -56,7 +57,7 @@ def main(args: argparse.Namespace) -> None:
         },
     }
     write_json(content, args.explain)
-    if isinstance(design, str):
-        log.info("%s: is not testable: %s", content["cell_type"], design)
+    if isinstance(design, NotTestable):
+        log.info("%s: is not testable: %s", content["cell_type"], design.reason)
     else:
         log.info("%s: %d cells, %d coefficients", content["cell_type"], design.n, len(design.coef_names))

@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the genes of the chunk, fit, write."""
-    from nestde.expression.celltype import fit_table, load_design, slice_of_chunk
+    from nestde.design.testable import load_design
+    from nestde.expression.celltype import fit_table, slice_of_chunk
     from nestde.fit.statistics import load
     from nestde.io.files import write_tsv
     from nestde.logs import log

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read, test, write."""
-    from nestde.expression.celltype import load_design, moderate
+    from nestde.design.testable import load_design
+    from nestde.expression.celltype import moderate
     from nestde.fit.statistics import load
     from nestde.io.files import write_json, write_tsv
     from nestde.logs import log

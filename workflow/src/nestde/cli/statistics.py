@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Read block after block, sum, write."""
     from nestde.cells.matrix import blocks_of_genes, read_size_factors
-    from nestde.expression.celltype import load_design
+    from nestde.design.testable import load_design
     from nestde.fit.statistics import of_counts, together
     from nestde.logs import log
 

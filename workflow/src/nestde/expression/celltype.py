@@ -1,12 +1,8 @@
 """Differential expression of one cell type: from a design and genes' statistics to rows of results."""
 
 import itertools
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +11,9 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast, contrasts, joint
-from nestde.design.design import Design, build_design, load_design_file
-from nestde.design.replication import lone_samples
-from nestde.errors import NestdeError
+from nestde.design.design import Design
+from nestde.design.testable import NotTestable
 from nestde.fit.methods import AUTO, METHODS, Fitted, Method, Tested, method
-from nestde.io.files import atomic
-from nestde.study import config
 
 if TYPE_CHECKING:
     from nestde.fit import Fits, LikelihoodRatio
@@ -31,80 +24,6 @@ if TYPE_CHECKING:
 PRIOR = ["term", "expression", "weight"]
 # Genes up to this false discovery rate are looked at without each sample.
 LIKELY = 0.1
-
-
-def design_of(model: config.Model, obs: pd.DataFrame) -> Design | str:
-    """Build the design of a cell type's cells, or say why its genes cannot be tested."""
-    if obs.empty:
-        return "no sample has enough cells of this type"
-    try:
-        design = build_design(model.formula, obs, test=model.test, levels=model.levels)
-    except NestdeError as error:
-        return " ".join(" ".join(fault.split()) for fault in error.faults)
-    return too_few_samples(design, obs) or no_groups_left(design) or design
-
-
-def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
-    """Name the kinds of samples that a test compares and of which there is one; '' if there are none (see `replication`)."""
-    if "sample_id" in obs:
-        sample = pd.factorize(obs["sample_id"])[0]
-    elif design.random:
-        sample = design.random[0].codes
-    else:
-        return ""
-    found = lone_samples(
-        design.formula, design.tests, design.x, design.terms, design.levels, obs, sample.astype(np.int64)
-    )
-    if not found:
-        return ""
-    return (
-        f"{', '.join(map(str, found))} {'has' if len(found) == 1 else 'each have'} a single sample with enough cells of this "
-        "type; 2 are needed"
-    )
-
-
-def no_groups_left(design: Design) -> str:
-    """Name a tested term whose groups are as few as the coefficients between them, (1 | x) beside x; '' if there is none."""
-    from nestde.fit.containment import constant_within
-
-    for term, factor in itertools.product(design.tests, design.random):
-        constant = constant_within(design.x, factor)
-        if "(Intercept)" not in factor.effects or not constant[list(design.tests[term])].all():
-            continue
-        first = np.unique(factor.codes, return_index=True)[1]
-        if np.linalg.matrix_rank(design.x[first][:, constant]) >= len(first):
-            return (
-                f"{term} is tested between groups of {factor.name}: the {len(first)} that there are, are all taken up by the "
-                "formula's coefficients, so nothing is left to tell how much they differ anyway"
-            )
-    return ""
-
-
-def save_design(design: Design | str, path: Path) -> None:
-    """Write a design, or the reason why there is none."""
-    if isinstance(design, Design):
-        design.save(path)
-        return
-    with atomic(path) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, refused=np.frombuffer(json.dumps(design).encode(), np.uint8))
-
-
-def load_design(path: Path) -> Design | str:
-    """Read what `save_design` wrote.
-
-    Raises
-    ------
-    NestdeError
-        If it cannot be read.
-    """
-    with (
-        suppress(OSError, ValueError, zipfile.BadZipFile),
-        path.open("rb") as handle,
-        np.load(handle) as stored,
-    ):
-        if "refused" in stored:
-            return str(json.loads(stored["refused"].tobytes()))
-    return load_design_file(path)
 
 
 def slice_of_chunk(chunk: str, genes: int) -> tuple[int, int]:
@@ -118,7 +37,7 @@ def slice_of_chunk(chunk: str, genes: int) -> tuple[int, int]:
 
 
 def fit_table(
-    design: Design | str,
+    design: Design | NotTestable,
     statistics: "Statistics",
     terms: Sequence[str],
     headline: str = "lrt",
@@ -147,8 +66,8 @@ def fit_table(
         See README, *Read the result*; ``logpvalue_…`` are natural logs.
     """
     genes = statistics.genes
-    if isinstance(design, str):
-        rows = [(gene, term, "not_testable", design) for gene in genes for term in terms]
+    if isinstance(design, NotTestable):
+        rows = [(gene, term, "not_testable", design.reason) for gene in genes for term in terms]
         return pd.DataFrame(rows, columns=["gene", "term", "status", "reason"])
     fitted = Fitted(design, statistics, threads)
     chosen = method(headline)
@@ -192,7 +111,7 @@ class Moderation:
 
 
 def moderate(
-    design: Design | str, statistics: "Statistics", terms: Sequence[str], threads: int | None = None
+    design: Design | NotTestable, statistics: "Statistics", terms: Sequence[str], threads: int | None = None
 ) -> Moderation:
     """Compute the p-values that need all genes of a cell type, in the rows of `fit_table`.
 
@@ -208,7 +127,7 @@ def moderate(
         As for `fit_table`.
     """
     reasons: dict[str, dict[str, str]] = {term: {} for term in terms}
-    if isinstance(design, str) or not len(statistics.genes):
+    if isinstance(design, NotTestable) or not len(statistics.genes):
         nothing = pd.DataFrame(columns=["gene", "term", "level", "against"])
         return Moderation(nothing, pd.DataFrame(columns=PRIOR), reasons)
     fitted = Fitted(design, statistics, threads)

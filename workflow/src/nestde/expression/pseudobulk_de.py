@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.matrix import not_measured
 from nestde.cells.pseudobulk import cpm
-from nestde.design.design import Design, build_design
+from nestde.design.design import Design
 from nestde.design.formula import parse
 from nestde.design.terms import Term, terms_of
+from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import NestdeError
-from nestde.expression.celltype import too_few_samples
 from nestde.io.counts import OURS
 from nestde.study.config import Model
 
@@ -101,8 +101,12 @@ def test(
     genes = np.asarray(found.var_names, object)
     parts = []
     for term in model.test:
-        if isinstance(design, str) or term not in design.tests:
-            reason = design if isinstance(design, str) else f"{term} is not in the formula {formula.text}"
+        if isinstance(design, NotTestable) or term not in design.tests:
+            reason = (
+                design.reason
+                if isinstance(design, NotTestable)
+                else f"{term} is not in the formula {formula.text}"
+            )
             parts.append(
                 pd.DataFrame({"gene": genes, "term": term, "status": "not_testable", "reason": reason})
             )
@@ -114,7 +118,7 @@ def test(
     )
     table[["level", "against"]] = table[["level", "against"]].fillna("")
     table.insert(1, "cell_type", cell_type)
-    return table, formula, design if isinstance(design, str) else ""
+    return table, formula, design.reason if isinstance(design, NotTestable) else ""
 
 
 def tested(found: "ad.AnnData") -> "ad.AnnData":
@@ -122,20 +126,15 @@ def tested(found: "ad.AnnData") -> "ad.AnnData":
     return found[(found.obsm[OURS]["left_out"] == "").to_numpy()]
 
 
-def sample_design(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Design | str:
+def sample_design(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> Design | NotTestable:
     """Build the design of the profiles, or say why they cannot be tested."""
     parsed = parse(formula.text)
     if obs.empty:
-        return "no sample has enough cells of this type"
+        return NotTestable("no sample has enough cells of this type")
     terms = set(terms_of(parsed.fixed))
     tests = [term for term in model.test if set(terms_of(f"0 + {term}")) <= terms]
     levels = {name: of for name, of in model.levels.items() if name in parsed.variables}
-    try:
-        design = build_design(parsed, obs, test=tests, levels=levels)
-    except NestdeError as error:
-        return " ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults)
-    # DESeq2 would take the variance of a level with one sample from the others on trust
-    return too_few_samples(design, obs) or design
+    return design_to_test(parsed, obs, test=tests, levels=levels)
 
 
 def deseq2(

@@ -16,8 +16,9 @@ import numpy as np
 from nestde.arrays import Floats
 from nestde.check.study import Study, read_study
 from nestde.design.design import Design
+from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError
-from nestde.expression.celltype import design_of, fit_table
+from nestde.expression.celltype import fit_table
 from nestde.fit.statistics import of_counts
 from nestde.io.formats import open_source
 from nestde.study.config import Config
@@ -116,9 +117,11 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         raise NestdeError("the study cannot be read. `nestde check` says why.")
     sizes = {cell_type: len(study.cells_of(cell_type)) for cell_type in config.cell_types}
     largest = max(sizes, key=lambda cell_type: sizes[cell_type])
-    design = design_of(config.model, study.frame(study.cells_of(largest)))
-    if isinstance(design, str):
-        raise NestdeError(f"{largest}: {design}.")
+    model = config.model
+    cells = study.frame(study.cells_of(largest))
+    design = design_to_test(model.formula, cells, test=model.test, levels=model.levels)
+    if isinstance(design, NotTestable):
+        raise NestdeError(f"{largest}: {design.reason}.")
     read = _excerpt(study, design.n, genes_to_time(design))
     per_gene = _seconds(config, design, read) / read.counts.shape[1]
     fits = {

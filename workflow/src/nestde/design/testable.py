@@ -1,0 +1,101 @@
+"""A design whose tests have replicates; or, where a formula has none on some rows, the reason as a value."""
+
+import itertools
+import json
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nestde.design.design import Design, build_design, load_design_file
+from nestde.design.formula import Formula
+from nestde.design.replication import lone_samples
+from nestde.errors import NestdeError
+from nestde.io.files import atomic
+
+
+@dataclass(frozen=True)
+class NotTestable:
+    """Why nothing can be tested, in the place of a `Design`: its genes become rows with this reason."""
+
+    reason: str
+
+    def save(self, path: Path) -> None:
+        """Write it where a design would stand."""
+        with atomic(path) as temporary, temporary.open("wb") as handle:
+            np.savez(handle, refused=np.frombuffer(json.dumps(self.reason).encode(), np.uint8))
+
+
+def design_to_test(
+    formula: str | Formula,
+    table: pd.DataFrame,
+    *,
+    test: Iterable[str],
+    levels: Mapping[str, Sequence[object]],
+) -> Design | NotTestable:
+    """Build the design of a formula (see `build_design`) if what is tested has replicates in it; else say why not."""
+    try:
+        design = build_design(formula, table, test=test, levels=levels)
+    except NestdeError as error:
+        # without the formula and the caret below it: this is for one cell of a table
+        return NotTestable(" ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults))
+    reason = too_few_samples(design, table) or no_groups_left(design)
+    return NotTestable(reason) if reason else design
+
+
+def load_design(path: Path) -> Design | NotTestable:
+    """Read what `Design.save` or `NotTestable.save` wrote.
+
+    Raises
+    ------
+    NestdeError
+        If it cannot be read.
+    """
+    with (
+        suppress(OSError, ValueError, zipfile.BadZipFile),
+        path.open("rb") as handle,
+        np.load(handle) as stored,
+    ):
+        if "refused" in stored:
+            return NotTestable(str(json.loads(stored["refused"].tobytes())))
+    return load_design_file(path)
+
+
+def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
+    """Name the kinds of samples that a test compares and of which there is one; '' if there are none (see `replication`)."""
+    if "sample_id" in obs:
+        sample = pd.factorize(obs["sample_id"])[0]
+    elif design.random:
+        sample = design.random[0].codes
+    else:
+        return ""
+    found = lone_samples(
+        design.formula, design.tests, design.x, design.terms, design.levels, obs, sample.astype(np.int64)
+    )
+    if not found:
+        return ""
+    return (
+        f"{', '.join(map(str, found))} {'has' if len(found) == 1 else 'each have'} a single sample with enough cells of this "
+        "type; 2 are needed"
+    )
+
+
+def no_groups_left(design: Design) -> str:
+    """Name a tested term whose groups are as few as the coefficients between them, (1 | x) beside x; '' if there is none."""
+    from nestde.fit.containment import constant_within
+
+    for term, factor in itertools.product(design.tests, design.random):
+        constant = constant_within(design.x, factor)
+        if "(Intercept)" not in factor.effects or not constant[list(design.tests[term])].all():
+            continue
+        first = np.unique(factor.codes, return_index=True)[1]
+        if np.linalg.matrix_rank(design.x[first][:, constant]) >= len(first):
+            return (
+                f"{term} is tested between groups of {factor.name}: the {len(first)} that there are, are all taken up by the "
+                "formula's coefficients, so nothing is left to tell how much they differ anyway"
+            )
+    return ""
