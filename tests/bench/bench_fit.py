@@ -21,6 +21,7 @@ from scipy import sparse
 from nestde.design import design as designs
 from nestde.design.contrasts import joint
 from nestde.fit import fit_genes, fit_responses
+from nestde.fit.family.log1p import LogCounts
 from nestde.fit.inference import f_tests
 
 LME4 = """
@@ -151,10 +152,10 @@ def genes_of_24_samples(quick, rng):
     y = dense(counts, size_factor, 3)
 
     design = build("~ saturation + diagnosis + (1 | sample_id)", frame)
-    fit_genes(design, counts[:, :4], size_factor)
+    fit_genes(design, counts[:, :4], LogCounts(size_factor))
     forget_peak()
     before = memory("VmRSS")
-    pair = seconds(lambda: fit_genes(design, counts, size_factor), blocks)
+    pair = seconds(lambda: fit_genes(design, counts, LogCounts(size_factor)), blocks)
     grown = memory("VmHWM") - before
     fixed = "y ~ saturation + diagnosis + {}", "y ~ saturation + {}"
     bars = "(1 | sample_id)", "(1 + saturation | sample_id)"
@@ -170,17 +171,20 @@ def genes_of_24_samples(quick, rng):
     )
 
     def inference():
-        f_tests(fit_genes(design, counts, size_factor, reml=True).full, [joint(design, "diagnosis").rows])
+        f_tests(
+            fit_genes(design, counts, LogCounts(size_factor), reml=True).full,
+            [joint(design, "diagnosis").rows],
+        )
 
     inference()
     both = seconds(inference, 1 if quick else 2)
     row("  REML, Satterthwaite, Kenward-Roger", both / genes, "0.833 ms")
 
     design, few = build("~ saturation + diagnosis + (1 + saturation | sample_id)", frame), counts[:, :200]
-    fit_genes(design, counts[:, :4], size_factor)
+    fit_genes(design, counts[:, :4], LogCounts(size_factor))
     row(
         "(1 + saturation | sample_id): pair and LRT, 200 genes",
-        seconds(lambda: fit_genes(design, few, size_factor)) / few.shape[1],
+        seconds(lambda: fit_genes(design, few, LogCounts(size_factor))) / few.shape[1],
         "2 ms",
         statsmodels_pair(design, y[:, 0]),
         lme4(frame, y[:, :1], *(text.format(bars[1]) for text in fixed)),
@@ -258,9 +262,9 @@ def one_size(samples, rng):
     counts = counts_of(frame, 100, rng)
     design = build("~ saturation + diagnosis + (1 | sample_id)", frame)
     size_factor = rng.lognormal(0, 0.3, len(frame))
-    fit_genes(design, counts[:, :4], size_factor)
-    once = seconds(lambda: fit_genes(design, counts[:, :1], size_factor))
-    whole = seconds(lambda: fit_genes(design, counts, size_factor))
+    fit_genes(design, counts[:, :4], LogCounts(size_factor))
+    once = seconds(lambda: fit_genes(design, counts[:, :1], LogCounts(size_factor)))
+    whole = seconds(lambda: fit_genes(design, counts, LogCounts(size_factor)))
     return counts.nnz / counts.shape[1], max(whole - once, 0) / (counts.shape[1] - 1)
 
 

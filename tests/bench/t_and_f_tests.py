@@ -15,6 +15,7 @@ import scipy.sparse
 
 from nestde.design import design
 from nestde.fit import fit_genes, fit_responses
+from nestde.fit.family.log1p import LogCounts
 from nestde.fit.inference import f_tests
 
 SLICE = 3600
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> None:
         column = np.repeat(np.arange(genes), np.diff(counts.indptr))
         counts.data = 1 + random.poisson(per_sample[sample[counts.indices], column]).astype(np.int32)
         start = time.perf_counter()
-        reml = fit_genes(built, counts, np.ones(built.n), reml=True).full
+        reml = fit_genes(built, counts, LogCounts(np.ones(built.n)), reml=True).full
         fitting += time.perf_counter() - start
         testing += seconds(lambda reml=reml: f_tests(reml, rows))
     print(f"{options.genes:,} genes: REML {fitting:.1f} s, both tests {testing:.1f} s")

@@ -65,8 +65,9 @@ rule statistics:
         runtime=by_input(60, 0.02),
     params:
         version=VERSION,
+        settings=STUDY.settings("model.family"),
     shell:
-        "nestde statistics --design {input.design:q} --matrix {input.matrix:q}"
+        "nestde statistics --settings {params.settings:q} --design {input.design:q} --matrix {input.matrix:q}"
         " --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 

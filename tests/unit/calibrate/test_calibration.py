@@ -5,7 +5,7 @@ from scipy import sparse
 
 from nestde.calibrate.calibration import calibrate, verdict
 from nestde.design import design as designs
-from nestde.fit.statistics import of_counts
+from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 
 
 def study(samples=6, cells=40, genes=600, differing=0, spread=0.25, seed=0, bars="(1 | s)"):
@@ -19,7 +19,7 @@ def study(samples=6, cells=40, genes=600, differing=0, spread=0.25, seed=0, bars
     counts = sparse.csc_array(rng.poisson(level[np.arange(len(frame)) // cells]).astype(np.int32))
     design = designs.build_design(f"~ d + {bars}", frame, test=["d"])
     names = [f"G{g}" for g in range(genes)]
-    return design, of_counts(design, counts, np.ones(len(frame)), names)
+    return design, GAUSSIAN.sum_up(design, counts, np.ones(len(frame)), names)
 
 
 def rows(found):

@@ -7,6 +7,7 @@ import pytest
 from nestde.check.crowded import duration, slow_crossing
 from nestde.design import design as designs
 from nestde.fit.cost import seconds_per_fit
+from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.run.plan import GENES, genes_to_time
 
 
@@ -18,7 +19,7 @@ def crossing(first, second, rows, formula="~ x + (1 | a) + (1 | b)"):
 
 
 def test_thousands_of_crossed_levels_are_told_with_their_cost():
-    title, text = slow_crossing(crossing(2500, 1500, 30_000))
+    title, text = slow_crossing(crossing(2500, 1500, 30_000), GAUSSIAN)
     assert title == "Many random effects share cells"
     assert "a (2,500) and b (1,500)" in text
     assert "One fit takes about" in text
@@ -29,7 +30,7 @@ def test_thousands_of_crossed_levels_are_told_with_their_cost():
 
 
 def test_what_is_slow_only_for_kenward_and_roger_is_told_as_that():
-    _, text = slow_crossing(crossing(350, 260, 20_000))
+    _, text = slow_crossing(crossing(350, 260, 20_000), GAUSSIAN)
     assert "One fit" not in text
     assert "Kenward and Roger's test works" in text
 
@@ -45,7 +46,7 @@ def test_what_is_slow_only_for_kenward_and_roger_is_told_as_that():
 )
 def test_ordinary_designs_are_not_warned_of(first, second, formula):
     design = crossing(first, second, 20_000, formula)
-    warned = slow_crossing(design)
+    warned = slow_crossing(design, GAUSSIAN)
     assert warned is None or "One fit" not in warned[1]
     assert seconds_per_fit(design) < 0.2
 
@@ -64,5 +65,5 @@ def test_durations_are_round(seconds, words):
 
 
 def test_the_plan_times_fewer_genes_where_each_takes_seconds():
-    assert genes_to_time(crossing(20, 20, 2000)) == GENES
-    assert 2 <= genes_to_time(crossing(2500, 1500, 30_000)) < 10
+    assert genes_to_time(crossing(20, 20, 2000), GAUSSIAN) == GENES
+    assert 2 <= genes_to_time(crossing(2500, 1500, 30_000), GAUSSIAN) < 10

@@ -196,7 +196,7 @@ def test_a_response_that_nothing_heeds_is_refused(left, tmp_path, monkeypatch, c
     study = Study()
     study.formula(f"{left} ~ saturation + diagnosis + (1 | sample_id)")
     said = refusal(study, capsys)
-    assert "no response: that is log(1 + counts per 10,000) of each gene" in said
+    assert "no response: that is the expression of each gene (model.family)" in said
     study = Study()
     study.config["pseudobulk"] = {"formula": "sqrt(y) ~ diagnosis"}
     assert "pseudobulk.formula, column 1: sqrt(y) is no response" in refusal(study, capsys)

@@ -11,7 +11,8 @@ from nestde.design.design import build_design
 from nestde.expression.celltype import fit_table, moderate
 from nestde.expression.tables import benjamini_hochberg, combine
 from nestde.fit import fit_genes, genes, methods
-from nestde.fit.statistics import of_counts
+from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
+from nestde.fit.family.log1p import LogCounts
 
 FORMULA = "~ diagnosis + (1 | sample_id)"
 T_AND_F = ["pvalue_satterthwaite", "pvalue_kenward_roger", "pvalue_containment", "pvalue_level"]
@@ -40,14 +41,17 @@ UNEQUAL = [10, 180, 25, 60, 110, 15]
 
 def table_of(design, counts, size, headline, genes=None):
     names = [f"G{i}" for i in range(counts.shape[1])] if genes is None else genes
-    return fit_table(design, of_counts(design, counts, size, names), ["diagnosis"], headline)
+    return fit_table(design, GAUSSIAN.sum_up(design, counts, size, names), ["diagnosis"], headline)
 
 
 @pytest.mark.parametrize("headline", methods.names())
 def test_status_is_of_the_fit_that_the_row_reports(headline):
     design, counts, size = study(UNEQUAL)
     table = table_of(design, counts, size, headline)
-    ml, reml = fit_genes(design, counts, size).full, fit_genes(design, counts, size, reml=True).full
+    ml, reml = (
+        fit_genes(design, counts, LogCounts(size)).full,
+        fit_genes(design, counts, LogCounts(size), reml=True).full,
+    )
     assert ((ml.status == "singular") != (reml.status == "singular")).sum() > 5
     shown = ml if headline == "lrt" else reml
     assert list(table["status"]) == list(shown.status)
@@ -89,7 +93,7 @@ def test_a_p_value_of_a_fit_that_failed_is_empty(monkeypatch, status, headline, 
         assert f"{status} by {'REML' if by_reml else 'ML'}, so {missing}" in row["reason"]
     # the headline is empty exactly where its fit failed
     ledger = pd.DataFrame({"gene": table["gene"], "status": "", "reason": "", "n_cells": 9, "n_samples": 6})
-    whole = combine("N", ledger, [table], ["diagnosis"], headline)
+    whole = combine("N", ledger, [table], ["diagnosis"], headline, GAUSSIAN)
     assert (whole["pvalue"].isna() == (whole["status"] == status)).all()
 
 
@@ -125,7 +129,7 @@ def test_findings_are_looked_at_without_each_sample():
     counts = counts.toarray()
     counts[ad, 0] *= 4  # in all AD samples
     counts[one, 1] += 400  # in one of them
-    statistics = of_counts(design, csc_matrix(counts), size, [f"G{i}" for i in range(260)])
+    statistics = GAUSSIAN.sum_up(design, csc_matrix(counts), size, [f"G{i}" for i in range(260)])
     found = moderate(design, statistics, ["diagnosis"])
     table = found.table.set_index("gene")
     assert table.loc["G0", "without"].startswith("S") and table.loc["G0", "hangs"] == ""
@@ -139,11 +143,11 @@ def test_findings_are_looked_at_without_each_sample():
 
 def test_few_genes_borrow_nothing_and_it_is_said():
     design, counts, size = study([60] * 8, genes=20)
-    statistics = of_counts(design, counts, size, [f"G{i}" for i in range(20)])
+    statistics = GAUSSIAN.sum_up(design, counts, size, [f"G{i}" for i in range(20)])
     found = moderate(design, statistics, ["diagnosis"])
     assert "20 genes are too few" in found.reasons["diagnosis"]["moderated"]
     fits = fit_table(design, statistics, ["diagnosis"], "auto")
     ledger = pd.DataFrame({"gene": fits["gene"], "status": "", "reason": "", "n_cells": 9, "n_samples": 8})
-    whole = combine("N", ledger, [fits], ["diagnosis"], "auto", found.table)
+    whole = combine("N", ledger, [fits], ["diagnosis"], "auto", GAUSSIAN, found.table)
     assert set(whole["pvalue_by"]) == {"means"}
     assert (whole["pvalue"] == whole["pvalue_means"]).all()

@@ -3,11 +3,17 @@ import pandas as pd
 import pytest
 
 from nestde.design import design
-from nestde.expression.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
+from nestde.expression.crosscheck import columns, crosscheck, sample_genes
 from nestde.fit import fit_responses
+from nestde.fit.family.mixedlm import mixedlm, why_not
 from nestde.simulate import shifted_gene
 
 FORMULA = "~ sequencing_saturation + diagnosis + (1 | sample_id)"
+REFERENCE = mixedlm(lambda counts, size_factor: counts)
+
+
+def checked_by(built, rows, y):
+    return crosscheck(REFERENCE, built, rows, "diagnosis", lambda gene: y, np.ones(built.n), 1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +42,8 @@ def row(built, frame, y, reml=False):
 @pytest.mark.parametrize("reml", [False, True])
 def test_statsmodels_agrees_with_the_fit(study, reml):
     frame, built, y = study
-    checked = crosscheck(built, row(built, frame, y, reml), "diagnosis", lambda gene: y, 1e-6)
-    assert checked.columns.tolist() == COLUMNS
+    checked = checked_by(built, row(built, frame, y, reml), y)
+    assert checked.columns.tolist() == columns(REFERENCE)
     assert checked["verdict"].tolist() == ["agrees"]
 
 
@@ -53,12 +59,12 @@ def test_a_difference_is_told(study, column, shift, verdict):
     frame, built, y = study
     wrong = row(built, frame, y)
     wrong[column] += shift
-    assert crosscheck(built, wrong, "diagnosis", lambda gene: y, 1e-6)["verdict"].tolist() == [verdict]
+    assert checked_by(built, wrong, y)["verdict"].tolist() == [verdict]
 
 
 def test_no_fit_is_told(study):
     frame, built, y = study
-    broken = crosscheck(built, row(built, frame, y), "diagnosis", lambda gene: np.full_like(y, np.nan), 1e-6)
+    broken = checked_by(built, row(built, frame, y), np.full_like(y, np.nan))
     assert broken["verdict"].tolist() == ["statsmodels failed"]
 
 

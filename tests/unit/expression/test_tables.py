@@ -5,6 +5,7 @@ from scipy.stats import false_discovery_control
 
 from nestde.errors import NestdeError
 from nestde.expression.tables import adjust, benjamini_hochberg, combine, totals
+from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 
 
 def ledger():
@@ -39,7 +40,12 @@ def chunk(genes, logp, coef, status="ok"):
 
 def test_every_gene_is_in_one_row_whatever_the_chunks():
     one = combine(
-        "N", ledger(), [chunk(["B", "A", "D"], [-1.0, -900.0, -2.0], [1.0, -1, 0])], ["diagnosis"], "lrt"
+        "N",
+        ledger(),
+        [chunk(["B", "A", "D"], [-1.0, -900.0, -2.0], [1.0, -1, 0])],
+        ["diagnosis"],
+        "lrt",
+        GAUSSIAN,
     )
     two = combine(
         "N",
@@ -47,6 +53,7 @@ def test_every_gene_is_in_one_row_whatever_the_chunks():
         [chunk(["D"], [-2.0], [0.0]), chunk(["B", "A"], [-1.0, -900.0], [1.0, -1])],
         ["diagnosis"],
         "lrt",
+        GAUSSIAN,
     )
     pd.testing.assert_frame_equal(one, two)
     assert one["gene"].tolist() == ["B", "A", "C", "D"]
@@ -57,7 +64,9 @@ def test_every_gene_is_in_one_row_whatever_the_chunks():
 
 def test_chunks_of_another_matrix_are_refused():
     with pytest.raises(NestdeError, match=r"1 genes without a fit \(D\), 1 fits without a gene \(X\)"):
-        combine("N", ledger(), [chunk(["B", "A", "X"], [-1.0] * 3, [1.0] * 3)], ["diagnosis"], "lrt")
+        combine(
+            "N", ledger(), [chunk(["B", "A", "X"], [-1.0] * 3, [1.0] * 3)], ["diagnosis"], "lrt", GAUSSIAN
+        )
 
 
 def test_a_cell_type_without_a_testable_gene_stands_beside_the_others():
@@ -65,9 +74,14 @@ def test_a_cell_type_without_a_testable_gene_stands_beside_the_others():
     nothing = pd.DataFrame(columns=["gene", "term", "status", "reason"])
     tables = adjust(
         {
-            "rare": combine("rare", rare, [nothing], ["diagnosis"], "lrt"),
+            "rare": combine("rare", rare, [nothing], ["diagnosis"], "lrt", GAUSSIAN),
             "N": combine(
-                "N", ledger(), [chunk(["B", "A", "D"], [-1.0, -90.0, -2.0], 1.0)], ["diagnosis"], "lrt"
+                "N",
+                ledger(),
+                [chunk(["B", "A", "D"], [-1.0, -90.0, -2.0], 1.0)],
+                ["diagnosis"],
+                "lrt",
+                GAUSSIAN,
             ),
         }
     )
@@ -88,14 +102,21 @@ def test_a_cell_type_without_a_testable_gene_stands_beside_the_others():
 
 def test_unstable_fits_have_no_p_value():
     table = combine(
-        "N", ledger(), [chunk(["B", "A", "D"], [-9.0] * 3, [1.0] * 3, "unstable")], ["diagnosis"], "lrt"
+        "N",
+        ledger(),
+        [chunk(["B", "A", "D"], [-9.0] * 3, [1.0] * 3, "unstable")],
+        ["diagnosis"],
+        "lrt",
+        GAUSSIAN,
     )
     assert table["pvalue"].isna().all()
 
 
 def test_fdr_within_and_over_cell_types():
     tables = {
-        name: combine(name, ledger(), [chunk(["B", "A", "D"], logp, [1.0, -1, 1])], ["diagnosis"], "lrt")
+        name: combine(
+            name, ledger(), [chunk(["B", "A", "D"], logp, [1.0, -1, 1])], ["diagnosis"], "lrt", GAUSSIAN
+        )
         for name, logp in {"N": [-8.0, -1000.0, -0.1], "M": [-0.5, -0.7, -0.2]}.items()
     }
     adjusted = adjust(tables)
@@ -123,7 +144,7 @@ def test_a_term_with_several_levels_counts_once():
     fits = pd.concat(
         [chunk(["B", "A", "D"], [-5.0, -2.0, -0.2], [1.0] * 3).assign(level=level) for level in ("AD", "PD")]
     )
-    adjusted = adjust({"N": combine("N", ledger(), [fits], ["diagnosis"], "lrt")})["N"]
+    adjusted = adjust({"N": combine("N", ledger(), [fits], ["diagnosis"], "lrt", GAUSSIAN)})["N"]
     unique = adjusted.drop_duplicates("gene")
     np.testing.assert_allclose(unique["padj"].dropna(), false_discovery_control(unique["pvalue"].dropna()))
     assert totals({"N": adjusted}, 0.05)["tested"].tolist() == [3]
@@ -142,7 +163,7 @@ def test_fold_changes_of_levels_that_two_factors_have():
         chunk(["B", "A", "D"], [-1.0, -2.0, -3.0], 1.0).assign(term=term, level="yes", against="no")
         for term in ("smoker", "diabetic")
     ]
-    table = combine("Neuron", genes, [pd.concat(rows)], ["smoker", "diabetic"], "lrt")
+    table = combine("Neuron", genes, [pd.concat(rows)], ["smoker", "diabetic"], "lrt", GAUSSIAN)
     found = table[table["gene"] == "A"].set_index("term")["log2fc"]
     assert found.to_dict() == {"smoker": 0.0, "diabetic": 3.0}
 
@@ -155,7 +176,7 @@ def test_a_covariate_called_as_a_method_does_not_hide_its_columns():
         pvalue_moderated=0.01, logpvalue_moderated=np.log(0.01), pvalue_level_moderated=0.02,
         coef_moderated=0.5, se_moderated=0.1,
     )  # fmt: skip
-    table = combine("N", ledger(), [fits], ["diagnosis"], "auto", every)
+    table = combine("N", ledger(), [fits], ["diagnosis"], "auto", GAUSSIAN, every)
     tested = table[table["gene"] != "C"]
     assert (tested["coef"] == 0.5).all() and (tested["coef_moderated"] == 0.5).all()
     assert (tested["se"] == 0.1).all() and (tested["pvalue_level"] == 0.02).all()

@@ -5,6 +5,7 @@ from scipy import sparse
 
 from nestde.design import design as designs
 from nestde.fit.crossproducts import collect, sums_of_counts, sums_of_responses
+from nestde.fit.family.log1p import LogCounts
 from nestde.fit.genes import prepare
 
 FRAME = frame_of()
@@ -19,7 +20,7 @@ def sums_the_long_way(design, basis, y):
 
 
 def sums_of(design, model, counts, size_factor, **options):
-    return collect(design, model.leaf, *sums_of_counts(model.leaf, counts, size_factor, **options))
+    return collect(design, model.leaf, *sums_of_counts(model.leaf, counts, LogCounts(size_factor), **options))
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -83,7 +84,7 @@ def test_few_and_many_counts_and_fractions_have_the_same_logarithm(kind):
     counts[0, 0] = 3000
     size_factor = rng.lognormal(0, 1, len(FRAME))
     y = np.log1p(counts * (1.0 / size_factor)[:, None])
-    sums, squares = sums_of_counts(model.leaf, sparse.csc_array(counts), size_factor)
+    sums, squares = sums_of_counts(model.leaf, sparse.csc_array(counts), LogCounts(size_factor))
     code = model.leaf.code
     for g in range(5):
         np.testing.assert_allclose(sums[g, :, 0], np.bincount(code, y[:, g]), rtol=1e-13)

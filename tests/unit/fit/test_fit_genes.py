@@ -11,6 +11,7 @@ from scipy.stats import chi2
 
 from nestde.design import design as designs
 from nestde.fit import fit_genes, fit_responses
+from nestde.fit.family.log1p import LogCounts
 
 SAMPLES, CELLS, GENES = 8, 30, 40
 
@@ -46,7 +47,7 @@ def transformed(counts, size_factor):
 def test_counts_and_numbers_give_the_same_fits(bars):
     frame, counts, size_factor = study()
     design = build(frame, bars)
-    genes = fit_genes(design, counts, size_factor).full
+    genes = fit_genes(design, counts, LogCounts(size_factor)).full
     dense = fit_responses(design, transformed(counts, size_factor))
     np.testing.assert_allclose(genes.loglik, dense.loglik, atol=1e-7)
     np.testing.assert_allclose(genes.coef, dense.coef, rtol=1e-6, atol=1e-7)
@@ -57,10 +58,13 @@ def test_counts_and_numbers_give_the_same_fits(bars):
 def test_the_cut_and_the_threads_do_not_change_a_bit(bars):
     frame, counts, size_factor = study()
     design = build(frame, bars)
-    whole = fit_genes(design, counts, size_factor, threads=1)
+    whole = fit_genes(design, counts, LogCounts(size_factor), threads=1)
     for parts, threads in ((1, 2), (3, 1), (7, 2)):
         cuts = np.linspace(0, GENES, parts + 1).astype(int)
-        pieces = [fit_genes(design, counts[:, a:b], size_factor, threads=threads) for a, b in pairwise(cuts)]
+        pieces = [
+            fit_genes(design, counts[:, a:b], LogCounts(size_factor), threads=threads)
+            for a, b in pairwise(cuts)
+        ]
         for name in ("loglik", "theta", "sigma", "coef", "se", "vcov"):
             together = np.concatenate([getattr(piece.full, name) for piece in pieces])
             np.testing.assert_array_equal(together, getattr(whole.full, name))
@@ -73,7 +77,7 @@ def test_statsmodels_agrees_or_stops_short():
 
     frame, counts, size_factor = study()
     design = build(frame)
-    fits = fit_genes(design, counts, size_factor)
+    fits = fit_genes(design, counts, LogCounts(size_factor))
     y = transformed(counts, size_factor)
     for g in range(4):
         for columns, ours in (([0, 1, 2], fits.full), ([0, 1], fits.tests["diagnosis"].reduced)):
@@ -90,7 +94,7 @@ def test_likelihood_ratio_tests_of_several_terms():
     design = build(
         frame, fixed="saturation + stage + diagnosis", test=("diagnosis", "stage", "stage + diagnosis")
     )
-    fits = fit_genes(design, counts, size_factor)
+    fits = fit_genes(design, counts, LogCounts(size_factor))
     assert {term: test.df for term, test in fits.tests.items()} == {
         "diagnosis": 1,
         "stage": 2,
@@ -124,7 +128,7 @@ def test_genes_that_cannot_be_fitted_say_why():
     assert np.isfinite(fits.loglik[4])
 
     counts = sparse.csc_array((design.n, 3), dtype=np.int32)
-    empty = fit_genes(design, counts, size_factor)
+    empty = fit_genes(design, counts, LogCounts(size_factor))
     assert list(empty.tests["diagnosis"].status) == ["not_testable"] * 3
     assert np.isnan(empty.tests["diagnosis"].stat).all()
     assert empty.full.reason[0] == "all values are zero: no cell has a count"
@@ -152,8 +156,8 @@ def test_a_response_far_from_zero_costs_no_digits():
 def test_one_cell_per_sample_and_no_genes():
     frame, counts, size_factor = study(cells=3)
     design = build(frame, fixed="diagnosis")
-    assert len(fit_genes(design, counts, size_factor).full.loglik) == GENES
-    assert fit_genes(design, counts[:, :0], size_factor).full.loglik.shape == (0,)
+    assert len(fit_genes(design, counts, LogCounts(size_factor)).full.loglik) == GENES
+    assert fit_genes(design, counts[:, :0], LogCounts(size_factor)).full.loglik.shape == (0,)
 
 
 @settings(max_examples=25, deadline=None)
@@ -165,7 +169,7 @@ def test_the_full_model_is_never_below_the_reduced_one(seed, bars):
     rng = np.random.default_rng(seed)
     frame, counts, size_factor = study(seed % 7, cells=6)
     counts = counts[:, rng.permutation(GENES)[:5]] * rng.integers(0, 2, (len(frame), 1))
-    fits = fit_genes(build(frame, bars), sparse.csc_array(counts), size_factor)
+    fits = fit_genes(build(frame, bars), sparse.csc_array(counts), LogCounts(size_factor))
     full, reduced = fits.full.loglik, fits.tests["diagnosis"].loglik_reduced
     fitted = np.isfinite(full) & np.isfinite(reduced)
     assert (full[fitted] >= reduced[fitted] - 1e-7).all()

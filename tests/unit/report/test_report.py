@@ -25,6 +25,7 @@ from makers.fabricated import (
 from nestde import report
 from nestde.cli import summary as cli
 from nestde.design.formula import parse
+from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.io import layout
 from nestde.io.files import slug, write_tsv
 from nestde.report import concordance, figures, genes, study
@@ -328,10 +329,10 @@ def test_bars_and_plain_tables_escape():
 
 def test_model_in_an_equation_and_in_words():
     formula = parse("~ age + diagnosis + (1 + age || donor) + (1 | donor:sample_id)")
-    html = study.equation(formula, ["(Intercept)", "age", "diagnosis[AD]"])
+    html = study.equation(formula, ["(Intercept)", "age", "diagnosis[AD]"], GAUSSIAN.scale)
     text = re.sub("<[^>]*>", "", html)
     assert "β0 + β1 · age + β2 · diagnosis[AD] + udonor + udonor, age · age + udonor:sample_id + ε" in text
-    words = study.sentence(formula, ["diagnosis"], "lrt")
+    words = study.sentence(formula, ["diagnosis"], GAUSSIAN.method("lrt"))
     assert "each donor has its own level and slope of age" in words
     assert "each sample_id within donor has its own level" in words
     assert "with and without diagnosis" in words

@@ -37,6 +37,7 @@ def de(
     *,
     test: str | Sequence[str],
     cell_type_key: str | Literal[False] | None = None,
+    family: str | None = None,
     levels: Mapping[str, Sequence[object]] | None = None,
     layer: str | None = None,
     min_cells: int | None = None,
@@ -53,12 +54,14 @@ def de(
         Cells × genes of raw counts, with all covariates of the formula in obs.
     formula
         lme4's grammar, without a response: ``~ sequencing_saturation + diagnosis + (1 | sample_id)``. The response
-        is log(1 + counts per 10,000).
+        is every gene's expression, as the family has it.
     test
         Fixed terms to test, each by leaving it out.
     cell_type_key
         Column of obs: each of its values is analysed apart. False takes all cells together; None does so where no
         column of obs looks like cell types, and else asks for it.
+    family
+        Model family: ``gaussian``, linear mixed models of log(1 + counts per 10,000).
     levels
         Factor -> its levels, reference first. Of others that are tested, an ordered categorical's first level is the
         reference, else one that is named like a control, else the first by the alphabet.
@@ -92,15 +95,14 @@ def de(
 
     Notes
     -----
-    `min_cells`, `min_cells_share`, `min_samples` and `p_value` have the defaults of the workflow's configuration (None).
+    `family`, `min_cells`, `min_cells_share`, `min_samples` and `p_value` have the defaults of the workflow's configuration (None).
     """
     from nestde.expression.celltype import fit_table, moderate
     from nestde.expression.tables import adjust, combine
-    from nestde.fit.methods import method
-    from nestde.fit.statistics import of_counts
+    from nestde.fit.family import family as family_of
 
     terms = [test] if isinstance(test, str) else list(test)
-    headline = _setting(p_value, "inference.p_value")
+    headline, chosen = _setting(p_value, "inference.p_value"), _setting(family, "model.family")
     rules = Genes(
         min_cells_share=_setting(min_cells_share, "genes.min_cells_share"),
         min_samples=_setting(min_samples, "genes.min_samples"),
@@ -108,14 +110,14 @@ def de(
     )
     faults = Faults()
     with faults.noting():
-        method(headline)
+        family_of(chosen).method(headline)
     counts = None
     with faults.noting():
         counts = _counts(adata, layer)
     plan = None
     with faults.noting():
         plan = _plan(
-            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells")
+            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells"), chosen
         )
     faults.raise_if_any()
     assert counts is not None and plan is not None
@@ -133,10 +135,12 @@ def de(
         obs = adata.obs.iloc[part.rows].reset_index(drop=True)
         ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
         tested = np.flatnonzero(ledger["status"] == "")
-        statistics = of_counts(part.design, mine[:, tested], size_factor, names[tested], threads)
+        statistics = family_of(chosen).sum_up(
+            part.design, mine[:, tested], size_factor, names[tested], threads
+        )
         fits = fit_table(part.design, statistics, terms, headline, threads)
         every = moderate(part.design, statistics, terms, threads).table
-        tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, every)
+        tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, statistics.family, every)
     table = pd.concat(adjust(tables).values(), ignore_index=True)
     table.attrs["nestde"] = plan.told()
     return table
@@ -236,6 +240,7 @@ def _plan(
     cell_type_key: str | Literal[False] | None,
     levels: Mapping[str, Sequence[object]],
     min_cells: int,
+    family: str,
 ) -> Plan:
     """Decide what is tested with which cells, from obs alone.
 
@@ -262,7 +267,7 @@ def _plan(
     given = {name: [label(level) for level in order] for name, order in levels.items()}
     found = references(obs, tested_in(fixed), given)
     chosen = given | {reference.factor: list(reference.levels) for reference in found if reference.turned}
-    model = Model(formula=formula, test=fixed, levels=chosen, min_cells=min_cells)
+    model = Model(formula=formula, test=fixed, levels=chosen, min_cells=min_cells, family=family)
     name, samples = samples_of(obs, parsed) or ("", pd.Series("", obs.index))
     kind = np.full(len(obs), ALL_CELLS, object)
     if key is not None:

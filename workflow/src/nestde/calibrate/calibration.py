@@ -17,7 +17,8 @@ from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.design.contrasts import joint
 from nestde.design.design import Design
 from nestde.expression.tables import benjamini_hochberg
-from nestde.fit.methods import METHODS, Fitted, Method, method
+from nestde.fit.family import Fitted
+from nestde.fit.methods import Method
 from nestde.fit.statistics import Statistics
 
 ALPHAS = (0.05, 0.01, 0.001)
@@ -85,32 +86,34 @@ def calibrate(
     fdr
         False discovery rate at which findings are counted.
     threads
-        As for `Fitted`.
+        As for `Statistics.fitted`.
     """
     ways = relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
         return Calibration(term, ways, pd.DataFrame(columns=COLUMNS))
-    learnt: dict[str, object] = {}
-    true = Fitted(design, statistics, threads, learnt)
-    observed = {each.name: _log_p(each, true, term) for each in METHODS}
-    chosen = observed[method(headline, lambda name: bool(np.isfinite(observed[name]).any())).name]
+    methods, learnt = statistics.family.methods, dict[str, object]()
+    true = statistics.fitted(design, threads, learnt)
+    observed = {each.name: _log_p(each, true, term) for each in methods}
+    chosen = observed[
+        statistics.family.method(headline, lambda name: bool(np.isfinite(observed[name]).any())).name
+    ]
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
     counted = np.flatnonzero(~called & np.isfinite(chosen))
     few = counted[:: math.ceil(len(counted) / SOME)] if len(counted) > SOME else counted
-    genes = {each.name: few if each.dear else counted for each in METHODS}
-    chances: dict[str, list[Floats]] = {each.name: [] for each in METHODS}
+    genes = {each.name: few if each.dear else counted for each in methods}
+    chances: dict[str, list[Floats]] = {each.name: [] for each in methods}
     for order in ways.order:
         other = relabelled(design, term, ways.unit, order)
         # a prior is of all genes, and a p-value that needs none is had for those that are counted
-        whole, part = (Fitted(other, of, threads, learnt) for of in (statistics, statistics.of(few)))
-        for each in METHODS:
+        whole, part = (of.fitted(other, threads, learnt) for of in (statistics, statistics.of(few)))
+        for each in methods:
             if np.isnan(observed[each.name]).all():
                 continue
             log_p = _log_p(each, part if each.dear else whole, term)
             chances[each.name].append(log_p if each.dear else log_p[counted])
     rows = [
         _row(term, each, observed[each.name], np.array(chances[each.name]), genes[each.name], fdr)
-        for each in METHODS
+        for each in methods
         if chances[each.name]
     ]
     return Calibration(term, ways, pd.DataFrame(rows, columns=COLUMNS))

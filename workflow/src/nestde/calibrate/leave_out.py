@@ -5,7 +5,6 @@ judged is the effect and not its p-value, which any smaller study loses: a findi
 its effect changes its sign, or loses half of its size.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +14,6 @@ from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast
 from nestde.design.design import Design
 from nestde.fit.containment import unit_of
-from nestde.fit.methods import Fitted
 from nestde.fit.statistics import Statistics
 
 # Of an effect, the share that is to be left without any one sample.
@@ -54,7 +52,6 @@ def leave_out(
     design: Design,
     statistics: Statistics,
     contrast: Contrast,
-    effect: Callable[[Fitted, Sequence[Contrast]], list[Floats]],
     threads: int | None = None,
 ) -> LeftOut | str:
     """Estimate effects without each sample.
@@ -67,10 +64,8 @@ def leave_out(
         Of G genes in these cells: the findings.
     contrast
         Of one row.
-    effect
-        From fits and contrasts to the (G,) estimates of each.
     threads
-        As for `Fitted`.
+        As for `Statistics.fitted`.
 
     Returns
     -------
@@ -81,7 +76,8 @@ def leave_out(
     unit = unit_of(design, columns)
     if unit is None:
         return f"{contrast.term} varies between the cells of a sample, of which no one matters"
-    (whole,) = effect(Fitted(design, statistics, threads), [contrast])
+    by = statistics.family.estimates
+    whole, _ = statistics.fitted(design, threads).effect(by, contrast.rows[0])
     coef = np.full((len(whole), len(unit.levels)), np.nan)
     for place in range(len(unit.levels)):
         stays = unit.codes != place
@@ -89,7 +85,8 @@ def leave_out(
         if np.linalg.matrix_rank(fewer.x) == fewer.x.shape[1] and all(
             len(f.levels) > 1 for f in fewer.random
         ):
-            (coef[:, place],) = effect(Fitted(fewer, statistics.of_cells(stays), threads), [contrast])
+            left = statistics.of_cells(stays).fitted(fewer, threads)
+            coef[:, place], _ = left.effect(by, contrast.rows[0])
     share = coef / whole[:, None]
     known = np.isfinite(share)
     least = np.where(known, share, np.inf).argmin(axis=1)
@@ -113,8 +110,3 @@ def of_rows(design: Design, stays: NDArray[np.bool_]) -> Design:
         levels = tuple(factor.levels[i] for i in used)
         random.append(replace(factor, levels=levels, codes=codes.astype(np.int32), z=factor.z[stays]))
     return replace(design, x=design.x[stays], random=tuple(random))
-
-
-def by_reml(fitted: Fitted, contrasts: Sequence[Contrast]) -> list[Floats]:
-    """Effects by REML."""
-    return [np.sum(fitted.reml.coef * contrast.rows[0], axis=1) for contrast in contrasts]

@@ -23,6 +23,7 @@ from nestde.check.values import numbers_like_labels, warnings_of_values
 from nestde.check.wording import both, containment_of_slopes, count, number, per_unit, several, several_groups
 from nestde.design.formula import variables_of
 from nestde.errors import a_few
+from nestde.fit.family import family
 
 ADVISED = 6  # samples per level: below it the true size of the LRT exceeds 0.08
 LARGE = 0.09  # a true size that is warned of, however many samples there are
@@ -436,6 +437,6 @@ def _unequal(study: Study, answer: Answer) -> Found:
 
 def _slow(study: Study, answer: Answer) -> Found:
     """Crossed factors of which a fit takes long."""
-    found = slow_crossing(answer.design)
+    found = slow_crossing(answer.design, family(study.config.model.family))
     if found:
         yield found

@@ -2,30 +2,27 @@
 
 from nestde.check.wording import both
 from nestde.design.design import Design
+from nestde.fit.family import Family
 
 # Seconds of a fit: above it ten thousand genes, three fits each, take more than about eight hours of one core.
 SLOW = 1.0
-# Genes and fits of each (full, reduced, REML) by which the cost is told.
-_GENES, _FITS = 1000, 3
+# Genes by which the cost is told.
+_GENES = 1000
 
 
-def slow_crossing(design: Design) -> tuple[str, str] | None:
-    """Title and text, if a fit takes seconds or Kenward and Roger's test is out of reach."""
+def slow_crossing(design: Design, family: Family) -> tuple[str, str] | None:
+    """Title and text, if a fit takes seconds or a test of the family is out of reach."""
     if len(design.random) < 2:
         return None
-    from nestde.fit.cost import seconds_per_fit
-    from nestde.fit.differences import why_not_kenward_roger
-
-    seconds = seconds_per_fit(design)
-    reason = why_not_kenward_roger(design)
+    seconds, reason = family.seconds_per_fit(design), family.out_of_reach(design)
     if seconds < SLOW and not reason:
         return None
     sizes = both([f"{factor.name} ({len(factor.levels):,})" for factor in design.random])
     text = f"The levels of {sizes} share cells, so that all random effects are estimated together."
     if seconds >= SLOW:
         text += (
-            f" One fit takes about {duration(seconds)}, and {_GENES:,} genes, {_FITS} fits each, "
-            f"{duration(_GENES * _FITS * seconds)} of one core (an order of magnitude, from the design's size; `nestde plan` "
+            f" One fit takes about {duration(seconds)}, and {_GENES:,} genes, {family.fits} fits each, "
+            f"{duration(_GENES * family.fits * seconds)} of one core (an order of magnitude, from the design's size; `nestde plan` "
             "times it). A factor with few levels can be a fixed effect; fewer genes are tested with a higher "
             "genes.min_cells_share."
         )

@@ -16,6 +16,7 @@ from nestde.check.terms import grouping_of, ordered_levels, tested_variables
 from nestde.check.wording import both, count, number, one_group, several, several_groups, stands_on, within
 from nestde.design.formula import RandomTerm, variables_of
 from nestde.errors import a_few
+from nestde.fit.family import family
 
 
 def variables(study: Study) -> list[dict[str, str]]:
@@ -157,7 +158,9 @@ def model(study: Study, answer: Answer) -> dict[str, str]:
         terms += [f"u[{term.group}]" if e == "1" else f"u[{term.group}, {e}]·{e}" for e in effects]
         spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
         variances.append(f"u[{term.group}] ~ N(0, {spread}[{term.group}])")
-    text = f"ln(1 + counts per 10,000) = {' + '.join([*terms, 'ε'])},   {',  '.join([*variances, 'ε ~ N(0, σ²)'])}"
+    scale = family(study.config.model.family).scale
+    left, right = scale.response, " + ".join(scale.right(terms))
+    text = f"{left} = {right},   {',  '.join([*variances, scale.spread])}"
     tests, named = [], set(tested_variables(study))
     for test in study.config.model.test:
         found = conditions(study, answer.design, test)

@@ -1,4 +1,4 @@
-"""Refit a random sample of a cell type's genes with statsmodels and write the differences."""
+"""Refit a random sample of a cell type's genes by another implementation and write the differences."""
 
 import argparse
 from pathlib import Path
@@ -19,24 +19,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Draw the genes, refit, write."""
-    import numpy as np
     import pandas as pd
 
+    from nestde.arrays import Floats
     from nestde.cells.matrix import read_size_factors
     from nestde.design.testable import NotTestable, load_design
-    from nestde.expression.crosscheck import COLUMNS, crosscheck, sample_genes, why_not
+    from nestde.expression.crosscheck import columns, crosscheck, sample_genes
     from nestde.expression.tables import TEXT
+    from nestde.fit.family import family
     from nestde.io.counts import Counts
     from nestde.io.files import read_tsv, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
 
     config = sections(args.settings)
-    design = load_design(args.design)
-    reason = design.reason if isinstance(design, NotTestable) else why_not(design)
-    if isinstance(design, NotTestable) or reason:
+    design, reference = load_design(args.design), family(config.model.family).reference
+    if isinstance(design, NotTestable):
+        reason = design.reason
+    elif reference is None:
+        reason = f"there is no other implementation of the family {config.model.family} at hand"
+    else:
+        reason = reference.why_not(design)
+    if isinstance(design, NotTestable) or reference is None or reason:
         log.info(f"not cross-checked: {reason}")
-        write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
+        write_tsv(pd.DataFrame(columns=columns(reference)), args.out)
         return
     term = config.model.test[0]
     table = pd.concat([read_tsv(path, TEXT) for path in args.fits], ignore_index=True)
@@ -44,15 +50,16 @@ def main(args: argparse.Namespace) -> None:
     trusted = table["status"].isin(["ok", "singular"]) & table["pvalue_lrt"].notna()
     fitted = table[(table["term"] == term) & trusted].drop_duplicates("gene")
     chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
-    log.info("%d of %d genes are refitted by statsmodels", len(chosen), len(fitted))
-    size_factor = read_size_factors(args.matrix)
+    log.info("%d of %d genes are refitted by %s", len(chosen), len(fitted), reference.name)
     with Counts(args.matrix) as matrix:
         position = {gene: i for i, gene in enumerate(matrix.genes())}
 
-        def response(gene: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-            counts = matrix.slice(position[gene], position[gene] + 1)
-            return np.log1p(counts.toarray()[:, 0] / size_factor)
+        def counts(gene: str) -> Floats:
+            found = matrix.slice(position[gene], position[gene] + 1).toarray()[:, 0]
+            return found.astype(float)
 
-        rows = fitted.set_index("gene", drop=False).loc[chosen]
-        differences = crosscheck(design, rows, term, response, config.inference.crosscheck_tolerance)
+        differences = crosscheck(
+            *(reference, design, fitted.set_index("gene", drop=False).loc[chosen], term),
+            *(counts, read_size_factors(args.matrix), config.inference.crosscheck_tolerance),
+        )
     write_tsv(differences, args.out)

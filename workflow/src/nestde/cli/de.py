@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nestde.fit.methods import names
+from nestde.fit import family, methods
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         about = rule(key)
         return {"type": kind, "default": about["default"], "help": f"default: {about['default']} ({key})"}
 
-    p_value = rule("inference.p_value")["default"]
+    p_value, fitted = rule("inference.p_value")["default"], rule("model.family")["default"]
     parser.add_argument("data", type=Path, metavar="DATA.h5ad", help="raw counts, covariates in obs")
     parser.add_argument("--formula", required=True, help="mixed-model formula in lme4's language")
     parser.add_argument("--test", required=True, nargs="+", metavar="TERM", help="fixed terms to test")
@@ -34,9 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-cells-share", **number("genes.min_cells_share", float))
     parser.add_argument("--min-samples", **number("genes.min_samples", int))
     parser.add_argument(
+        "--family", default=fitted, choices=family.names(), help=f"model family (default: {fitted})"
+    )
+    parser.add_argument(
         "--p-value",
         default=p_value,
-        choices=names(),
+        choices=methods.names(),
         help=f"headline (default: {p_value})",
     )
     parser.add_argument("--threads", type=int, help="default: all; results do not depend on it")
@@ -62,6 +65,7 @@ def main(args: argparse.Namespace) -> None:
             args.formula,
             test=args.test,
             cell_type_key=False if args.all_cells else args.cell_type_key,
+            family=args.family,
             levels=reference_first(adata, args.reference),
             layer=args.layer,
             min_cells=args.min_cells,

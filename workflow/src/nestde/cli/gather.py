@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Read every chunk, adjust, write."""
     from nestde.expression.tables import TEXT, adjust, combine, totals
+    from nestde.fit.family import family
     from nestde.io.files import read_tsv, slug, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
@@ -44,6 +45,7 @@ def main(args: argparse.Namespace) -> None:
             [read_tsv(path, TEXT) for path in chunks],
             config.model.test,
             config.inference.p_value,
+            family(config.model.family),
             read_tsv(moderated, TEXT),
         )
         log.info("%s: %d rows of %d chunks", cell_type, len(tables[name]), len(chunks))

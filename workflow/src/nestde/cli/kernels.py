@@ -15,9 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Compile, then say so."""
     from nestde.expression.warmup import compile_kernels
+    from nestde.fit.family import family
     from nestde.io.files import atomic
     from nestde.study.config import sections
 
-    alike = compile_kernels(sections(args.settings).model.formula)
+    model = sections(args.settings).model
+    alike = compile_kernels(model.formula, family(model.family))
     with atomic(args.out) as temporary:
         temporary.write_text(f"compiled: kernels of models like {alike}\n", encoding="utf-8")

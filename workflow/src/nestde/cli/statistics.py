@@ -9,6 +9,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
+    parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
     parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
     parser.add_argument(
         "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
@@ -23,13 +24,16 @@ def main(args: argparse.Namespace) -> None:
     """Read block after block, sum, write."""
     from nestde.cells.matrix import blocks_of_genes, read_size_factors
     from nestde.design.testable import load_design
-    from nestde.fit.statistics import of_counts, together
+    from nestde.fit.family import family
+    from nestde.fit.statistics import save, together
     from nestde.logs import log
+    from nestde.study.config import sections
 
+    chosen = family(sections(args.settings).model.family)
     design = load_design(args.design)
     size_factor = read_size_factors(args.matrix)
     parts = []
     for counts, genes in blocks_of_genes(args.matrix):
         log.info("%d genes of %d cells are summed", len(genes), len(size_factor))
-        parts.append(of_counts(design, counts, size_factor, genes, args.threads))
-    together(parts).save(args.out)
+        parts.append(chosen.sum_up(design, counts, size_factor, genes, args.threads))
+    save(together(parts), args.out)

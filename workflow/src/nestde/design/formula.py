@@ -191,7 +191,7 @@ def of_genes(text: str, columns: Container[str] = ()) -> Formula:
         fail(
             formula.text,
             len(formula.text) - len(formula.text.lstrip()),
-            f"{formula.response} is {what}no response: that is log(1 + counts per 10,000) of each gene. Write nothing left "
+            f"{formula.response} is {what}no response: that is the expression of each gene (model.family). Write nothing left "
             "of the ~, or a word that is no column, as in expression ~ …; nestde.lmm fits a response of your own",
         )
     return formula

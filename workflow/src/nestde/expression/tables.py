@@ -8,7 +8,8 @@ import pandas as pd
 from nestde.arrays import Floats
 from nestde.design.formula import variables_of
 from nestde.errors import NestdeError, a_few
-from nestde.fit.methods import Method, method
+from nestde.fit.family import Family
+from nestde.fit.methods import Method
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
 VALID = ("ok", "singular")
@@ -46,6 +47,7 @@ def combine(
     fits: Sequence[pd.DataFrame],
     terms: Sequence[str],
     headline: str,
+    family: Family,
     moderated: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Put the chunks of one cell type beside the ledger of its genes.
@@ -63,6 +65,8 @@ def combine(
         Tested terms: a gene that was not fitted has one row for each.
     headline
         Which of ``pvalue_<headline>`` becomes ``pvalue``; ``auto`` takes the best that there is, ``pvalue_by`` says which.
+    family
+        That was fitted.
     moderated
         What `celltype.moderate` gives for all genes of the cell type, if there is any.
 
@@ -85,7 +89,7 @@ def combine(
             f"{len(surplus)} fits without a gene ({a_few(surplus)}). Remove results/fit and run again."
         )
     every = fitted if moderated is None else moderated
-    chosen = method(headline, lambda name: f"pvalue_{name}" in fitted or f"pvalue_{name}" in every)
+    chosen = family.method(headline, lambda name: f"pvalue_{name}" in fitted or f"pvalue_{name}" in every)
     if moderated is not None and len(moderated):
         fitted = _with_moderated(fitted, moderated, chosen)
     untested = genes.loc[genes["status"] != "", ["gene", "status", "reason"]]

@@ -5,25 +5,23 @@ to nestde would each spend the same half minute; one job that fits made-up cells
 the counts are still being read.
 """
 
-import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
+from numpy.typing import NDArray
 
-from nestde.design.design import build_design
+from nestde.design.design import Design, build_design
 from nestde.design.formula import parse
 from nestde.expression.celltype import fit_table, moderate
-from nestde.fit.moderated import LEAST_GENES
-from nestde.fit.statistics import of_counts
+from nestde.fit.family import Family
+from nestde.fit.statistics import Statistics
 
-# A single random effect has kernels of its own; any other model takes the general ones.
-SINGLE = "~ x + (1 | a)"
-BETWEEN = "~ x + d + (1 | a)"
-GENERAL = "~ x + (x | a / b)"
+CELLS = np.arange(48)
 
 
-def compile_kernels(formula: str) -> str:
+def compile_kernels(formula: str, family: Family) -> str:
     """Fit made-up cells with a model of the same kind as `formula`; return the model that was fitted.
 
     Raises
@@ -31,20 +29,18 @@ def compile_kernels(formula: str) -> str:
     NestdeError
         The formula cannot be parsed.
     """
-    random = parse(formula).random
-    single = len(random) == 1 and re.fullmatch(r"1|0\s*\+\s*[\w.]+", random[0].effects)
-    alike = SINGLE if single else GENERAL
-    cells = np.arange(48)
-    obs = pd.DataFrame({"x": np.sin(cells), "a": cells % 4, "b": cells % 12}).astype({"a": str, "b": str})
-    design = build_design(alike, obs, test=["x"])
-    counts = scipy.sparse.csc_matrix((cells[:, None] * [7, 11] % 5).astype(np.int32))
-    statistics = of_counts(design, counts, np.ones(len(cells)), ["one", "other"], threads=1)
-    fit_table(design, statistics, ["x"], threads=1)
-    # the moderated test has the same kernels for every model, with and without arms, and wants many genes
-    plain = build_design(BETWEEN, obs.assign(d=obs["a"].isin(["0", "1"]).map(str)), test=["x", "d"])
-    many = scipy.sparse.csc_matrix(
-        np.random.default_rng(1).poisson(1.0, (len(cells), LEAST_GENES)).astype(np.int32)
-    )
-    names = [str(gene) for gene in range(LEAST_GENES)]
-    moderate(plain, of_counts(plain, many, np.ones(len(cells)), names, threads=1), ["x", "d"], threads=1)
-    return alike
+    alike = family.alike(parse(formula))
+    obs = pd.DataFrame({"x": np.sin(CELLS), "a": CELLS % 4, "b": CELLS % 12}).astype({"a": str, "b": str})
+    obs["d"] = obs["a"].isin(["0", "1"]).map(str)
+    design = build_design(alike.fitted, obs, test=["x"])
+    fit_table(design, _statistics(family, design, CELLS[:, None] * [7, 11] % 5), ["x"], threads=1)
+    plain = build_design(alike.moderated, obs, test=["x", "d"])
+    many = np.random.default_rng(1).poisson(1.0, (len(CELLS), alike.genes))
+    moderate(plain, _statistics(family, plain, many), ["x", "d"], threads=1)
+    return alike.fitted
+
+
+def _statistics(family: Family, design: Design, counts: NDArray[Any]) -> Statistics:
+    sparse = scipy.sparse.csc_matrix(counts.astype(np.int32))
+    names = [str(gene) for gene in range(sparse.shape[1])]
+    return family.sum_up(design, sparse, np.ones(len(CELLS)), names, threads=1)

@@ -5,7 +5,7 @@ columns of Q and Z̃ are a constant plus a combination of few columns F (often o
 on each cell), so the sums of y and of yF over each leaf, and y'y, give all of Q'y and Z̃'y.
 """
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,13 @@ from nestde.fit.compiled import compiled, spread
 
 # Of a column of norm 1, variation within leaves below this is rounding; what of it other sums do not hold, likewise.
 _ROUNDING, _OUTSIDE = 1e-11, 1e-9
-# Counts up to this have their logarithms in a table.
-_FEW = 4
+# Genes whose y are held at a time.
+_GENES = 16
 # Of y'y, a residual sum of squares below this is rounding: as a difference of sums, or of single residuals.
 _CANCELLED, _ROUNDED = 1e-12, 1e-27
+
+# From the non-zero counts of some genes and the rows that they are in to y; a count of 0 has y = 0.
+Values = Callable[[NDArray[Any], NDArray[Any]], Floats]
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,9 @@ def _within(deviation: Floats, norm: Floats) -> tuple[Floats, Floats]:
 
 
 def sums_of_counts(
-    leaf: Leaves,
-    counts: scipy.sparse.csc_array,
-    size_factor: Floats,
-    threads: int | None = None,
+    leaf: Leaves, counts: scipy.sparse.csc_array, values: Values, threads: int | None = None
 ) -> tuple[Floats, Floats]:
-    """Sums over leaves of y = log(1 + count / size factor) for each column of counts, in one pass over the non-zeros.
+    """Sums over leaves of what `values` makes of each column of counts, in one pass over the non-zeros.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def sums_of_counts(
         Of n cells in L leaves.
     counts
         (n, G) raw counts, compressed by column.
-    size_factor
-        (n,) of each cell, positive.
+    values
+        What y is.
     threads
         As for `spread`.
 
@@ -185,12 +185,17 @@ def sums_of_counts(
         counts.sum_duplicates()
     genes = counts.shape[1]
     sums, squares = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros((genes, len(leaf.mean)))
-    scale = 1.0 / np.asarray(size_factor, float)
-    spread(
-        *(_pass, genes, threads, counts.data, counts.indices, counts.indptr, scale, _logs(scale)),
-        *(leaf.code, leaf.f),
-        *(sums, squares),
-    )
+
+    def add(begin: int, end: int) -> None:
+        for first in range(begin, end, _GENES):
+            last = min(first + _GENES, end)
+            starts = counts.indptr[first : last + 1]
+            place = slice(starts[0], starts[-1])
+            rows = counts.indices[place]
+            y = values(counts.data[place], rows)
+            _pass(y, rows, starts - starts[0], leaf.code, leaf.f, sums[first:last], squares[first:last])
+
+    spread(add, genes, threads)
     return sums, squares
 
 
@@ -245,41 +250,22 @@ def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
 
 
 @compiled()
-def _logs(scale: Floats) -> Floats:
-    """(n, _FEW) log(1 + count · scale) of the counts that most non-zeros are, taken once for each cell."""
-    out = np.empty((len(scale), _FEW))
-    for row in range(len(scale)):
-        for count in range(1, _FEW + 1):
-            out[row, count - 1] = math.log1p(count * scale[row])
-    return out
-
-
-@compiled()
 def _pass(
-    begin: int,
-    end: int,
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    indptr: NDArray[Any],
-    scale: Floats,
-    logs: Floats,
+    y: Floats,
+    rows: NDArray[Any],
+    starts: NDArray[Any],
     code: NDArray[np.int64],
     f: Floats,
     sums: Floats,
     squares: Floats,
 ) -> None:
-    """Add up y, yF and y² over leaves for some genes; zeros contribute nothing as log(1 + 0) = 0."""
+    """Add up y, yF and y² over leaves for some genes; zeros contribute nothing, as their y is 0."""
     width = f.shape[1]
-    for g in range(begin, end):
-        for at in range(indptr[g], indptr[g + 1]):
-            row = indices[at]
-            count = int(data[at])
-            if 1 <= count <= _FEW and count == data[at]:
-                y = logs[row, count - 1]
-            else:
-                y = math.log1p(data[at] * scale[row])
+    for g in range(len(starts) - 1):
+        for at in range(starts[g], starts[g + 1]):
+            row, value = rows[at], y[at]
             leaf = code[row]
-            squares[g, leaf] += y * y
-            sums[g, leaf, 0] += y
+            squares[g, leaf] += value * value
+            sums[g, leaf, 0] += value
             for j in range(width):
-                sums[g, leaf, 1 + j] += y * f[row, j]
+                sums[g, leaf, 1 + j] += value * f[row, j]

@@ -12,7 +12,7 @@ from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
-from nestde.fit.crossproducts import Leaves, Sums, collect, leaves, sums_of_counts, sums_of_responses
+from nestde.fit.crossproducts import Leaves, Sums, Values, collect, leaves, sums_of_counts, sums_of_responses
 from nestde.fit.descent import elements
 from nestde.fit.evaluate import Layout
 from nestde.fit.layout import flatten, lay_out, order, unflatten
@@ -42,12 +42,12 @@ class FitModel:
 def fit_genes(
     design: Design,
     counts: scipy.sparse.csc_array,
-    size_factor: Floats,
+    values: Values,
     *,
     reml: bool = False,
     threads: int | None = None,
 ) -> GeneFits:
-    """Fit log(1 + count / size factor) of every gene; test terms by likelihood ratio, if by ML.
+    """Fit what `values` makes of the counts of every gene; test terms by likelihood ratio, if by ML.
 
     Parameters
     ----------
@@ -55,15 +55,15 @@ def fit_genes(
         Of n cells.
     counts
         (n, G) raw counts, compressed by column. Memory beside it: a few numbers per gene and group.
-    size_factor
-        (n,) of each cell, positive.
+    values
+        What the response is.
     reml
         Fit by REML, without tests.
     threads
         None: one per processor. The result does not depend on it.
     """
     model = prepare(design)
-    sums = collect(design, model.leaf, *sums_of_counts(model.leaf, counts, size_factor, threads))
+    sums = collect(design, model.leaf, *sums_of_counts(model.leaf, counts, values, threads))
     if reml:
         return GeneFits(fit(model, sums, tuple(range(design.x.shape[1])), True, threads=threads), {})
     return fit_tests(model, sums, threads=threads)

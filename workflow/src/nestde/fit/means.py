@@ -15,8 +15,8 @@ from scipy.special import digamma, polygamma
 from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.containment import constant_within, unit_of
+from nestde.fit.leaf_sums import LeafSums
 from nestde.fit.log_sf import log_f_sf
-from nestde.fit.statistics import Statistics
 
 # limma's: a variance below this share of the median is taken for that, lest its logarithm rule the prior.
 _SMALLEST = 1e-5
@@ -64,7 +64,7 @@ class MeansTest:
 
 
 def means_tests(
-    design: Design, statistics: Statistics, contrasts: Sequence[Floats], spread: Spread | None = None
+    design: Design, statistics: LeafSums, contrasts: Sequence[Floats], spread: Spread | None = None
 ) -> list[MeansTest] | str:
     """Test contrasts of the coefficients of X on the means of the units that they compare.
 

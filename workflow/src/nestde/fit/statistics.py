@@ -1,166 +1,88 @@
-"""What is kept of the counts: sums over the leaves of a design, of which every fit, test and calibration is made.
-
-The sums belong to the cells, their groups and the columns that vary within a group, not to the other columns of the
-formula: a test of another covariate of the samples, of relabelled samples or of fewer samples starts from them and
-never from the counts.
-"""
+"""What is kept of the counts: a few numbers per gene and sample, of which every fit, test and calibration is made."""
 
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.design.design import Design
-from nestde.design.testable import NotTestable
 from nestde.errors import NestdeError
-from nestde.fit.basis import basis
-from nestde.fit.crossproducts import Sums, collect, leaves, leaves_as, sums_of_counts
-from nestde.fit.genes import FitModel, grouped
 from nestde.io.files import atomic
 
+if TYPE_CHECKING:
+    from nestde.design.design import Design
+    from nestde.fit.family import Family, Fitted
 
-@dataclass(frozen=True)
-class Statistics:
-    """Sufficient statistics of G genes for mixed models of n cells in L leaves; y = log(1 + count / size factor).
 
-    Attributes
-    ----------
-    genes
-        (G,) names.
-    code
-        (n,) leaf of each cell: cells of one leaf agree in all grouping factors.
-    f
-        (n, w) what varies within leaves, orthonormal columns of mean 0 in each leaf.
-    sums
-        (G, L, 1 + w) sums of y and of y times each column of `f` over the cells of each leaf.
-    squares
-        (G, L) sums of y² over the cells of each leaf.
-    """
+class Statistics(Protocol):
+    """All that fits of a family's models need of the counts of G genes in n cells."""
 
-    genes: NDArray[np.object_]
-    code: NDArray[np.int64]
-    f: Floats
-    sums: Floats
-    squares: Floats
+    @property
+    def family(self) -> "Family":
+        """Whose they are."""
+
+    @property
+    def genes(self) -> NDArray[np.object_]:
+        """(G,) names."""
 
     @property
     def mean(self) -> Floats:
-        """(G,) mean of y over all cells."""
-        return np.asarray(np.sum(self.sums[:, :, 0], axis=1) / max(len(self.code), 1))
+        """(G,) mean expression, along which priors may change."""
 
-    def save(self, path: str | Path) -> None:
-        """Write to an .npz file, whole or not at all; equal statistics give equal bytes."""
-        names = np.frombuffer(json.dumps([str(gene) for gene in self.genes]).encode(), np.uint8)
-        with atomic(path) as temporary, temporary.open("wb") as handle:
-            np.savez_compressed(
-                handle, genes=names, code=self.code, f=self.f, sums=self.sums, squares=self.squares
-            )
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is stored of them beside family and genes, by name: of it `Family.restore` makes them again."""
 
-    def model_of(self, design: Design) -> tuple[FitModel, Sums]:
-        """What `fit.genes` fits of a design of these cells.
-
-        Raises
-        ------
-        NestdeError
-            The design groups the cells in another way, or varies within groups by what the sums do not hold; or it
-            has no random effects.
-        """
-        grouped(design)
-        turned = basis(design)
-        leaf = leaves_as(design, turned, self.code, self.f)
-        if leaf is None:
-            raise NestdeError(
-                f'"{design.formula.text}" has random effects, or covariates of single cells, that the statistics do not '
-                "hold. Run `nestde run` again: it makes them from the counts."
-            )
-        return FitModel(design, turned, leaf), collect(design, leaf, self.sums, self.squares)
-
-    def of(self, chosen: NDArray[Any] | slice) -> "Statistics":
+    def of(self, chosen: NDArray[Any] | slice) -> Self:
         """Those of some genes."""
-        return replace(self, genes=self.genes[chosen], sums=self.sums[chosen], squares=self.squares[chosen])
 
-    def of_cells(self, kept: NDArray[np.bool_]) -> "Statistics":
-        """Those of some leaves, given as the (n,) cells that stay: all of a leaf or none.
+    def of_cells(self, kept: NDArray[np.bool_]) -> Self:
+        """Those of some cells, given as the (n,) cells that stay: all of a sample or none."""
 
-        Raises
-        ------
-        ValueError
-            A leaf would lose a part of its cells.
-        """
-        stays = np.bincount(self.code[kept], minlength=self.sums.shape[1]) > 0
-        if (stays[self.code] != kept).any():
-            raise ValueError("sums can be had of whole leaves only")
-        return replace(
-            self,
-            code=(np.cumsum(stays) - 1)[self.code[kept]],
-            f=self.f[kept],
-            sums=np.ascontiguousarray(self.sums[:, stays]),
-            squares=np.ascontiguousarray(self.squares[:, stays]),
-        )
+    def above(self, others: Sequence[Self]) -> Self:
+        """With those of other genes of the same cells below."""
+
+    def fitted(
+        self, design: "Design", threads: int | None = None, learnt: dict[str, Any] | None = None
+    ) -> "Fitted":
+        """Fits of a design of these cells, which may have other covariates of the samples than the one of the sums."""
 
 
-def of_counts(
-    design: Design | NotTestable,
-    counts: scipy.sparse.csc_array,
-    size_factor: Floats,
-    genes: Sequence[str] | NDArray[np.object_],
-    threads: int | None = None,
-) -> Statistics:
-    """Sum up log(1 + count / size factor) of each gene, in one pass over the non-zeros.
-
-    Parameters
-    ----------
-    design
-        Of n cells: its groups, and what of its columns varies within them. Where there is none, for a reason, the
-        statistics are of no cell.
-    counts
-        (n, G) raw counts, compressed by column.
-    size_factor
-        (n,) of each cell, positive.
-    genes
-        (G,) names.
-    threads
-        None: one per processor. The result does not depend on it.
-    """
-    if isinstance(design, NotTestable):
-        none = np.zeros((len(genes), 0))
-        return Statistics(
-            np.asarray(genes, object), np.zeros(0, np.int64), np.zeros((0, 0)), none[:, :, None], none
-        )
-    leaf = leaves(design, basis(design))
-    sums, squares = sums_of_counts(leaf, counts, size_factor, threads)
-    return Statistics(np.asarray(genes, object), leaf.code, leaf.f, sums, squares)
+Some = TypeVar("Some", bound=Statistics)
 
 
-def together(parts: Sequence[Statistics]) -> Statistics:
+def together(parts: Sequence[Some]) -> Some:
     """Chunks of genes of the same cells below each other."""
-    return replace(
-        parts[0],
-        genes=np.concatenate([part.genes for part in parts]),
-        sums=np.concatenate([part.sums for part in parts]),
-        squares=np.concatenate([part.squares for part in parts]),
-    )
+    return parts[0].above(parts[1:])
+
+
+def save(statistics: Statistics, path: str | Path) -> None:
+    """Write to an .npz file, whole or not at all; equal statistics give equal bytes."""
+    stored: dict[str, Any] = dict(statistics.arrays())
+    stored["family"] = np.frombuffer(statistics.family.name.encode(), np.uint8)
+    stored["genes"] = np.frombuffer(json.dumps([str(gene) for gene in statistics.genes]).encode(), np.uint8)
+    with atomic(path) as temporary, temporary.open("wb") as handle:
+        np.savez_compressed(handle, **stored)
 
 
 def load(path: str | Path) -> Statistics:
-    """Read what `Statistics.save` wrote.
+    """Read what `save` wrote.
 
     Raises
     ------
     NestdeError
         The file is not there or holds no statistics.
     """
+    from nestde.fit.family import family
+
     try:
         with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-            genes = np.array(json.loads(stored["genes"].tobytes()), object)
-            return Statistics(genes, *(stored[name] for name in ("code", "f", "sums", "squares")))
+            arrays = dict(stored)
+        genes = np.array(json.loads(arrays.pop("genes").tobytes()), object)
+        return family(arrays.pop("family").tobytes().decode()).restore(genes, arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NestdeError(
             f"{path}: no statistics that nestde can read ({error}). Run `nestde run` again: it makes them again."

@@ -79,7 +79,7 @@ def _cautions(results: Results) -> str:
     differing = sum(map(len, trust.differing(results).values()))
     if differing:
         boxes += note(
-            f"{count(differing, 'gene')} fitted again by statsmodels came out differently: see"
+            f"{count(differing, 'gene')} fitted again by another implementation came out differently: see"
             ' <a href="#nestde_crosscheck">How far to trust it</a>.',
             "danger",
         )

@@ -5,13 +5,11 @@ from typing import Any
 
 from nestde.calibrate.calibration import ALPHAS, CALLED
 from nestde.check.advice import CALIBRATED_ON_AVERAGE
-from nestde.fit.methods import METHODS
 from nestde.io.files import slug
 from nestde.report.results import Results
 from nestde.report.sections import Section, count, html, note, plain_table
 
 CHAPTER = "trust"
-LABELS = {each.name: each.label for each in METHODS}
 
 
 def sections(results: Results) -> list[Section]:
@@ -20,12 +18,13 @@ def sections(results: Results) -> list[Section]:
     if not tables:
         return []
     headline = {(test.cell_type, test.term): test.headline for test in results.terms()}
+    labels = {each.name: each.label for each in results.family.methods}
     rows, lines = [], []
     for cell_type, table in tables.items():
         for term, told in results.json("relabellings", cell_type=slug(cell_type)).items():
             lines.append(f"<b>{escape(cell_type)}</b>, {escape(term)}: {_ways(told)}")
         for row in table.to_dict("records"):
-            name = f"{LABELS[row['method']]}{' (the headline)' if row['method'] == headline.get((cell_type, row['term'])) else ''}"
+            name = f"{labels[row['method']]}{' (the headline)' if row['method'] == headline.get((cell_type, row['term'])) else ''}"
             sizes = [_size(row, alpha) for alpha in ALPHAS]
             chance = f"{row['found_relabelled']:,g} (at most {row['found_relabelled_most']:,})"
             rows.append([cell_type, row["term"], name, *sizes, f"{row['found']:,}", chance, row["verdict"]])

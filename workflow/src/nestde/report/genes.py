@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from nestde.fit.family import Family, Scale
 from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.results import PAIR_P, Results, Test
@@ -32,7 +33,11 @@ def sections(results: Results) -> list[Section]:
     counts = [(test, summary(test, fdr)) for test in tests]
     found = [_overview(counts, fdr), _bars(counts, fdr)]
     if any(numbers["tested"] for _, numbers in counts):
-        found += [_volcanoes(tests, fdr), _histograms(results.terms()), *_top(tests, fdr)]
+        found += [
+            _volcanoes(tests, fdr, results.family.scale),
+            _histograms(results.terms()),
+            *_top(tests, fdr, results.family),
+        ]
     return found
 
 
@@ -121,7 +126,7 @@ def _bars(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
     )
 
 
-def _volcanoes(tests: list[Test], fdr: float) -> Section:
+def _volcanoes(tests: list[Test], fdr: float, scale: Scale) -> Section:
     return Section(
         "nestde_volcano",
         CHAPTER,
@@ -131,8 +136,8 @@ def _volcanoes(tests: list[Test], fdr: float) -> Section:
             "Each point is a gene: to the right it is higher in the level named, further up the evidence is"
             " stronger. The names are those of the smallest p-values." + joint_words(tests)
         ),
-        helptext="""
-The effect is the model's coefficient on the scale it was fitted on, the natural logarithm of 1 + counts per 10,000.
+        helptext=f"""
+The effect is {scale.effect}.
 Points that lie beyond the axes are drawn as triangles on the border; where points cover one another only one is
 drawn. Hold the pointer over a significant gene to read its name. A term with several levels has one p-value for all of them,
 so that points stand equally high in its plots; coloured are those with a small p-value of the pair as well. The full numbers are in `results/de/`.
@@ -192,7 +197,7 @@ not in the model, or samples are too few. The chapter on the study says how bold
     )
 
 
-def _top(tests: list[Test], fdr: float) -> list[Section]:
+def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
     found = []
     for number, test in enumerate(tests, start=1):
         frame = test.frame[test.frame["pvalue"].notna()]
@@ -206,7 +211,7 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
             if test.joint
             else ""
         )
-        columns = _columns(test, frame)
+        columns = _columns(test, frame, family)
         id, title = f"nestde_top_{number}", heading(f"Top genes: {test.label}")
         found.append(
             Section(
@@ -230,12 +235,12 @@ def _top(tests: list[Test], fdr: float) -> list[Section]:
     return found
 
 
-def _columns(test: Test, frame: pd.DataFrame) -> Columns:
+def _columns(test: Test, frame: pd.DataFrame, family: Family) -> Columns:
     widest = float(frame["coef"].abs().max())
     columns = Columns().add(
         "coef",
         "Effect",
-        "The model's coefficient, natural log scale; above 0 is higher in the level named",
+        f"The model's coefficient, {family.scale.short}; above 0 is higher in the level named",
         format="{:+.3f}",
         scale="RdBu-rev",
         bars_zero_centrepoint=True,
@@ -253,7 +258,8 @@ def _columns(test: Test, frame: pd.DataFrame) -> Columns:
     for name in test.detected:
         level = name.removeprefix("detected_")
         columns.add(name, f"% in {level}", f"Percent of cells of {level} with this gene", format="{:.0f}")
-    columns.add("icc", "ICC", "Share of the residual variance that lies between samples", format="{:.2f}")
+    for each in family.shown:
+        columns.add(each.key, each.title, each.description, format=each.format)
     columns.add("status", "Status", "ok, or why to be careful")
     return columns
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nestde.expression.tables import TEXT as TABLES
+from nestde.fit.family import Family, family
 from nestde.io.files import read_json, read_tsv, slug
 from nestde.io.layout import RESULTS, is_of_pseudobulk
 from nestde.study.config import Config
@@ -114,6 +115,11 @@ class Results:
         path = self.folder / RESULTS[kind].format(**of)
         left_over = is_of_pseudobulk(kind) and not self.config.pseudobulk.enabled
         return path if path.exists() and not left_over else None
+
+    @cached_property
+    def family(self) -> Family:
+        """The model family that was fitted."""
+        return family(self.config.model.family)
 
     @cached_property
     def check(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from nestde.cells.roles import tested_in
 from nestde.check.wording import containment_of_slopes, stands_on, within
 from nestde.design.formula import Formula, parse
 from nestde.errors import a_few
-from nestde.fit.methods import method
+from nestde.fit.family import Scale
+from nestde.fit.methods import Method
 from nestde.io.source import label
 from nestde.report.results import Results
 from nestde.report.sections import Section, html, listing, note, plain_table
@@ -26,13 +27,15 @@ def sections(results: Results) -> list[Section]:
     return found
 
 
-def equation(formula: Formula, coefficients: list[str]) -> str:
+def equation(formula: Formula, coefficients: list[str], scale: Scale) -> str:
     """Write the model as an equation, in HTML.
 
     Parameters
     ----------
     coefficients
         Names of the fixed effects, ``(Intercept)`` among them.
+    scale
+        Of the family.
     """
     terms = []
     for place, name in enumerate(coefficients):
@@ -47,12 +50,13 @@ def equation(formula: Formula, coefficients: list[str]) -> str:
             terms.append(symbol if effect == "1" else f"{symbol} · {_name(effect)}")
         spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
         variances.append(f"<i>u</i><sub>{group}</sub> ~ N(0, {spread}<sub>{group}</sub>)")
-    left = "ln(1 + counts per 10,000)"
-    spreads = ", &nbsp; ".join([*variances, "<i>ε</i> ~ N(0, σ²)"])
-    return f"<p>{left} = {' + '.join([*terms, '<i>ε</i>'])}</p><p>{spreads}</p>"
+    noise = f"<i>{scale.noise}</i>"
+    right = [noise if term == scale.noise else term for term in scale.right(terms)]
+    law = scale.spread.replace(scale.noise, noise) if scale.noise else scale.spread
+    return f"<p>{scale.response} = {' + '.join(right)}</p><p>{', &nbsp; '.join([*variances, law])}</p>"
 
 
-def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
+def sentence(formula: Formula, tests: list[str], method: Method) -> str:
     """Say the model in words."""
     groups = []
     for term in formula.random:
@@ -62,7 +66,7 @@ def sentence(formula: Formula, tests: list[str], p_value: str) -> str:
         groups.append(f"each {within(term.group)} has its own {' and '.join(own)}")
     fixed = re.sub(r"\s+", " ", formula.fixed)
     between = f"; {', and '.join(groups)}, drawn from a normal distribution" if groups else ""
-    test = method(p_value).model_sentence.format(term=" and ".join(tests))
+    test = method.model_sentence.format(term=" and ".join(tests))
     return (
         f"For each gene, the expression in a cell is explained by {fixed}{between}. {test}"
         " Cells of one sample resemble one another, so the evidence for a difference between samples grows"
@@ -130,8 +134,8 @@ def _model(results: Results) -> Section:
         coefficients = ["(Intercept)", *(term.strip() for term in formula.fixed.split("+"))]
     text = (
         f"<p><code>{escape(model.formula)}</code> &nbsp; tested: <b>{escape(', '.join(model.test))}</b></p>"
-        f"{equation(formula, coefficients)}"
-        f"<p>{escape(sentence(formula, model.test, results.config.inference.p_value))}</p>"
+        f"{equation(formula, coefficients, results.family.scale)}"
+        f"<p>{escape(sentence(formula, model.test, results.family.method(results.config.inference.p_value)))}</p>"
     )
     return Section("nestde_model", CHAPTER, "The model", html(text))
 

@@ -1,10 +1,11 @@
-"""How far to trust it: the fits against statsmodels, the mixed model against pseudobulk."""
+"""How far to trust it: the fits against another implementation, the ways to a p-value beside each other."""
 
 from html import escape
 
 from nestde.check.advice import FEW_SAMPLES, MEASURED
+from nestde.expression.crosscheck import failed as no_fit
+from nestde.expression.crosscheck import stopped_short
 from nestde.expression.tables import benjamini_hochberg
-from nestde.fit.methods import METHODS
 from nestde.report.results import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
 
@@ -17,7 +18,7 @@ def sections(results: Results) -> list[Section]:
 
 
 def differing(results: Results) -> dict[str, list[str]]:
-    """Genes of each cell type on which we and statsmodels differ by more than the tolerance."""
+    """Genes of each cell type on which we and the reference differ by more than the tolerance."""
     tables = results.of_cell_types("crosscheck")
     return {
         cell_type: frame.loc[frame["verdict"] == "differs", "gene"].tolist()
@@ -26,10 +27,11 @@ def differing(results: Results) -> dict[str, list[str]]:
 
 
 def _crosscheck(results: Results) -> list[Section]:
-    every = results.of_cell_types("crosscheck")
+    every, reference = results.of_cell_types("crosscheck"), results.family.reference
     tables = {name: frame for name, frame in every.items() if len(frame)}
-    if not every:
+    if not every or reference is None:
         return []
+    short, failed = stopped_short(reference), no_fit(reference)
     tolerance = results.config.inference.crosscheck_tolerance
     rows = []
     for cell_type, frame in tables.items():
@@ -42,8 +44,8 @@ def _crosscheck(results: Results) -> list[Section]:
                 frame.loc[worst.idxmax(), "gene"] if worst.notna().any() else "",
                 f"{frame['difference_coef'].max():.1e}",
                 int((frame["verdict"] == "agrees").sum()),
-                int((frame["verdict"] == "statsmodels stopped short").sum()),
-                int((frame["verdict"] == "statsmodels failed").sum()),
+                int((frame["verdict"] == short).sum()),
+                int((frame["verdict"] == failed).sum()),
                 int((frame["verdict"] == "differs").sum()),
             ]
         )
@@ -58,24 +60,23 @@ def _crosscheck(results: Results) -> list[Section]:
         else note(f"No gene differs by more than the tolerance of {tolerance:g}.", "success")
     )
     header = ["Cell type", "Genes refitted", "Largest Δ log-likelihood", "of gene", "Largest Δ coefficient"]
-    header += ["Agree", "statsmodels stopped short", "statsmodels failed", "Differ"]
+    header += ["Agree", short, failed, "Differ"]
     content = verdict + plain_table(header, rows, right=[1, 2, 4, 5, 6, 7, 8]) if tables else ""
     without = [cell_type for cell_type in every if cell_type not in tables]
     if without:
         content += note(
             f"{escape(', '.join(without))}: no gene was fitted again, as nothing could be tested or the random"
-            " effects are not of a kind that statsmodels has (one grouping factor, correlated effects)."
+            f" effects are not of a kind that {reference.name} has ({reference.kind})."
         )
     return [
         Section(
             "nestde_crosscheck",
             CHAPTER,
-            "The same genes fitted by statsmodels",
+            f"The same genes fitted by {reference.name}",
             html(content),
             description="A random sample of genes is fitted again by an independent implementation, in each run.",
-            helptext="""
-statsmodels' MixedLM maximises the same likelihood by another route. Log-likelihoods (full and reduced model) and
-coefficients should agree. Where statsmodels' log-likelihood is the lower one, its optimiser stopped short of the
+            helptext=f"""
+{reference.sentence} Where the log-likelihood of {reference.name} is the lower one, its optimiser stopped short of the
 maximum that nestde found, and nothing is wrong with ours. A gene in red is one where nestde's is the lower one, or
 where the likelihoods agree and the coefficients do not: please report it.
 """,
@@ -88,7 +89,7 @@ def _p_values(results: Results) -> list[Section]:
     fdr = results.config.inference.fdr
     rows = []
     for test in results.terms():
-        ways = {way: test.frame.get(f"pvalue_{way.name}") for way in METHODS}
+        ways = {way: test.frame.get(f"pvalue_{way.name}") for way in results.family.methods}
         known = {way: p for way, p in ways.items() if p is not None and p.notna().any()}
         if len(known) < 2:
             continue

@@ -19,7 +19,7 @@ from nestde.design.design import Design
 from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError
 from nestde.expression.celltype import fit_table
-from nestde.fit.statistics import of_counts
+from nestde.fit.family import Family, family
 from nestde.io.formats import open_source
 from nestde.study.config import Config
 from nestde.study.samples import is_small
@@ -122,7 +122,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     design = design_to_test(model.formula, cells, test=model.test, levels=model.levels)
     if isinstance(design, NotTestable):
         raise NestdeError(f"{largest}: {design.reason}.")
-    read = _excerpt(study, design.n, genes_to_time(design))
+    read = _excerpt(study, design.n, genes_to_time(design, family(config.model.family)))
     per_gene = _seconds(config, design, read) / read.counts.shape[1]
     fits = {
         name: (cells, read.genes, per_gene * read.genes * cells / design.n) for name, cells in sizes.items()
@@ -160,18 +160,18 @@ def _seconds(config: Config, design: Design, read: _Excerpt) -> float:
     seconds = []
     for _ in range(2):  # the first time, what is compiled is compiled
         began = time.perf_counter()
-        statistics = of_counts(design, read.counts, read.size_factor, names, 1)
+        statistics = family(config.model.family).sum_up(
+            design, read.counts, read.size_factor, names, threads=1
+        )
         fit_table(design, statistics, config.model.test, config.inference.p_value, 1)
         seconds.append(time.perf_counter() - began)
     return min(seconds)
 
 
-def genes_to_time(design: Design) -> int:
+def genes_to_time(design: Design, family: Family) -> int:
     """Number of genes that are timed: fewer where crossed factors have so many levels that each takes seconds."""
-    from nestde.fit.cost import seconds_per_fit
-
-    fits = 3  # full, reduced, REML
-    return max(2, min(GENES, int(PATIENCE / max(fits * seconds_per_fit(design), 1e-9))))
+    per_gene = family.fits * family.seconds_per_fit(design)
+    return max(2, min(GENES, int(PATIENCE / max(per_gene, 1e-9))))
 
 
 def _excerpt(study: Study, cells: int, genes: int) -> _Excerpt:

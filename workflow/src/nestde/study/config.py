@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nestde.errors import Faults, NestdeError, NotGivenError
+from nestde.fit.family import family
 from nestde.study.schema import OF_KEYS, Reader, broken, meant, schema, with_defaults
 from nestde.study.yamlread import Content, Place, read_yaml
 
@@ -71,17 +72,18 @@ class Genes(_Given):
 
 @dataclass(frozen=True)
 class Model(_Given):
-    """The formula, what of it is tested, and its factors' levels."""
+    """The formula, what of it is tested, its factors' levels, and the model family."""
 
     formula: str
     test: list[str]
     levels: dict[str, list[str]]
     min_cells: int
+    family: str
 
 
 @dataclass(frozen=True)
 class Inference(_Given):
-    """The headline p-value, the false discovery rate, the check against statsmodels."""
+    """The headline p-value, the false discovery rate, the check against another implementation."""
 
     p_value: str
     fdr: float
@@ -192,7 +194,12 @@ def read(source: str | Path | Mapping[str, Any]) -> tuple[Config, list[str]]:
         for sentence in sentences:
             faults.add(sentence)
         unsound |= {(*place, key) for key in meant(given, rules, place)} if validator in OF_KEYS else {place}
-    return _frozen(_without(with_defaults(given, rules), unsound)), faults.sentences
+    config = _frozen(_without(with_defaults(given, rules), unsound))
+    with faults.noting(
+        f"{name}: inference."
+    ):  # what the schema cannot say: not every family has every p-value
+        family(config.model.family).method(config.inference.p_value)
+    return config, faults.sentences
 
 
 def sections(settings: str) -> Config:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from nestde.fit import methods
+from nestde.fit import family, methods
 from nestde.study.yamlread import Place, said, text_of
 
 OF_KEYS = ("additionalProperties", "required")
@@ -24,8 +24,9 @@ def schema(name: str) -> dict[str, Any]:
     from nestde.study.template import workflow_dir
 
     rules = yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    if name == "config":  # the list of p-values is where they are
+    if name == "config":  # the lists of p-values and families are where they are
         rules["properties"]["inference"]["properties"]["p_value"]["enum"] = methods.names()
+        rules["properties"]["model"]["properties"]["family"]["enum"] = family.names()
     return dict(rules)
 
 

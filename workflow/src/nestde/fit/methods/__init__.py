@@ -6,9 +6,9 @@ from collections.abc import Callable
 from nestde.errors import NestdeError
 from nestde.fit.methods import lrt, means, moderated
 from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
-from nestde.fit.methods.method import Fitted, Method, Tested
+from nestde.fit.methods.method import Method, Tested
 
-__all__ = ["AUTO", "METHODS", "Fitted", "Method", "Tested", "method", "names"]
+__all__ = ["AUTO", "METHODS", "Method", "Tested", "method", "names", "of_engine"]
 
 # In the order of the tables' columns.
 METHODS: list[Method] = [
@@ -23,27 +23,34 @@ METHODS: list[Method] = [
 
 # What `auto` takes: the first of these that a cell type has.
 AUTO = "auto"
-PREFERRED = (moderated.METHOD, means.METHOD, SATTERTHWAITE)
+PREFERRED = ("moderated", "means", "satterthwaite")
 
 
 def names() -> list[str]:
-    """What `inference.p_value` can be."""
-    return [AUTO, *(each.name for each in METHODS)]
+    """What `inference.p_value` can be; which of them a model has depends on its family too."""
+    return [AUTO, *dict.fromkeys(each.name for each in METHODS)]
 
 
-def method(name: str, there: Callable[[str], bool] = lambda name: True) -> Method:
-    """Find a method by its name; for `auto` the first of those preferred that is there.
+def of_engine(engine: str) -> list[Method]:
+    """Those of the fits of an engine, in the order of the tables' columns."""
+    return [each for each in METHODS if engine in each.engines]
+
+
+def method(name: str, engine: str, there: Callable[[str], bool] = lambda name: True) -> Method:
+    """Find a method of an engine by its name; for `auto` the first of those preferred that is there.
 
     Raises
     ------
     NestdeError
         There is none of that name.
     """
+    own = {each.name: each for each in of_engine(engine)}
     if name == AUTO:
-        return next((each for each in PREFERRED if there(each.name)), PREFERRED[0])
-    for each in METHODS:
-        if each.name == name:
-            return each
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names())}."
-    raise NestdeError(f"p_value: {name} is no p-value of nestde. {hint}")
+        preferred = [known for known in PREFERRED if known in own]
+        return own[next(filter(there, preferred), (preferred or list(own))[0])]
+    if name in own:
+        return own[name]
+    near = difflib.get_close_matches(name, [AUTO, *own], n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join([AUTO, *own])}."
+    whose = "this model family" if name in names() else "nestde"
+    raise NestdeError(f"p_value: {name} is no p-value of {whose}. {hint}")

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from nestde.fit.methods.method import Fitted, Method, Tested
+from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
+    from nestde.fit.family.linear import LinearFitted
 
 
-def _by(way: str) -> Callable[[Fitted, Sequence["Contrast"]], list[Tested]]:
-    def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested]:
+def _by(way: str) -> Callable[["LinearFitted", Sequence["Contrast"]], list[Tested]]:
+    def test(fitted: "LinearFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
         found = []
         for each in fitted.f_tests(contrasts):
             tests = getattr(each, way)
@@ -29,6 +30,7 @@ def _method(name: str, label: str, sentence: str, told: str) -> Method:
         label=label,
         sentence=sentence,
         model_sentence=f"The model is fitted by REML and {{term}} is tested by {told}.",
+        engines=("linear",),
         estimates="REML",
         every_gene=False,
         levels=True,

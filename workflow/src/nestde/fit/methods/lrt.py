@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nestde.fit.methods.method import Fitted, Method, Tested
+from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
+    from nestde.fit.family.linear import LinearFitted
 
 
-def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested]:
+def test(fitted: "LinearFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
     """Twice the difference of the log-likelihoods with and without a term, both by ML."""
     found = []
     for contrast in contrasts:
@@ -34,6 +35,7 @@ METHOD = Method(
         "The model is fitted by maximum likelihood with and without {term}; twice the difference of the"
         " log-likelihoods is compared with a χ² distribution (likelihood ratio test)."
     ),
+    engines=("linear",),
     estimates="ML",
     every_gene=False,
     levels=False,

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nestde.fit.methods.method import Fitted, Method, Tested
+from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
+    from nestde.fit.family.linear import LinearFitted
 
 
-def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested] | str:
+def test(fitted: "LinearFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     """Each sample once, by the mean of its cells; variances squeezed over all genes."""
     from nestde.fit.means import means_tests
 
@@ -31,6 +32,7 @@ METHOD = Method(
         "{term} is tested on the samples' means by a t or F test whose variances are moderated over all genes, as limma does;"
         " estimates are from the mixed model, by REML."
     ),
+    engines=("linear",),
     estimates="REML",
     every_gene=True,
     levels=True,

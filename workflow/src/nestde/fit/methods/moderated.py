@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nestde.fit.methods.method import Fitted, Method, Tested
+from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
+    from nestde.fit.family.linear import LinearFitted
     from nestde.fit.prior import Prior
 
 
-def test(fitted: Fitted, contrasts: Sequence["Contrast"]) -> list[Tested] | str:
+def test(fitted: "LinearFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     """F tests at each value of the variances, averaged over each gene's posterior of them."""
     from nestde.fit.moderated import arms_of, moderate, not_applicable
 
@@ -47,6 +48,7 @@ METHOD = Method(
         " are not known, the test is averaged over what the gene's own cells and all genes of the cell type tell of them"
         " (moderated test)."
     ),
+    engines=("linear",),
     estimates="REML",
     every_gene=True,
     levels=True,
