@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nestde.calibrate.calibration import COLUMNS
+from nestde.cells.roster import Entry, Fewest, call
 from nestde.io.files import slug, write_json, write_tsv
 from nestde.study import config
 
@@ -136,7 +137,7 @@ def design(cell_type):
             "reason": f"no sample has enough cells of {BREAKOUT}",
             "cells_per_sample": {},
             "levels_of": {"diagnosis": {"Control": {}, "AD": {}}},
-            "left_out": dict.fromkeys(SAMPLES, "0 cells of this type; 10 are needed"),
+            "roster": roster(dict.fromkeys(SAMPLES, 0)),
         }
     cells = {"S2": 18, "S3": 38, SCRIPT: 58, BREAKOUT: 78, "S6": 98}
     control = {"S3": 38, BREAKOUT: 78}
@@ -153,9 +154,24 @@ def design(cell_type):
                 "AD": {name: number for name, number in cells.items() if name not in control},
             }
         },
-        "left_out": {"S1": "0 cells after QC; 50 are needed"},
+        "roster": roster({"S1": 0} | cells, in_all=50),
         "tests": [test | {"lrt_size": 0.136}],
     }
+
+
+def roster(cells, in_all=0):
+    """All samples of a cell type, as `nestde matrix` tells of them."""
+    levels = dict(zip(SAMPLES, ["Control", "AD"] * 3, strict=True))
+    entries = [
+        Entry(name, n, n, 0 if name == "S1" else 99, {"diagnosis": levels[name]}) for name, n in cells.items()
+    ]
+    return call(
+        entries,
+        {"diagnosis": ("Control", "AD")},
+        of_type=Fewest("model.min_cells", 10),
+        in_all=Fewest("qc.min_cells_per_sample", in_all),
+        counted="after quality control",
+    ).content()
 
 
 def write_calibration(folder, cell_type, about, rows):

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from makers.tiny_study import SAMPLES, Steps, cells, config, sheet, write_study
 
 from nestde.cells import matrix
+from nestde.cells.matrix import read_roster
 from nestde.io.files import read_tsv
 
 
@@ -106,8 +107,7 @@ def test_samples_with_few_cells_are_left_out_and_named(study):
     adata = adata[np.setdiff1d(np.arange(len(adata)), few)].copy()
     assert ready(study, adata, model={"min_cells": 6}).matrix("T cell") == 0
     found = ad.read_h5ad(study / "matrix.h5ad")
-    assert list(found.uns["left_out"]) == ["S3"]
-    assert found.uns["left_out"]["S3"] == "5 cells of this type; 6 are needed"
+    assert read_roster(study / "matrix.h5ad").left_out == {"S3": "5 cells of this type; model.min_cells is 6"}
     assert set(found.obs["sample_id"]) == {"S1", "S2", "S4"}
     ledger = read_tsv(study / "genes.tsv")
     assert ledger["n_samples"].max() == 3

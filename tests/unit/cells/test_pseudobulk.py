@@ -47,13 +47,14 @@ def test_profiles_with_few_cells_or_counts_are_kept_but_not_tested(study):
     assert dict(found.obsm[OURS]["left_out"]) == {
         "S1": "",
         "S2": "",
-        "S3": "4 cells of this type; 5 are needed",
+        "S3": "4 cells of this type; pseudobulk.min_cells is 5",
         "S4": "",
     }
     steps = write_study(study, adata, pseudobulk={"min_counts": 10**9})
     assert steps.pseudobulk("T cell") == 0
     assert (
-        "counts; 1,000,000,000 are needed" in ad.read_h5ad(study / "bulk.h5ad").obsm[OURS]["left_out"].iloc[0]
+        "counts; pseudobulk.min_counts is 1,000,000,000"
+        in ad.read_h5ad(study / "bulk.h5ad").obsm[OURS]["left_out"].iloc[0]
     )
 
 

@@ -139,10 +139,10 @@ def test_samples_with_few_cells_are_left_out_and_named(cohort):
 
     told = de(anndata.concat([cells, few]), levels=LEVELS, min_cells=4).attrs["nestde"]
     sample = str(cohort.obs["sample_id"].iloc[0])
-    assert told["left_out"] == {"Astrocyte": {}, "Neuron": {sample: "3 cells of this type; 4 are needed"}}
+    assert told["left_out"] == {"Astrocyte": {}, "Neuron": {sample: "3 cells of this type; min_cells is 4"}}
     assert sample not in told["cells"]["Neuron"] and sample in told["cells"]["Astrocyte"]
     assert any(
-        f"left out: {sample} (3 cells of this type; 4 are needed)" in sentence for sentence in told["said"]
+        f"left out: {sample} (3 cells of this type; min_cells is 4)" in sentence for sentence in told["said"]
     )
 
 

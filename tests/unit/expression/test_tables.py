@@ -142,12 +142,21 @@ def test_fdr_within_and_over_cell_types():
 
 def test_a_term_with_several_levels_counts_once():
     fits = pd.concat(
-        [chunk(["B", "A", "D"], [-5.0, -2.0, -0.2], [1.0] * 3).assign(level=level) for level in ("AD", "PD")]
+        [
+            chunk(["B", "A", "D"], [-5.0, -2.0, -0.2], [1.0] * 3).assign(level=level, pvalue_level=p)
+            for level, p in (("AD", [0.9, 0.001, 0.9]), ("PD", [0.01, 0.02, 0.9]))
+        ]
     )
     adjusted = adjust({"N": combine("N", ledger(), [fits], ["diagnosis"], "lrt", GAUSSIAN)})["N"]
     unique = adjusted.drop_duplicates("gene")
     np.testing.assert_allclose(unique["padj"].dropna(), false_discovery_control(unique["pvalue"].dropna()))
-    assert totals({"N": adjusted}, 0.05)["tested"].tolist() == [3]
+    for level, wanted in (("AD", [0.9, 0.003, 0.9]), ("PD", [0.03, 0.03, 0.9])):
+        mine = adjusted[adjusted["level"] == level].set_index("gene").loc[["B", "A", "D"], "padj_level"]
+        np.testing.assert_allclose(mine, wanted)
+    found = totals({"N": adjusted}, 0.05)
+    assert found["tested"].tolist() == [3]
+    assert (found["up"].tolist(), found["down"].tolist()) == ([1], [0])
+    assert found["up"].dtype.kind == found["down"].dtype.kind == "i"
 
 
 def test_benjamini_hochberg_passes_over_missing():

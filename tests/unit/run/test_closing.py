@@ -119,7 +119,7 @@ def test_a_run_in_which_nothing_was_tested_fails_with_the_rule(tmp_path, capsys)
 
 
 def test_a_run_in_which_nothing_was_tested_fails_with_the_most_frequent_reason(tmp_path):
-    with pytest.raises(NestdeError, match="T cell: no sample has enough cells of this type"):
+    with pytest.raises(NestdeError, match="T cell: of most genes: no sample has enough cells of this type"):
         say([results(tmp_path, 0)])
 
 

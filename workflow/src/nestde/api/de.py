@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
+from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
 from nestde.design.formula import of_genes
 from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
@@ -276,15 +277,13 @@ def _plan(
     for cell_type in sorted(set(kind) - {""}):
         rows = np.flatnonzero(kind == cell_type)
         number = samples.iloc[rows].value_counts().sort_index()
-        cells = {str(sample): int(n) for sample, n in number.items() if n >= min_cells}
-        left_out = {
-            str(sample): f"{n:,} cells of this type; {min_cells:,} are needed"
-            for sample, n in number.items()
-            if str(sample) not in cells
-        }
+        roster = _roster(obs, rows, samples, model)
+        cells = {str(sample): int(number[sample]) for sample in roster.tested}
         rows = rows[samples.iloc[rows].isin(list(cells)).to_numpy()]
-        design = design_to_test(formula, obs.iloc[rows].reset_index(drop=True), test=fixed, levels=chosen)
-        parts[cell_type] = Part(rows, design, cells, left_out)
+        why = roster.untestable()
+        table = obs.iloc[rows].reset_index(drop=True)
+        design = NotTestable(why) if why else design_to_test(formula, table, test=fixed, levels=chosen)
+        parts[cell_type] = Part(rows, design, cells, roster.left_out)
     refused = {
         name: part.design.reason for name, part in parts.items() if isinstance(part.design, NotTestable)
     }
@@ -294,6 +293,17 @@ def _plan(
             faults.add(reason if alone else f"{cell_type}: {reason}")
     faults.raise_if_any()
     return Plan(model, tuple(found), name, samples, parts, int((kind == "").sum()))
+
+
+def _roster(obs: pd.DataFrame, rows: NDArray[np.intp], samples: "pd.Series[str]", model: Model) -> Roster:
+    """Say of each sample with cells of a type whether it is tested there."""
+    named = samples.iloc[rows].astype(str).to_numpy()
+    tables = {sample: obs.iloc[rows[named == sample]] for sample in sorted(set(named))}
+    factors, levels = levels_of_samples(tables, pd.DataFrame({"sample_id": []}), model)
+    entries = [
+        Entry(sample, len(table), len(table), len(table), levels[sample]) for sample, table in tables.items()
+    ]
+    return call(entries, factors, of_type=Fewest("min_cells", model.min_cells))
 
 
 def _ledger(

@@ -1,5 +1,6 @@
 """One cell type over all samples: gene-major raw counts on disk, built by gene blocks; the ledger of its genes."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.cells.qc import MEASURED
-from nestde.design.formula import parse, variables_of
+from nestde.cells.roster import Entry, Fewest, Roster, call, factors_tested, levels_of_samples, roster_of
 from nestde.errors import a_few
 from nestde.io.counts import Counts, writing
 from nestde.io.obs import tidy
@@ -46,20 +47,29 @@ def read_size_factors(path: str | Path) -> Floats:
 
 
 def read_uns(path: str | Path) -> dict[str, Any]:
-    """What else a matrix tells: ``left_out`` (sample -> why), ``genes`` (how many were removed by what)."""
+    """What else a matrix tells: ``roster`` (JSON, see `read_roster`), ``genes`` (how many were removed by what)."""
     with Counts(path) as counts:
         return counts.uns()
 
 
+def read_roster(path: str | Path) -> Roster:
+    """Return the samples of a matrix's cell type, those that left and why among them."""
+    return roster_of(json.loads(str(read_uns(path)["roster"])))
+
+
 @dataclass(frozen=True)
 class Part:
-    """Cells of one cell type in the counts of one sample: rows ``start … stop - 1``."""
+    """Cells of one cell type in the counts of one sample: rows ``start … stop - 1``.
+
+    `n_kept` cells of any type were kept by quality control, and of this type `came` were in the data.
+    """
 
     path: Path
     sample: str
     start: int
     stop: int
     n_kept: int
+    came: int
     obs: "pd.DataFrame"
     cells: "pd.DataFrame"
     genes: NDArray[np.object_]
@@ -81,17 +91,19 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
     parts = []
     for path in paths:
         with Counts(path) as counts:
-            obs, cells, sample = counts.obs(), counts.cells(), str(counts.uns()["sample"])
+            obs, cells, uns = counts.obs(), counts.cells(), counts.uns()
+            came = dict(zip(uns["cell_types"], uns["came_of_type"], strict=True))
             rows = np.flatnonzero((cells["cell_type"] == cell_type).to_numpy())
             start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
             mine = slice(start, stop)
             parts.append(
                 Part(
                     Path(path),
-                    sample,
+                    str(uns["sample"]),
                     start,
                     stop,
                     len(obs),
+                    int(came.get(cell_type, 0)),
                     obs.iloc[mine],
                     cells.iloc[mine],
                     counts.genes(),
@@ -100,17 +112,13 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
     return sorted(parts, key=lambda part: part.sample)
 
 
-def enough(
-    parts: Sequence[Part], min_cells: int, min_cells_per_sample: int
-) -> tuple[list[Part], dict[str, str]]:
-    """Parts with enough cells, and why the samples of the others are left out."""
-    left_out = {}
-    for part in parts:
-        if part.n_kept < min_cells_per_sample:
-            left_out[part.sample] = f"{part.n_kept:,} cells after QC; {min_cells_per_sample:,} are needed"
-        elif part.n < min_cells:
-            left_out[part.sample] = f"{part.n:,} cells of this type; {min_cells:,} are needed"
-    return [part for part in parts if part.sample not in left_out], left_out
+def roster_of_parts(
+    parts: Sequence[Part], sheet: "pd.DataFrame", model: Model, of_type: Fewest, in_all: Fewest
+) -> Roster:
+    """Say of each sample of a cell type whether it is tested, or why it left."""
+    factors, levels = levels_of_samples({part.sample: part.obs for part in parts}, sheet, model)
+    entries = [Entry(part.sample, part.n, part.came, part.n_kept, levels[part.sample]) for part in parts]
+    return call(entries, factors, of_type=of_type, in_all=in_all, counted="after quality control")
 
 
 def gene_names(
@@ -226,7 +234,14 @@ def build_matrix(
         those samples that measured it (empty if none did).
     """
     every = parts_of(paths, cell_type)
-    parts, left_out = enough(every, model.min_cells, min_cells_per_sample)
+    roster = roster_of_parts(
+        every,
+        sheet,
+        model,
+        Fewest("model.min_cells", model.min_cells),
+        Fewest("qc.min_cells_per_sample", min_cells_per_sample),
+    )
+    parts = [part for part in every if part.sample in roster.tested]
     obs = covariates(parts or every, sheet).iloc[: sum(part.n for part in parts)]
     cells = measurements(parts or every).iloc[: len(obs)].set_axis(obs.index)
     size_factor = cells["size_factor"].to_numpy(float)
@@ -237,12 +252,14 @@ def build_matrix(
     ledger = survey(parts, places[: len(parts)], size_factor, names, tested_levels(obs, model), measured)
     absent = not_measured(measured[: len(parts)], [part.sample for part in parts])
     ledger["rule"], ledger["reason"] = judge(ledger, len(obs), len(parts), absent, genes)
+    if not parts:
+        ledger["rule"], ledger["reason"] = "no samples", roster.untestable()
     ledger["status"] = np.where(ledger["rule"] == "", "", "not_testable")
     tested = (ledger["rule"] == "").to_numpy()
     nnz = ledger["n_cells"].to_numpy()
     uns = {
         "cell_type": cell_type,
-        "left_out": left_out,
+        "roster": json.dumps(roster.content()),
         "genes": {
             "in_any_sample": len(names),
             "in_every_sample": int(everywhere.sum()),
@@ -263,11 +280,7 @@ def build_matrix(
 def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.bool_]]:
     """Cells of each level of the factors in ``model.test``, by the level's name; of one that two factors have, by both."""
     found: list[tuple[str, str, NDArray[np.bool_]]] = []
-    formula = parse(model.formula)
-    for name in dict.fromkeys(variable for term in model.test for variable in variables_of(term)):
-        coded = name in model.levels or formula.codes(name)
-        if name not in obs or (obs[name].dtype.kind in "iuf" and not coded):
-            continue
+    for name in factors_tested(obs, model):
         labels = obs[name].astype(object).map(label, na_action="ignore")
         for level in map(str, model.levels.get(name, sorted(set(labels.dropna())))):
             found.append((name, level, (labels == level).to_numpy()))
@@ -330,8 +343,6 @@ def judge(
     """
     fewest = rules.min_cells_share * n_cells
     cells, samples = ledger["n_cells"].to_numpy(), ledger["n_samples"].to_numpy()
-    if not n_samples:
-        absent = ["no sample has enough cells of this type"] * len(ledger)
     rule = np.select(
         [
             np.array([why != "" for why in absent], bool),

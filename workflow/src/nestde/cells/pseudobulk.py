@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.matrix import Part, covariates, gene_names, parts_of
+from nestde.cells.matrix import Part, covariates, gene_names, parts_of, roster_of_parts
+from nestde.cells.roster import Fewest
 from nestde.errors import NestdeError
 from nestde.io.counts import OURS, as_named, storable
 from nestde.io.files import atomic
-from nestde.study.config import Pseudobulk
+from nestde.study.config import Model, Pseudobulk
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -25,6 +26,7 @@ def profiles(
     sheet: "pd.DataFrame",
     *,
     absent_genes: str,
+    model: Model,
     config: Pseudobulk,
     min_cells_per_sample: int,
 ) -> "ad.AnnData":
@@ -38,6 +40,8 @@ def profiles(
         The checked sample sheet.
     absent_genes
         What it says of a gene that it is not among the features of a sample: ``not_measured`` or ``zero`` counts.
+    model
+        Section ``model`` of the configuration: what is tested.
     config
         Section ``pseudobulk`` of the configuration.
 
@@ -61,8 +65,15 @@ def profiles(
     obs = of_samples(cells, [part.sample for part in parts], sheet)
     depths = sums.sum(axis=1)
     ours = pd.DataFrame({"n_cells": [part.n for part in parts], "total_counts": depths}, index=obs.index)
+    roster = roster_of_parts(
+        parts,
+        sheet,
+        model,
+        Fewest("pseudobulk.min_cells", config.min_cells),
+        Fewest("qc.min_cells_per_sample", min_cells_per_sample),
+    )
     ours["left_out"] = [
-        why_not(part, int(depth), config, min_cells_per_sample)
+        roster.left_out.get(part.sample, "") or too_shallow(int(depth), config.min_counts)
         for part, depth in zip(parts, depths, strict=True)
     ]
     var = pd.DataFrame(index=pd.Index(names, dtype=object))
@@ -107,15 +118,9 @@ def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFra
     return pd.DataFrame(columns, index=pd.Index(list(samples), dtype=object))
 
 
-def why_not(part: Part, depth: int, config: Pseudobulk, min_cells_per_sample: int) -> str:
-    """Why a profile is not to be tested, '' if it is."""
-    if part.n_kept < min_cells_per_sample:
-        return f"{part.n_kept:,} cells after QC; {min_cells_per_sample:,} are needed"
-    if part.n < config.min_cells:
-        return f"{part.n:,} cells of this type; {config.min_cells:,} are needed"
-    if depth < config.min_counts:
-        return f"{depth:,} counts; {config.min_counts:,} are needed"
-    return ""
+def too_shallow(depth: int, least: int) -> str:
+    """Say that a profile has too few counts to be tested, '' if it has enough."""
+    return "" if depth >= least else f"{depth:,} counts; pseudobulk.min_counts is {least:,}"
 
 
 def table(found: "ad.AnnData") -> "pd.DataFrame":

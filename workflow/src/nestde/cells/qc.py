@@ -83,9 +83,13 @@ def control(
     kept = np.flatnonzero(~bad)
     kept = kept[np.argsort(cells["cell_type"].cat.codes.to_numpy()[kept], kind="stable")]
     rows = matrix[kept]
-    with writing(
-        out, "csr", np.diff(rows.indptr), obs.iloc[kept], cells.iloc[kept], genes, {"sample": sample}
-    ) as filler:
+    types = cells["cell_type"].cat
+    told = {
+        "sample": sample,
+        "cell_types": types.categories.to_numpy(object),
+        "came_of_type": np.bincount(types.codes[types.codes >= 0], minlength=len(types.categories)),
+    }
+    with writing(out, "csr", np.diff(rows.indptr), obs.iloc[kept], cells.iloc[kept], genes, told) as filler:
         filler.put(0, rows)
     keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
     mt_genes = sum(gene.startswith(tuple(config.mt_prefix)) for gene in genes)
@@ -271,7 +275,9 @@ def ledger_of(
         "cells_in": came,
         "removed": lines,
         "cells_kept": n_kept,
-        "left_out": f"{n_kept:,} cells; {config.min_cells_per_sample:,} are needed" if few else "",
+        "left_out": f"{n_kept:,} cells after quality control; qc.min_cells_per_sample is {config.min_cells_per_sample:,}"
+        if few
+        else "",
         "bounds": {rule: list(pair) for rule, pair in bounds(cells, config).items()}
         if config.enabled
         else {},

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
-    from nestde.cells.matrix import read_obs, read_uns
+    from nestde.cells.matrix import read_obs, read_roster, read_uns
     from nestde.check.footing import cells_of, tests_of
     from nestde.design.testable import NotTestable, design_to_test
     from nestde.io.files import of_slug, write_json
@@ -30,7 +30,11 @@ def main(args: argparse.Namespace) -> None:
     config = sections(args.settings)
     obs = read_obs(args.matrix)
     model = config.model
-    design = design_to_test(model.formula, obs, test=model.test, levels=model.levels)
+    roster = read_roster(args.matrix)
+    why = roster.untestable()
+    design = (
+        NotTestable(why) if why else design_to_test(model.formula, obs, test=model.test, levels=model.levels)
+    )
     design.save(args.out)
     if isinstance(design, NotTestable):
         content = {"testable": False, "reason": design.reason}
@@ -47,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     told = read_uns(args.matrix)
     content |= cells_of(obs, model) | {
         "cell_type": of_slug(args.cell_type, config.cell_types),
-        "left_out": {sample: str(why) for sample, why in told["left_out"].items()},
+        "roster": roster.content(),
         "genes": {
             "absent_genes": str(told["genes"]["absent_genes"]),
             "came": int(told["genes"]["in_any_sample"]),

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
-    from nestde.cells.matrix import build_matrix, read_uns
+    from nestde.cells.matrix import build_matrix, read_roster, read_uns
     from nestde.io.files import of_slug, read_tsv, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
@@ -39,10 +39,9 @@ def main(args: argparse.Namespace) -> None:
         out=args.out,
     )
     write_tsv(ledger, args.genes)
-    told = read_uns(args.out)
-    for sample, why in told["left_out"].items():
+    for sample, why in read_roster(args.out).left_out.items():
         log.info(f"{cell_type}: {sample} is left out: {why}")
-    found = told["genes"]
+    found = read_uns(args.out)["genes"]
     removed = [f"{rule} {number:,}" for rule, number in found["removed"].items()]
     log.info(
         f"{cell_type}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "

@@ -31,6 +31,7 @@ def main(args: argparse.Namespace) -> None:
         of_slug(args.cell_type, config.cell_types),
         read_tsv(args.samples, text=["sample_id", "counts"]),
         absent_genes=config.input.absent_genes,
+        model=config.model,
         config=config.pseudobulk,
         min_cells_per_sample=config.qc.min_cells_per_sample,
     )

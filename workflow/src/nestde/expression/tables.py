@@ -149,7 +149,8 @@ def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Add Benjamini–Hochberg false discovery rates, and sort by p-value.
 
     ``padj`` is over the genes of one cell type and term, ``padj_global`` over all cell types and terms. A
-    term with several levels has one p-value per gene and counts once.
+    term with several levels has one p-value per gene and counts once; ``padj_level`` is of `pvalue_level`, over the
+    genes of one pair of levels.
     """
     whole = pd.concat(tables.values(), keys=tables.keys(), names=["table"]).reset_index("table")
     tests = whole.drop_duplicates(["table", "gene", "term"])[["table", "gene", "term", "pvalue"]]
@@ -161,6 +162,10 @@ def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     for name, table in tables.items():
         own = tests.loc[tests["table"] == name, ["gene", "term", "padj", "padj_global"]]
         table = table.merge(own, on=["gene", "term"], how="left", validate="many_to_one")
+        if "pvalue_level" in table:
+            pairs = table.groupby(["term", "level", "against"], dropna=False)["pvalue_level"]
+            place = table.columns.get_loc("pvalue_level") + 1
+            table.insert(place, "padj_level", pairs.transform(benjamini_hochberg))
         first = [column for column in FIRST if column in table]
         described = [column for column in table if str(column).startswith(("mean_", "detected_"))]
         head = [column for column in HEADLINE if column in table]
@@ -190,14 +195,17 @@ def benjamini_hochberg(pvalues: "pd.Series[float] | Floats") -> Floats:
 def totals(tables: Mapping[str, pd.DataFrame], fdr: float) -> pd.DataFrame:
     """Count genes per cell type and term: those that came in, by status, and significant ones up and down.
 
-    ``up`` and ``down`` are by the sign of the effect, and empty for a term with several levels.
+    ``up`` and ``down`` are by the sign of the effect; of a term with several levels a gene is up or down that is so in any
+    pair in which it is found by ``padj_level`` too, and may be both.
     """
     rows = []
     for table in tables.values():
         for term, every in table.groupby("term", sort=False):
             genes = every.drop_duplicates("gene")
             found = genes[genes["padj"] <= fdr]
-            single = len(every) == len(genes)
+            pairs = every[every["padj"] <= fdr]
+            if len(every) > len(genes):
+                pairs = pairs[pairs["padj_level"] <= fdr]
             rows.append(
                 {
                     "cell_type": genes["cell_type"].iloc[0],
@@ -206,8 +214,8 @@ def totals(tables: Mapping[str, pd.DataFrame], fdr: float) -> pd.DataFrame:
                     "tested": int(genes["pvalue"].notna().sum()),
                     **{status: int((genes["status"] == status).sum()) for status in STATUSES},
                     "significant": len(found),
-                    "up": int((found["coef"] > 0).sum()) if single else None,
-                    "down": int((found["coef"] < 0).sum()) if single else None,
+                    "up": int(pairs.loc[pairs["coef"] > 0, "gene"].nunique()),
+                    "down": int(pairs.loc[pairs["coef"] < 0, "gene"].nunique()),
                     "significant_global": int((genes["padj_global"] <= fdr).sum()),
                 }
             )

@@ -1,10 +1,13 @@
 """The report in brief: what was asked, what was found, what to be careful about, in sentences."""
 
+from collections.abc import Sequence
 from html import escape
 
+import pandas as pd
+
 from nestde.report import calibration, genes, trust
-from nestde.report.results import PAIR_P, Results, Test
-from nestde.report.sections import Section, count, html, note
+from nestde.report.results import Results, Test
+from nestde.report.sections import Raw, Section, count, html, note, plain_table
 
 CHAPTER = "brief"
 NAMED = 5
@@ -16,12 +19,40 @@ QUIET = "<style>#mqc_welcome{display:none!important}</style>"
 def sections(results: Results) -> list[Section]:
     """The one section of the chapter."""
     fdr = results.config.inference.fdr
-    reasons = {name: str(design.get("reason", "")) for name, design in results.designs.items()}
-    findings = "".join(f"<li>{_finding(test, fdr, reasons[test.cell_type])}</li>" for test in results.tests())
+    untested = results.untested()
+    tests = [test for test in results.tests() if test.cell_type not in untested]
+    lines = [_cells(results), *(_finding(test, fdr, _absent(results, test)) for test in _one_of_each(tests))]
     question = results.check.get("model", {}).get("sentence", "")
     asked = f"<p>{escape(question)}</p>" if question else ""
-    text = f"{QUIET}{asked}<ul>{_cells(results)}{findings}</ul>{_cautions(results)}"
+    missed = "".join(
+        note(f"<b>{escape(name)} was not tested.</b> {escape(sentence(why))}", "danger")
+        for name, why in untested.items()
+    )
+    found = "".join(f"<li>{line}</li>" for line in lines if line)
+    text = f"{QUIET}{asked}{missed}<ul>{found}</ul>{_pairs(tests, fdr)}{_cautions(results)}"
     return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
+
+
+def sentence(words: str) -> str:
+    """Words as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
+
+
+def _one_of_each(tests: Sequence[Test]) -> list[Test]:
+    """Tests of one comparison each, and of those that share the p-value of a term with several levels the first."""
+    return list(
+        {(test.cell_type, test.term if test.joint else test.label): test for test in reversed(tests)}.values()
+    )[::-1]
+
+
+def _absent(results: Results, test: Test) -> str:
+    """Say which levels of what is tested a cell type does without, and why."""
+    roster = results.rosters.get(test.cell_type)
+    if roster is None or test.term not in roster.factors:
+        return ""
+    numbers = roster.numbers(test.term)
+    words = [roster.level_words(test.term, level) for level, number in numbers.items() if not number]
+    return f" Not compared: {escape('; '.join(words))}." if words else ""
 
 
 def _cells(results: Results) -> str:
@@ -31,39 +62,49 @@ def _cells(results: Results) -> str:
     came = sum(ledger["cells_in"] for ledger in results.ledgers)
     kept = sum(ledger["cells_kept"] for ledger in results.ledgers)
     samples = count(len(results.ledgers), "sample")
-    return f"<li>The study: {samples}, {count(came, 'cell')}, of which {kept:,} passed quality control.</li>"
+    return f"The study: {samples}, {count(came, 'cell')}, of which {kept:,} passed quality control."
 
 
-def _finding(test: Test, fdr: float, reason: str) -> str:
-    """Say one comparison in a sentence, its strongest genes named."""
+def _finding(test: Test, fdr: float, absent: str) -> str:
+    """Say in a sentence what was found of one comparison, or of a term with several levels; the strongest genes named."""
     numbers = genes.summary(test, fdr)
-    differ = int((test.frame["padj"] <= fdr).sum())
-    where = f"<b>{escape(test.cell_type)}</b>, {escape(test.comparison)}"
-    if not numbers["tested"]:
-        return f"{where}: no gene could be tested. {escape(reason)}"
+    found = test.frame[test.frame["padj"] <= fdr]
+    where = f"<b>{escape(test.cell_type)}</b>, {escape(test.term if test.joint else test.comparison)}"
     if test.n_cells is not None and test.n_samples is not None:
         where += f", {count(test.n_cells, 'cell')} of {count(test.n_samples, 'sample')}"
-    among = f" between the levels of {escape(test.term)} (one test of all)" if test.joint else ""
+    among = " between any of its levels (one test of all)" if test.joint else ""
     words = (
-        f"{where}: <b>{differ:,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
+        f"{where}: <b>{len(found):,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
         f" rate of {100 * fdr:g} %"
     )
-    if not differ:
-        return f"{words}."
-    frame = test.frame[test.found(fdr)]
-    if test.joint:
-        words += f", <b>{len(frame):,}</b> of them with p ≤ {PAIR_P:g} for this pair"
-    if frame.empty:
-        return f"{words}."
-    frame = frame.sort_values("neg_log10_pvalue", ascending=False, kind="stable")
-    if test.joint:  # the test of all levels may be of another pair's difference
-        frame = frame.sort_values("pvalue_level", kind="stable")
-    strongest = [
-        f"{escape(gene)} {'↑' if coef > 0 else '↓'}"
-        for gene, coef in zip(frame["gene"].head(NAMED), frame["coef"].head(NAMED), strict=True)
-    ]
+    if found.empty or test.joint:
+        return f"{words}.{absent}"
     signs = f"{numbers['up']:,} up, {numbers['down']:,} down"
-    return f"{words} ({signs}). Strongest evidence: {', '.join(strongest)}."
+    return f"{words} ({signs}). Strongest evidence: {_strongest(found, 'neg_log10_pvalue')}.{absent}"
+
+
+def _strongest(found: pd.DataFrame, by: str) -> str:
+    """The genes of the strongest evidence, and which way they differ."""
+    first = found.sort_values(by, ascending=by == "pvalue_level", kind="stable").head(NAMED)
+    return ", ".join(
+        f"{escape(gene)} {'↑' if coef > 0 else '↓'}"
+        for gene, coef in zip(first["gene"], first["coef"], strict=True)
+    )
+
+
+def _pairs(tests: Sequence[Test], fdr: float) -> str:
+    """Tell each pair of levels of terms that have several in a row of a table."""
+    rows = []
+    for test in tests:
+        if test.joint:
+            found = test.frame[test.found(fdr)]
+            numbers = genes.summary(test, fdr)
+            strongest = Raw(_strongest(found, "pvalue_level") or "–")
+            rows.append(
+                [test.cell_type, test.comparison, len(found), numbers["up"], numbers["down"], strongest]
+            )
+    header = ["Cell type", "Pair", "Found for it too", "Up", "Down", "Strongest evidence"]
+    return plain_table(header, rows, right=[2, 3, 4]) if rows else ""
 
 
 def _cautions(results: Results) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from nestde.fit.family import Family, Scale
 from nestde.report import figures
 from nestde.report.figures import Class
-from nestde.report.results import PAIR_P, Results, Test
+from nestde.report.results import Results, Test
 from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, heading, html, table
 
 CHAPTER = "genes"
@@ -61,7 +61,7 @@ def joint_words(tests: Iterable[Test]) -> str:
         return ""
     return (
         " Where a term has several levels, a gene counts for a pair of them if the mixed model found it by the"
-        f" test of all levels, and p ≤ {PAIR_P:g} for this pair."
+        " test of all levels, and by that of this pair (padj_level)."
     )
 
 
@@ -140,7 +140,7 @@ def _volcanoes(tests: list[Test], fdr: float, scale: Scale) -> Section:
 The effect is {scale.effect}.
 Points that lie beyond the axes are drawn as triangles on the border; where points cover one another only one is
 drawn. Hold the pointer over a significant gene to read its name. A term with several levels has one p-value for all of them,
-so that points stand equally high in its plots; coloured are those with a small p-value of the pair as well. The full numbers are in `results/de/`.
+so that points stand equally high in its plots; coloured are those that are found for the pair as well. The full numbers are in `results/de/`.
 """,
     )
 
@@ -206,11 +206,7 @@ def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
         tested = len(frame)
         frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
         significant = int((test.frame["padj"] <= fdr).sum())
-        pair = (
-            f", {int(test.found(fdr).sum()):,} of them with p ≤ {PAIR_P:g} for this pair"
-            if test.joint
-            else ""
-        )
+        pair = f", {int(test.found(fdr).sum()):,} of them found for this pair too" if test.joint else ""
         columns = _columns(test, frame, family)
         id, title = f"nestde_top_{number}", heading(f"Top genes: {test.label}")
         found.append(
@@ -254,6 +250,9 @@ def _columns(test: Test, frame: pd.DataFrame, family: Family) -> Columns:
     columns.add("neg_log10_pvalue", "−log10 p", "Evidence: 3 is p = 0.001", format="{:.1f}", scale="Greens")
     if test.joint:
         columns.add("pvalue_level", "p of this pair", "p-value of this pair of levels alone", format="{:.2g}")
+        columns.add(
+            "padj_level", "FDR of this pair", "False discovery rate of this pair alone", format="{:.2g}"
+        )
     columns.add("padj", "FDR", "False discovery rate, Benjamini-Hochberg", format="{:.2g}")
     for name in test.detected:
         level = name.removeprefix("detected_")

@@ -61,17 +61,18 @@ def _genes(results: Results) -> Section:
     """Per cell type, the genes that came in, what each rule removed, and those that were tested."""
     rules = results.config.genes
     words = {
+        "no samples": "No sample is tested",
         "absent": "Not measured in every tested sample",
         "no counts": "No counts",
         "min_cells_share": f"In fewer than {100 * rules.min_cells_share:g} % of cells",
         "min_samples": f"In fewer than {rules.min_samples} samples",
     }
     rows = [
-        [cell_type, *(f"{number:,}" for number in _numbers(design["genes"], words))]
+        [cell_type, *(f"{number:,}" for number in _numbers(design, words))]
         for cell_type, design in results.designs.items()
         if "genes" in design
     ]
-    header = ["Cell type", "Genes", "In every sample's data", *words.values(), "Tested"]
+    header = ["Cell type", "Genes", "In every sample's data", *words.values(), "Type not testable", "Fitted"]
     absent = {
         "not_measured": "one that the data of a sample do not have is not measured there, and not tested with it",
         "zero": "one that the data of a sample do not have is taken to have no counts there",
@@ -88,12 +89,14 @@ def _genes(results: Results) -> Section:
     )
 
 
-def _numbers(genes: Mapping[str, Any], rules: Mapping[str, str]) -> list[int]:
+def _numbers(design: Mapping[str, Any], rules: Mapping[str, str]) -> list[int]:
+    genes, testable = design["genes"], design["testable"]
     return [
         genes["came"],
         genes["in_every_sample"],
         *(genes["removed"].get(rule, 0) for rule in rules),
-        genes["tested"],
+        0 if testable else genes["tested"],
+        genes["tested"] if testable else 0,
     ]
 
 

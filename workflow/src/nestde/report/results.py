@@ -7,14 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from nestde.cells.roster import Roster, roster_of
 from nestde.expression.tables import TEXT as TABLES
 from nestde.fit.family import Family, family
 from nestde.io.files import read_json, read_tsv, slug
 from nestde.io.layout import RESULTS, is_of_pseudobulk
 from nestde.study.config import Config
-
-# What a pair of levels must show by itself, where the false discovery rate is of a test of all levels.
-PAIR_P = 0.05
 
 TEXT = (*TABLES, "sample_id", "verdict")
 
@@ -78,10 +76,10 @@ class Test:
         """Tell of each gene whether it counts as found for this comparison.
 
         The test of a term with several levels says that some of them differ, not which: a gene of one diagnosis
-        would be found for every pair. So the pair's own p-value has to be small too.
+        would be found for every pair. So the pair's own false discovery rate has to be small too.
         """
         found = self.frame["padj"] <= fdr
-        return found & (self.frame["pvalue_level"] <= PAIR_P) if self.joint else found
+        return found & (self.frame["padj_level"] <= fdr) if self.joint else found
 
     @property
     def detected(self) -> list[str]:
@@ -142,6 +140,28 @@ class Results:
     def designs(self) -> dict[str, dict[str, Any]]:
         """What the design of each cell type is made of, or the reason why there is none."""
         return {name: dict(self.json("terms", cell_type=slug(name))) for name in self.config.cell_types}
+
+    @cached_property
+    def rosters(self) -> dict[str, Roster]:
+        """The samples of each cell type, tested or where and why they left."""
+        found = {name: design["roster"] for name, design in self.designs.items() if "roster" in design}
+        return {name: roster_of(content) for name, content in found.items()}
+
+    def untested(self) -> dict[str, str]:
+        """Cell types of which no gene was tested, and why."""
+        totals = self.table("totals")
+        if totals is None:
+            return {}
+        number = totals.groupby("cell_type")["tested"].sum()
+        return {name: self._why(name) for name in self.config.cell_types if not number.get(name, 0)}
+
+    def _why(self, cell_type: str) -> str:
+        """Return why no gene of a cell type was tested: what its design says, else the commonest of its genes' reasons."""
+        if reason := self.designs[cell_type].get("reason"):
+            return str(reason)
+        table = self.table("de", cell_type=slug(cell_type))
+        reasons = [] if table is None else table["reason"].value_counts().index
+        return f"of most genes: {reasons[0]}" if len(reasons) else "no gene came in"
 
     @cached_property
     def profiles(self) -> dict[str, dict[str, Any]]:

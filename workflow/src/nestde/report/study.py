@@ -1,17 +1,16 @@
 """The study: who was compared, by which model, and what the design check had to say."""
 
 import re
-from collections.abc import Mapping
 from html import escape
 from statistics import median
 
 from nestde.cells.roles import tested_in
+from nestde.cells.roster import Roster
 from nestde.check.wording import containment_of_slopes, stands_on, within
 from nestde.design.formula import Formula, parse
 from nestde.errors import a_few
 from nestde.fit.family import Scale
 from nestde.fit.methods import Method
-from nestde.io.source import label
 from nestde.report.results import Results
 from nestde.report.sections import Section, html, listing, note, plain_table
 
@@ -82,7 +81,8 @@ def _samples(results: Results) -> Section:
         factor = next((name for name in tested_in(results.config.model.test) if name in every), "")
         header = header or factor
         of_level = every[factor] if factor else {"": design.get("cells_per_sample", {})}
-        left_out = _left_out(results, factor, design.get("left_out", {}))
+        roster = results.rosters.get(cell_type)
+        left_out = _left_out(roster, factor) if roster else {}
         order = results.config.model.levels.get(factor, design.get("levels", {}).get(factor, []))
         known = sorted({*of_level, *left_out}, key=lambda level: (level == "–", level))
         for level in dict.fromkeys([*(level for level in order if level in known), *known]):
@@ -109,18 +109,13 @@ def _samples(results: Results) -> Section:
     )
 
 
-def _left_out(results: Results, factor: str, left_out: Mapping[str, str]) -> dict[str, list[str]]:
-    """Samples that a cell type's test does without, with the reason, by their level; under '–' where the sheet has none."""
-    sheet = results.samples
-    levels: dict[str, str] = {}
-    if factor in sheet:
-        levels = {
-            sample: label(level) for sample, level in zip(sheet["sample_id"], sheet[factor], strict=True)
-        }
+def _left_out(roster: Roster, factor: str) -> dict[str, list[str]]:
+    """Samples that a cell type's test does without, with the reason, by their level; under '–' where it is not known."""
     found: dict[str, list[str]] = {}
-    for sample, why in left_out.items():
-        level = levels.get(sample, "–") if factor else ""
-        found.setdefault(level, []).append(f"{sample} ({why})")
+    for entry in roster.entries:
+        if entry.by:
+            level = entry.levels.get(factor, "–") if factor else ""
+            found.setdefault(level, []).append(f"{entry.sample} ({entry.why})")
     return found
 
 

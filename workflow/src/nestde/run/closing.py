@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nestde.cells.concerns import MOST, concerns, removed_words, share
-from nestde.errors import NestdeError, a_few
+from nestde.errors import NestdeError, printable
 from nestde.report.results import Results
 from nestde.study.config import Config
 
@@ -15,21 +15,21 @@ def closing_words(results: Results) -> Iterator[str]:
         yield f"Note: {title}. {text}"
 
 
+def not_tested(results: Results) -> list[str]:
+    """Sentences on cell types that were promised and of which no gene was tested."""
+    return [f"{name} was not tested: {why.rstrip('.')}." for name, why in results.untested().items()]
+
+
 def nothing_tested(folder: Path, results: Results) -> str:
     """Say that no gene was tested in any cell type, and why; '' if one was."""
-    totals = results.table("totals")
-    if totals is None or int(totals["tested"].sum()):
+    untested = results.untested()
+    if len(untested) < len(results.config.cell_types):
         return ""
-    why = (
-        f"Quality control removed {removed_words(results.ledgers)}." if share(results.ledgers) > MOST else ""
+    qc = (
+        f" Quality control removed {removed_words(results.ledgers)}." if share(results.ledgers) > MOST else ""
     )
-    if not why:
-        reasons = []
-        for name, table in results.of_cell_types("de").items():
-            if len(table):
-                reasons.append(f"{name}: {table['reason'].value_counts().index[0]}")
-        why = f"The most frequent reasons: {a_few(reasons)}."
-    return f"{folder}/: no gene was tested in any cell type ({a_few(results.config.cell_types)}), so there is no result. {why}"
+    reasons = "; ".join(f"{name}: {why.rstrip('.')}" for name, why in list(untested.items())[:5])
+    return f"{folder}/: no gene was tested in any cell type, so there is no result.{qc} {reasons}."
 
 
 def say(studies: Iterable[tuple[Path, Config]]) -> None:
@@ -44,7 +44,11 @@ def say(studies: Iterable[tuple[Path, Config]]) -> None:
     for folder, config in studies:
         results = Results(folder, config)
         for sentence in closing_words(results):
-            print(sentence)
-        nothing += [sentence] if (sentence := nothing_tested(folder, results)) else []
+            print(printable(sentence))
+        if sentence := nothing_tested(folder, results):
+            nothing.append(sentence)
+            continue
+        for sentence in not_tested(results):  # the last lines: nobody looks for what is not there
+            print(printable(sentence))
     if nothing:
         raise NestdeError(nothing)
