@@ -15,7 +15,6 @@ from makers.strange import GENES, SPOILERS, described, strange
 from makers.tiny_study import Steps
 
 from nestde.check import check_study
-from nestde.cli import main
 from nestde.errors import NestdeError
 from nestde.io.files import read_json, read_tsv, slug
 from nestde.study.config import read
@@ -91,7 +90,7 @@ def steps(study, config, found, folder):
     matrix, design = folder / "matrix.h5ad", folder / "design.npz"
     assert run.run("design", cell_type=slug(cell_type), matrix=matrix, out=design, explain="design.json") == 0
     sums = folder / "statistics.npz"
-    assert main(["statistics", "--design", str(design), "--matrix", str(matrix), "--out", str(sums)]) == 0
+    assert run.run("statistics", design=design, matrix=matrix, out=sums) == 0
     assert run.run("fit", design=design, statistics=sums, chunk="1-of-1", out=folder / "fit.tsv") == 0
     return read_tsv(folder / "fit.tsv", text=["gene", "term", "level", "status"]), read_json("design.json")
 

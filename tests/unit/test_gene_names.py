@@ -40,7 +40,7 @@ def test_odd_names_come_through_every_step(tmp_path, monkeypatch):
     assert steps.ingest() == steps.qc() == 0
     assert steps.of_type("matrix", "T cell", out="m.h5ad", genes=genes) == steps.pseudobulk("T cell") == 0
     assert steps.run("design", **of_type, out="d.npz", explain="design/d.json") == 0
-    assert steps.main("statistics", design="d.npz", matrix="m.h5ad", out="s.npz") == 0
+    assert steps.run("statistics", design="d.npz", matrix="m.h5ad", out="s.npz") == 0
     fitted = {"design": "d.npz", "statistics": "s.npz"}
     assert steps.run("fit", **fitted, chunk="1-of-1", out=fit) == 0
     assert steps.run("moderate", **fitted, out=moderated, prior="prior.tsv", reasons="why.json") == 0

@@ -55,7 +55,7 @@ def tables(folder, adata, samples, model=None):
     statistics = folder / "statistics.npz"
     of_type = {"cell_type": slug("T cell"), "matrix": matrix}
     assert steps.run("design", **of_type, out=design, explain=folder / "design.json") == 0
-    assert steps.main("statistics", design=design, matrix=matrix, out=statistics) == 0
+    assert steps.run("statistics", design=design, matrix=matrix, out=statistics) == 0
     assert steps.run("fit", design=design, statistics=statistics, chunk="1-of-1", out=fit) == 0
     assert steps.run("crosscheck", design=design, matrix=matrix, fits=fit, out=folder / "checked.tsv") == 0
     assert steps.run("pseudobulk-de", counts=folder / "bulk.h5ad", out=folder / "bulk.de.tsv") == 0
