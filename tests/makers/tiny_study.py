@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from nestde.io.files import slug, write_tsv
+from nestde.io.layout import CONTENT, INTERMEDIATES, RESULTS
 from nestde.study.config import load
 
 SAMPLES = ["S1", "S2", "S3", "S4"]
@@ -125,6 +126,53 @@ class Steps:
 
     def pseudobulk(self, cell_type):
         return self.of_type("pseudobulk", cell_type, out="bulk.h5ad", table="bulk.tsv")
+
+    def to_report(self):
+        """Run the steps from the check to the report's content, but for pseudobulk; files are where a run has them."""
+        self.expect("check", out=self.path("check"), samples_out=self.path("samples"))
+        assert self.ingest() == 0
+        names = [slug(sample) for sample in self.samples["sample_id"]]
+        ledgers = {kind: [self.path(kind, sample=name) for name in names] for kind in ("cells", "ledger")}
+        ingested = list(self.sources.values())
+        outputs = {"cells": ledgers["cells"], "ledgers": ledgers["ledger"], "out": self.counts}
+        self.expect("qc", samples=names, counts=ingested, **outputs)
+        fits = [self._fit(cell_type) for cell_type in self.config.cell_types]
+        every = [slug(cell_type) for cell_type in self.config.cell_types]
+        tables = {
+            option: [self.path(kind, cell_type=name) for name in every]
+            for option, kind in {"genes": "genes", "moderated": "moderated", "out": "de"}.items()
+        }
+        self.expect("gather", fits=fits, **tables, summary=self.path("totals"))
+        self.expect("summary", results=self.folder, out=self.folder / CONTENT)
+
+    def _fit(self, cell_type):
+        """From the counts to the fits of a cell type, and what needs nothing else."""
+        name = slug(cell_type)
+
+        def path(kind):
+            return self.path(kind, cell_type=name, scatteritem="1-of-1")
+
+        matrix, design, statistics = (path(kind) for kind in ("matrix", "design", "statistics"))
+        samples = self.path("samples")
+        self.expect(
+            "matrix", samples=samples, cell_type=name, counts=self.counts, out=matrix, genes=path("genes")
+        )
+        self.expect("design", cell_type=name, matrix=matrix, out=design, explain=path("terms"))
+        self.expect("statistics", design=design, matrix=matrix, out=statistics)
+        fitted = {"design": design, "statistics": statistics}
+        self.expect("fit", **fitted, chunk="1-of-1", out=path("fit"))
+        self.expect("moderate", **fitted, out=path("moderated"), prior=path("prior"), reasons=path("reasons"))
+        self.expect("calibrate", **fitted, out=path("calibration"), about=path("relabellings"))
+        self.expect("crosscheck", design=design, matrix=matrix, fits=path("fit"), out=path("crosscheck"))
+        return path("fit")
+
+    def path(self, kind, **of):
+        """Where a run has a file of that kind."""
+        return self.folder / (RESULTS | INTERMEDIATES)[kind].format(**of)
+
+    def expect(self, command, **options):
+        """Run a command that must succeed."""
+        assert self.run(command, **options) == 0, command
 
 
 def write_study(folder, adata=None, **changes):
