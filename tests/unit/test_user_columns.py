@@ -11,7 +11,8 @@ import pytest
 from makers.tiny_study import SAMPLES, Steps, cells, config, sheet
 
 import nestde
-from nestde.cells.matrix import covariates, parts_of
+from nestde.cells.matrix import covariates, measurements
+from nestde.cells.parts import counted, parts_of
 from nestde.cells.qc import MEASURED
 from nestde.check import check_study
 from nestde.io.counts import UNSTORABLE, as_named, storable
@@ -136,7 +137,8 @@ def test_the_formula_sees_every_column_as_it_was_given(study):
     steps = Steps(study, config(input={"cell_type_key": "anno"}), samples.drop(columns=["barcode", "slug"]))
     assert steps.ingest() == steps.qc() == 0
     parts = parts_of(steps.counts, "T cell")
-    seen = covariates(parts, read_tsv(study / "samples.tsv", text=["sample_id", "counts"]))
+    measured = measurements(parts, np.ones(sum(part.n for part in parts)))
+    seen = covariates(parts, read_tsv(study / "samples.tsv", text=["sample_id", "counts"]), measured)
     mine = adata[adata.obs["anno"] == "T cell"]
     mine = mine[np.argsort(mine.obs["sample_id"].astype(str).to_numpy(), kind="stable")]
     for name in of_cells:
@@ -152,11 +154,13 @@ def test_what_is_measured_is_there_where_no_column_has_its_name(study):
     adata.write_h5ad("counts.h5ad")
     steps = Steps(study, config(), sheet())
     assert steps.ingest() == steps.qc() == 0
-    seen = covariates(parts_of(steps.counts, "T cell"), sheet())
+    parts = parts_of(steps.counts, "T cell")
+    size = counted(parts, [], 0).total / 7
+    seen = covariates(parts, sheet(), measurements(parts, size))
     total = pd.Series(np.ravel(adata.X.sum(axis=1)), adata.obs_names)
     wanted = total[[name.partition(":")[2] for name in seen.index]].to_numpy()
     assert np.array_equal(seen["total_counts"], wanted)
-    assert np.array_equal(seen["size_factor"], wanted / 1e4)
+    assert np.array_equal(seen["size_factor"], wanted / 7)
 
 
 def test_the_check_takes_any_name(study):

@@ -46,7 +46,14 @@ rule pseudobulk:
         runtime=by_input(30, 0.01),
     params:
         version=VERSION,
-        settings=STUDY.settings("input", "qc", "model", "pseudobulk", "cell_types"),
+        settings=STUDY.settings(
+            "input",
+            "genes.size_factors",
+            "qc",
+            "model",
+            "pseudobulk",
+            "cell_types",
+        ),
     shell:
         "nestde pseudobulk --settings {params.settings:q} --samples {input.samples:q}"
         " --cell-type {wildcards.cell_type:q} --counts {input.counts:q}"

@@ -62,7 +62,8 @@ def test_small_blocks_give_the_same_matrix(study, monkeypatch, block):
     steps = ready(study)
     assert steps.matrix("T cell") == 0
     whole, genes = (study / "matrix.h5ad").read_bytes(), read_tsv(study / "genes.tsv")
-    monkeypatch.setattr("nestde.cells.matrix.BLOCK", block)
+    for module in ("matrix", "parts"):
+        monkeypatch.setattr(f"nestde.cells.{module}.BLOCK", block)
     assert steps.matrix("T cell") == 0
     assert (study / "matrix.h5ad").read_bytes() == whole
     pd.testing.assert_frame_equal(read_tsv(study / "genes.tsv"), genes, rtol=1e-12)

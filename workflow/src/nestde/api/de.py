@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
+from nestde.cells.size_factors import Counted
+from nestde.cells.size_factors import size_factor as size_factor_of
 from nestde.design.formula import of_genes
 from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
@@ -44,6 +46,7 @@ def de(
     min_cells: int | None = None,
     min_cells_share: float | None = None,
     min_samples: int | None = None,
+    size_factors: str | None = None,
     p_value: str | None = None,
     threads: int | None = None,
 ) -> pd.DataFrame:
@@ -72,6 +75,8 @@ def de(
         A sample with fewer cells of a cell type is left out of that cell type.
     min_cells_share, min_samples
         Test genes detected in this share of a cell type's cells, and in this many samples.
+    size_factors
+        What the counts of a cell are divided by: ``median_of_ratios`` or ``library``.
     p_value
         Headline p-value, on which the false discovery rate is computed.
     threads
@@ -96,7 +101,8 @@ def de(
 
     Notes
     -----
-    `family`, `min_cells`, `min_cells_share`, `min_samples` and `p_value` have the defaults of the workflow's configuration (None).
+    `family`, `min_cells`, `min_cells_share`, `min_samples`, `size_factors` and `p_value` have the defaults of the workflow's
+    configuration (None).
     """
     from nestde.expression.celltype import fit_table, moderate
     from nestde.expression.tables import adjust, combine
@@ -107,11 +113,13 @@ def de(
     rules = Genes(
         min_cells_share=_setting(min_cells_share, "genes.min_cells_share"),
         min_samples=_setting(min_samples, "genes.min_samples"),
-        size_factors="library",
+        size_factors=_setting(size_factors, "genes.size_factors"),
     )
     faults = Faults()
     with faults.noting():
         family_of(chosen).method(headline)
+    with faults.noting():
+        scale = size_factor_of(rules.size_factors).scale
     counts = None
     with faults.noting():
         counts = _counts(adata, layer)
@@ -132,7 +140,8 @@ def de(
     for cell_type, part in plan.parts.items():
         mine = counts[part.rows].tocsc()
         mine.sort_indices()
-        size_factor = np.asarray(mine.sum(axis=1), float).ravel() / 1e4
+        scaled = scale(_counted(mine, plan.samples.iloc[part.rows]))
+        size_factor = scaled.of_cells
         obs = adata.obs.iloc[part.rows].reset_index(drop=True)
         ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
         tested = np.flatnonzero(ledger["status"] == "")
@@ -164,6 +173,22 @@ def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_ma
     if empty:
         raise NestdeError(f"{count(int(empty), 'cell')} {verb(empty, 'have')} no counts. Remove them.")
     return counts
+
+
+def _counted(counts: "scipy.sparse.csc_matrix", samples: "pd.Series[str]") -> Counted:
+    """What size factors of some cells are made of."""
+    from scipy.sparse import csr_matrix
+
+    names, sample = np.unique(samples.to_numpy(str), return_inverse=True)
+
+    def profiles() -> NDArray[np.int64]:
+        of = csr_matrix(
+            (np.ones(len(sample), np.int64), (sample, np.arange(len(sample)))), (len(names), len(sample))
+        )
+        return np.asarray((of @ counts.astype(np.int64)).toarray())
+
+    total = np.asarray(counts.sum(axis=1, dtype=np.int64), float).ravel()
+    return Counted(total, sample.astype(np.int64), len(names), profiles)
 
 
 def _setting(given: Any, key: str) -> Any:

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.cells.parts import Part, counted, gene_names, not_measured, parts_of, roster_of_parts
 from nestde.cells.qc import MEASURED
-from nestde.cells.roster import Entry, Fewest, Roster, call, factors_tested, levels_of_samples, roster_of
-from nestde.errors import a_few
+from nestde.cells.roster import Fewest, Roster, factors_tested, roster_of
+from nestde.cells.size_factors import size_factor
 from nestde.io.counts import Counts, writing
 from nestde.io.obs import tidy
 from nestde.io.source import BLOCK, block_edges, label
@@ -21,9 +21,7 @@ from nestde.study.config import Genes, Model
 
 if TYPE_CHECKING:
     import pandas as pd
-    from scipy.sparse import csc_matrix, csr_matrix
-
-PER = 10_000  # counts to which a cell is scaled
+    from scipy.sparse import csc_matrix
 
 
 def blocks_of_genes(path: str | Path) -> Iterator[tuple["csc_matrix", NDArray[np.object_]]]:
@@ -47,7 +45,7 @@ def read_size_factors(path: str | Path) -> Floats:
 
 
 def read_uns(path: str | Path) -> dict[str, Any]:
-    """What else a matrix tells: ``roster`` (JSON, see `read_roster`), ``genes`` (how many were removed by what)."""
+    """What else a matrix tells: ``roster`` (JSON, see `read_roster`), ``genes`` (how many were removed by what), ``size_factors``."""
     with Counts(path) as counts:
         return counts.uns()
 
@@ -57,117 +55,10 @@ def read_roster(path: str | Path) -> Roster:
     return roster_of(json.loads(str(read_uns(path)["roster"])))
 
 
-@dataclass(frozen=True)
-class Part:
-    """Cells of one cell type in the counts of one sample: rows ``start … stop - 1``.
-
-    `n_kept` cells of any type were kept by quality control, and of this type `came` were in the data.
-    """
-
-    path: Path
-    sample: str
-    start: int
-    stop: int
-    n_kept: int
-    came: int
-    obs: "pd.DataFrame"
-    cells: "pd.DataFrame"
-    genes: NDArray[np.object_]
-
-    @property
-    def n(self) -> int:
-        """Number of cells."""
-        return self.stop - self.start
-
-    def blocks(self) -> Iterator[tuple[int, "csr_matrix"]]:
-        """First cell (from 0) and counts of consecutive blocks."""
-        with Counts(self.path) as counts:
-            for first, last in block_edges(counts.nnz()[self.start : self.stop], BLOCK // 4):
-                yield first, counts.slice(self.start + first, self.start + last)
-
-
-def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
-    """Cells of a cell type in what `qc.control` wrote for each sample, sorted by sample."""
-    parts = []
-    for path in paths:
-        with Counts(path) as counts:
-            obs, cells, uns = counts.obs(), counts.cells(), counts.uns()
-            came = dict(zip(uns["cell_types"], uns["came_of_type"], strict=True))
-            rows = np.flatnonzero((cells["cell_type"] == cell_type).to_numpy())
-            start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
-            mine = slice(start, stop)
-            parts.append(
-                Part(
-                    Path(path),
-                    str(uns["sample"]),
-                    start,
-                    stop,
-                    len(obs),
-                    int(came.get(cell_type, 0)),
-                    obs.iloc[mine],
-                    cells.iloc[mine],
-                    counts.genes(),
-                )
-            )
-    return sorted(parts, key=lambda part: part.sample)
-
-
-def roster_of_parts(
-    parts: Sequence[Part], sheet: "pd.DataFrame", model: Model, of_type: Fewest, in_all: Fewest
-) -> Roster:
-    """Say of each sample of a cell type whether it is tested, or why it left."""
-    factors, levels = levels_of_samples({part.sample: part.obs for part in parts}, sheet, model)
-    entries = [Entry(part.sample, part.n, part.came, part.n_kept, levels[part.sample]) for part in parts]
-    return call(entries, factors, of_type=of_type, in_all=in_all, counted="after quality control")
-
-
-def gene_names(
-    parts: Sequence[Part],
-) -> tuple[NDArray[np.object_], list[NDArray[np.int32]], NDArray[np.bool_]]:
-    """Union of the genes of all samples, in the order in which they are first met.
-
-    Returns
-    -------
-    genes
-        (m,) names.
-    places
-        For each part, where its genes stand among them.
-    measured
-        (parts, m) whether a gene is among the features of a sample's data.
-    """
-    import pandas as pd
-
-    first = parts[0].genes
-    if all(np.array_equal(part.genes, first) for part in parts):
-        same = np.arange(len(first), dtype=np.int32)
-        return first, [same] * len(parts), np.ones((len(parts), len(first)), bool)
-    genes = pd.unique(np.concatenate([part.genes for part in parts]))
-    index = pd.Index(genes)
-    places = [index.get_indexer(pd.Index(part.genes)).astype(np.int32) for part in parts]
-    measured = np.zeros((len(parts), len(genes)), bool)
-    for row, place in zip(measured, places, strict=True):
-        row[place] = True
-    return genes, places, measured
-
-
-def not_measured(measured: NDArray[np.bool_], samples: Sequence[str]) -> list[str]:
-    """For each gene, how many and which of the samples did not measure it; '' where all did."""
-    words = [""] * measured.shape[1]
-    whole = measured.all(axis=0)
-    patterns, which = np.unique(measured[:, ~whole], axis=1, return_inverse=True)
-    told = []
-    for there in patterns.T:
-        absent = a_few(sample for sample, present in zip(samples, there, strict=True) if not present)
-        told.append(f"not measured in {(~there).sum():,} of {len(samples):,} samples: {absent}")
-    for gene, pattern in zip(np.flatnonzero(~whole), which.ravel(), strict=True):
-        words[gene] = told[pattern]
-    return words
-
-
-def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
+def covariates(parts: Sequence[Part], sheet: "pd.DataFrame", measured: "pd.DataFrame") -> "pd.DataFrame":
     """Cells of all parts below each other, with all that a formula can name.
 
-    The columns of the sheet win over those of the data, and both over what is measured (`MEASURED` of `qc`, and
+    `measured` (n rows) see `measurements`. The columns of the sheet win over those of the data, and both over what is measured (`MEASURED` of `qc`, and
     ``size_factor``), which is there where no column of the user's has the name.
     """
     import pandas as pd
@@ -181,7 +72,7 @@ def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
     for name in sheet.columns.drop(["sample_id", "counts"]):
         column = sheet[name].take(place).reset_index(drop=True)
         columns[name] = column if column.dtype.kind in "iufb" else pd.Series(pd.Categorical(column))
-    obs = pd.DataFrame(dict(measurements(parts).items()) | columns)
+    obs = pd.DataFrame(dict(measured.items()) | columns)
     barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
     obs.index = pd.Index(
         [f"{name}:{barcode}" for name, barcode in zip(names, barcodes, strict=True)], dtype=object
@@ -189,12 +80,12 @@ def covariates(parts: Sequence[Part], sheet: "pd.DataFrame") -> "pd.DataFrame":
     return obs
 
 
-def measurements(parts: Sequence[Part]) -> "pd.DataFrame":
+def measurements(parts: Sequence[Part], size_factor: Floats) -> "pd.DataFrame":
     """What was measured of the cells of all parts, below each other: `MEASURED` and ``size_factor``."""
     import pandas as pd
 
     measured = pd.concat([part.cells[list(MEASURED)] for part in parts], ignore_index=True)
-    return measured.assign(size_factor=measured["total_counts"] / PER)
+    return measured.assign(size_factor=size_factor)
 
 
 def build_matrix(
@@ -210,8 +101,8 @@ def build_matrix(
 ) -> "pd.DataFrame":
     """Write the gene-major matrix of one cell type; return the ledger of its genes.
 
-    Two passes over the samples' counts: one that counts, one for each block of genes that writes, so that
-    memory is bounded by the block.
+    Passes over the samples' counts: one that sums them up for size factors, where these ask for it, one that counts, one
+    for each block of genes that writes, so that memory is bounded by the block.
 
     Parameters
     ----------
@@ -242,14 +133,16 @@ def build_matrix(
         Fewest("qc.min_cells_per_sample", min_cells_per_sample),
     )
     parts = [part for part in every if part.sample in roster.tested]
-    obs = covariates(parts or every, sheet).iloc[: sum(part.n for part in parts)]
-    cells = measurements(parts or every).iloc[: len(obs)].set_axis(obs.index)
-    size_factor = cells["size_factor"].to_numpy(float)
     names, places, measured = gene_names(parts or every)
+    scaled = size_factor(genes.size_factors).scale(counted(parts or every, places, len(names)))
+    cells = measurements(parts or every, scaled.of_cells)
+    obs = covariates(parts or every, sheet, cells).iloc[: sum(part.n for part in parts)]
+    cells = cells.iloc[: len(obs)].set_axis(obs.index)
     everywhere = measured.all(axis=0)
     if absent_genes == "zero":
         measured = np.ones_like(measured)
-    ledger = survey(parts, places[: len(parts)], size_factor, names, tested_levels(obs, model), measured)
+    per_cell = cells["size_factor"].to_numpy(float)
+    ledger = survey(parts, places[: len(parts)], per_cell, names, tested_levels(obs, model), measured)
     absent = not_measured(measured[: len(parts)], [part.sample for part in parts])
     ledger["rule"], ledger["reason"] = judge(ledger, len(obs), len(parts), absent, genes)
     if not parts:
@@ -260,6 +153,7 @@ def build_matrix(
     uns = {
         "cell_type": cell_type,
         "roster": json.dumps(roster.content()),
+        "size_factors": {"name": genes.size_factors, "words": scaled.words if parts else ""},
         "genes": {
             "in_any_sample": len(names),
             "in_every_sample": int(everywhere.sum()),

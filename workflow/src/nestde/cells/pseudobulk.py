@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.matrix import Part, covariates, gene_names, parts_of, roster_of_parts
+from nestde.cells.matrix import covariates, measurements
+from nestde.cells.parts import counted, gene_names, parts_of, roster_of_parts, sums
 from nestde.cells.roster import Fewest
+from nestde.cells.size_factors import PER, Counted, Scaled, size_factor
 from nestde.errors import NestdeError
 from nestde.io.counts import OURS, as_named, storable
 from nestde.io.files import atomic
@@ -28,6 +30,7 @@ def profiles(
     absent_genes: str,
     model: Model,
     config: Pseudobulk,
+    size_factors: str,
     min_cells_per_sample: int,
 ) -> "ad.AnnData":
     """Sum the counts of one cell type in each sample.
@@ -44,14 +47,17 @@ def profiles(
         Section ``model`` of the configuration: what is tested.
     config
         Section ``pseudobulk`` of the configuration.
+    size_factors
+        ``genes.size_factors`` of the configuration.
 
     Returns
     -------
     anndata.AnnData
-        samples × genes: X sums (int64), layer ``cpm`` (counts per million of the profile, which takes out how many
-        cells and how deep). obs: sample_id, covariates of the sheet, and those of the cells that are constant within
-        every sample. Layer ``measured`` (0 or 1): whether the gene was measured in the sample. ``obsm["nestde"]``: n_cells, total_counts, and ``left_out``: '' or why the profile is not to be
-        tested.
+        samples × genes: X sums (int64), layer ``cpm`` (counts per million of the profile's effective total, which takes
+        out how many cells and how deep). obs: sample_id, covariates of the sheet, and those of the cells that are constant within
+        every sample. Layer ``measured`` (0 or 1): whether the gene was measured in the sample. ``obsm["nestde"]``: n_cells, total_counts,
+        size_factor (of the sample, the sum of its cells'), and ``left_out``: '' or why the profile is not to be tested. uns:
+        ``size_factors``: name, and words where it was not done so.
     """
     import anndata as ad
     import pandas as pd
@@ -60,11 +66,8 @@ def profiles(
     names, places, measured = gene_names(parts)
     if absent_genes == "zero":
         measured = np.ones_like(measured)
-    sums = np.stack([total(part, place, len(names)) for part, place in zip(parts, places, strict=True)])
-    cells = covariates(parts, sheet)
-    obs = of_samples(cells, [part.sample for part in parts], sheet)
-    depths = sums.sum(axis=1)
-    ours = pd.DataFrame({"n_cells": [part.n for part in parts], "total_counts": depths}, index=obs.index)
+    counts = sums(parts, places, len(names))
+    depths = counts.sum(axis=1)
     roster = roster_of_parts(
         parts,
         sheet,
@@ -72,29 +75,58 @@ def profiles(
         Fewest("pseudobulk.min_cells", config.min_cells),
         Fewest("qc.min_cells_per_sample", min_cells_per_sample),
     )
-    ours["left_out"] = [
+    left_out = [
         roster.left_out.get(part.sample, "") or too_shallow(int(depth), config.min_counts)
         for part, depth in zip(parts, depths, strict=True)
     ]
+    scaled, effective = scale_profiles(
+        counted(parts, places, len(names)), counts, np.array(left_out) == "", size_factors
+    )
+    cells = covariates(parts, sheet, measurements(parts, scaled.of_cells))
+    obs = of_samples(cells, [part.sample for part in parts], sheet)
+    ours = pd.DataFrame({"n_cells": [part.n for part in parts], "total_counts": depths}, index=obs.index)
+    ours["size_factor"] = effective / PER
+    ours["left_out"] = left_out
     var = pd.DataFrame(index=pd.Index(names, dtype=object))
-    found = ad.AnnData(sums, obs=obs, var=var, obsm={OURS: ours}, layers={"cpm": cpm(sums)})
+    found = ad.AnnData(counts, obs=obs, var=var, obsm={OURS: ours}, layers={"cpm": cpm(counts, effective)})
     found.layers["measured"] = measured.astype(np.uint8)
     found.uns["cell_type"] = cell_type
+    found.uns["size_factors"] = {"name": size_factors, "words": scaled.words}
     found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns)), dtype=object)
     return found
 
 
-def total(part: Part, place: NDArray[np.int32], m: int) -> NDArray[np.int64]:
-    """Counts of each of m genes over the cells of a part."""
-    sums = np.zeros(m, np.int64)
-    for _, block in part.blocks():
-        sums[place] += np.asarray(block.sum(axis=0, dtype=np.int64)).ravel()
-    return sums
+def scale_profiles(
+    cells: Counted, counts: NDArray[np.int64], tested: NDArray[np.bool_], size_factors: str
+) -> tuple[Scaled, Floats]:
+    """Scale the (S, m) profiles that are `tested` together, as their cells are; others by their totals.
+
+    Returns
+    -------
+    scaled
+        Size factors of the cells.
+    effective
+        (S,) effective totals: a profile's size factor is the sum of its cells'.
+    """
+    library = size_factor("library").scale(cells).of_cells
+    of_cells, words = library.copy(), ""
+    if tested.any():
+        mine = tested[cells.sample]
+        together = Counted(
+            cells.total[mine],
+            (np.cumsum(tested) - 1)[cells.sample[mine]],
+            int(tested.sum()),
+            lambda: counts[tested],
+        )
+        scaled = size_factor(size_factors).scale(together)
+        of_cells[mine], words = scaled.of_cells, scaled.words
+    of, own = (np.bincount(cells.sample, values, cells.samples) for values in (of_cells, library))
+    return Scaled(of_cells, words), cells.depth * np.divide(of, own, out=np.ones_like(of), where=own > 0)
 
 
-def cpm(sums: NDArray[np.int64]) -> Floats:
-    """Counts per million of each row; zeros where a row has none."""
-    return sums * (1e6 / np.maximum(sums.sum(axis=1, keepdims=True), 1))
+def cpm(sums: NDArray[np.int64], effective: Floats) -> Floats:
+    """Counts per million of each row's effective total; zeros where a row has none."""
+    return sums * (1e6 / np.maximum(effective, 1))[:, None]
 
 
 def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFrame") -> "pd.DataFrame":

@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-cells", **number("model.min_cells", int))
     parser.add_argument("--min-cells-share", **number("genes.min_cells_share", float))
     parser.add_argument("--min-samples", **number("genes.min_samples", int))
+    factors = rule("genes.size_factors")
+    parser.add_argument(
+        "--size-factors",
+        default=factors["default"],
+        choices=factors["enum"],
+        help=f"what the counts of a cell are divided by (default: {factors['default']})",
+    )
     parser.add_argument(
         "--family", default=fitted, choices=family.names(), help=f"model family (default: {fitted})"
     )
@@ -71,6 +78,7 @@ def main(args: argparse.Namespace) -> None:
             min_cells=args.min_cells,
             min_cells_share=args.min_cells_share,
             min_samples=args.min_samples,
+            size_factors=args.size_factors,
             p_value=args.p_value,
             threads=args.threads,
         )

@@ -52,6 +52,7 @@ def main(args: argparse.Namespace) -> None:
     content |= cells_of(obs, model) | {
         "cell_type": of_slug(args.cell_type, config.cell_types),
         "roster": roster.content(),
+        "size_factors": {name: str(value) for name, value in told["size_factors"].items()},
         "genes": {
             "absent_genes": str(told["genes"]["absent_genes"]),
             "came": int(told["genes"]["in_any_sample"]),

@@ -41,7 +41,10 @@ def main(args: argparse.Namespace) -> None:
     write_tsv(ledger, args.genes)
     for sample, why in read_roster(args.out).left_out.items():
         log.info(f"{cell_type}: {sample} is left out: {why}")
-    found = read_uns(args.out)["genes"]
+    told = read_uns(args.out)
+    if told["size_factors"]["words"]:
+        log.info("%s: %s", cell_type, told["size_factors"]["words"])
+    found = told["genes"]
     removed = [f"{rule} {number:,}" for rule, number in found["removed"].items()]
     log.info(
         f"{cell_type}: {found['in_any_sample']:,} genes in any sample, {found['in_every_sample']:,} in every one "

@@ -7,7 +7,9 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument(
-        "--settings", required=True, help="sections input, qc, pseudobulk, cell_types, as JSON or a YAML file"
+        "--settings",
+        required=True,
+        help="sections input, genes, qc, pseudobulk, cell_types, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
     parser.add_argument("--cell-type", required=True, help="slug of the cell type")
@@ -33,9 +35,12 @@ def main(args: argparse.Namespace) -> None:
         absent_genes=config.input.absent_genes,
         model=config.model,
         config=config.pseudobulk,
+        size_factors=config.genes.size_factors,
         min_cells_per_sample=config.qc.min_cells_per_sample,
     )
     write(found, args.out)
     write_tsv(table(found), args.table)
     tested = (found.obsm[OURS]["left_out"] == "").sum()
+    if found.uns["size_factors"]["words"]:
+        log.info("%s: %s", found.uns["cell_type"], found.uns["size_factors"]["words"])
     log.info(f"{found.uns['cell_type']}: {tested} of {found.n_obs} profiles are tested")

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.matrix import not_measured
-from nestde.cells.pseudobulk import cpm
+from nestde.cells.parts import not_measured
 from nestde.design.design import Design
 from nestde.design.formula import parse
 from nestde.design.terms import Term, terms_of
@@ -112,7 +111,8 @@ def test(
             )
     if isinstance(design, Design):
         absent = not_measured(used.layers["measured"] == 1, list(used.obs_names))
-        parts += deseq2(np.asarray(used.X), genes, absent, design, alpha)
+        size_factor = used.obsm[OURS]["size_factor"].to_numpy(float)
+        parts += deseq2(np.asarray(used.X), size_factor, genes, absent, design, alpha)
     table = pd.concat(parts, ignore_index=True).reindex(
         columns=["gene", "term", "level", "against", "status", "reason", *COLUMNS]
     )
@@ -139,6 +139,7 @@ def sample_design(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> 
 
 def deseq2(
     counts: NDArray[np.int64],
+    size_factor: Floats,
     genes: NDArray[np.object_],
     absent: Sequence[str],
     design: Design,
@@ -150,6 +151,8 @@ def deseq2(
     ----------
     counts
         (samples, genes) sums.
+    size_factor
+        (samples,) what they are divided by; PyDESeq2's own would be of the genes that it tests.
     genes
         Their names.
     absent
@@ -181,15 +184,22 @@ def deseq2(
         return [empty.assign(term=one.term, level=one.level, against=one.against) for one in every]
     # neutral names: PyDESeq2 makes names of its own of them
     matrix = pd.DataFrame(design.x, index=names, columns=[f"x{j}" for j in range(design.x.shape[1])])
-    in_all = bool((tested > 0).all(axis=0).any())
+
+    class Dataset(DeseqDataSet):
+        """With size factors as given."""
+
+        def fit_size_factors(self, *_: object, **__: object) -> None:
+            self.obs["size_factors"] = size_factor / np.exp(np.log(size_factor).mean())
+            self.layers["normed_counts"] = self.X / self.obs["size_factors"].to_numpy()[:, None]
+            self.var["_normed_means"] = self.layers["normed_counts"].mean(axis=0)
+
     # thousands of fits of a few coefficients: threads of the linear algebra would wait for each other
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # PyDESeq2 tells of its fallbacks; they are DESeq2's own
-        fitted = DeseqDataSet(
+        fitted = Dataset(
             counts=tested,
             metadata=pd.DataFrame(index=names),
             design=matrix,
-            size_factors_fit_type="ratio" if in_all else "poscounts",
             n_cpus=1,
             quiet=True,
         )
@@ -239,7 +249,7 @@ def explore(found: "ad.AnnData") -> dict[str, Any]:
     used = tested(found)
     used = used[:, (used.layers["measured"] == 1).all(axis=0)]
     n = used.n_obs
-    logs = np.log2(1 + cpm(np.asarray(used.X)))
+    logs = np.log2(1 + np.asarray(used.layers["cpm"]))
     variable = np.sort(np.argsort(-logs.var(axis=0), kind="stable")[:PCA_GENES]) if n else slice(0, 0)
     centred = logs[:, variable] - (logs[:, variable].mean(axis=0) if n else 0)
     result: dict[str, Any] = {"samples": [str(name) for name in used.obs_names]}

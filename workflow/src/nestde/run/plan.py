@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nestde.arrays import Floats
+from nestde.cells.size_factors import PER
 from nestde.check.study import Study, read_study
 from nestde.design.design import Design
 from nestde.design.testable import NotTestable, design_to_test
@@ -193,7 +194,7 @@ def _excerpt(study: Study, cells: int, genes: int) -> _Excerpt:
     counts.sort_indices()
     total = np.maximum(np.asarray(block.sum(axis=1), float).ravel(), 1)
     return _Excerpt(
-        counts, total[rows] / 1e4, len(tested), block.nnz / block.shape[0], seconds / max(1, block.nnz)
+        counts, total[rows] / PER, len(tested), block.nnz / block.shape[0], seconds / max(1, block.nnz)
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from nestde.cells.size_factors import SIZE_FACTORS
 from nestde.fit import family, methods
 from nestde.study.yamlread import Place, said, text_of
 
@@ -24,9 +25,12 @@ def schema(name: str) -> dict[str, Any]:
     from nestde.study.template import workflow_dir
 
     rules = yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    if name == "config":  # the lists of p-values and families are where they are
+    if name == "config":  # what can be chosen of a room is listed at its foot
         rules["properties"]["inference"]["properties"]["p_value"]["enum"] = methods.names()
         rules["properties"]["model"]["properties"]["family"]["enum"] = family.names()
+        factors = rules["properties"]["genes"]["properties"]["size_factors"]
+        factors["enum"] = [each.name for each in SIZE_FACTORS]
+        factors["description"] += " " + " ".join(each.sentence for each in SIZE_FACTORS)
     return dict(rules)
 
 
