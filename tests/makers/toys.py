@@ -43,6 +43,7 @@ ROOT = LinearFamily(
     scale=Scale(
         "√(counts per 10,000)", "ε", NORMAL, "the coefficient on the scale of square roots", "root scale"
     ),
+    oracles="none",
     reference=mixedlm(lambda counts, size_factor: np.sqrt(counts / size_factor)),
 )
 
@@ -169,4 +170,5 @@ RATES = Rates(
     scale=Scale("ln E(count / size factor)", "", "variance free", "a log rate ratio", "log rate ratio"),
     shown=(Component("spread", "Spread", "SD of the samples' log rates", "{:.1f}"),),
     reference=None,
+    oracles="a ruler",
 )

@@ -9,6 +9,7 @@ import pytest
 from nestde.check.advice import FEW_SAMPLES, MEASURED
 from nestde.design.literals import CONTRASTS
 from nestde.design.transforms import TRANSFORMS
+from nestde.fit.family import FAMILIES
 from nestde.fit.methods import METHODS
 from nestde.study.template import template_dir
 
@@ -49,6 +50,17 @@ def test_every_p_value_is_explained():
     text = (DOCS / "inference.md").read_text(encoding="utf-8")
     for each in METHODS:
         assert f"| `pvalue_{each.name}` | {each.sentence} | {each.estimates} |" in text
+
+
+def test_every_family_is_explained():
+    text = (DOCS / "families.md").read_text(encoding="utf-8")
+    of_keys = (template_dir() / "config/README.md").read_text(encoding="utf-8")
+    for each in FAMILIES:
+        ways = ", ".join(f"`{way.name}`" for way in each.methods)
+        run = f"; in each run {each.reference.name}" if each.reference else ""
+        row = f"| `{each.name}` | {each.sentence} | {each.scale.effect} | {ways} | {each.oracles}{run} |"
+        assert row in text
+        assert f"{each.name}: {each.sentence}." in of_keys
 
 
 def test_every_transform_is_documented():

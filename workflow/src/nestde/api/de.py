@@ -65,7 +65,7 @@ def de(
         Column of obs: each of its values is analysed apart. False takes all cells together; None does so where no
         column of obs looks like cell types, and else asks for it.
     family
-        Model family: ``gaussian``, linear mixed models of log(1 + counts per 10,000).
+        Model family, as ``model.family`` of the configuration: ``gaussian`` is a linear mixed model of log-normalised counts.
     levels
         Factor -> its levels, reference first. Of others that are tested, an ordered categorical's first level is the
         reference, else one that is named like a control, else the first by the alphabet.

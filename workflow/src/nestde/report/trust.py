@@ -27,10 +27,21 @@ def differing(results: Results) -> dict[str, list[str]]:
 
 
 def _crosscheck(results: Results) -> list[Section]:
-    every, reference = results.of_cell_types("crosscheck"), results.family.reference
+    every, family = results.of_cell_types("crosscheck"), results.family
+    reference = family.reference
     tables = {name: frame for name, frame in every.items() if len(frame)}
-    if not every or reference is None:
+    if not every:
         return []
+    if reference is None:
+        text = f"Fits of the family {family.name} are held against {family.oracles} by nestde's tests, and by nothing in this run."
+        return [
+            Section(
+                "nestde_crosscheck",
+                CHAPTER,
+                "The same genes fitted by others",
+                html(note(escape(text), "info")),
+            )
+        ]
     short, failed = stopped_short(reference), no_fit(reference)
     tolerance = results.config.inference.crosscheck_tolerance
     rows = []

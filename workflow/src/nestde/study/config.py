@@ -2,28 +2,32 @@
 
 import dataclasses
 import json
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nestde.errors import Faults, NestdeError, NotGivenError
 from nestde.fit.family import family
 from nestde.study.schema import OF_KEYS, Reader, broken, meant, schema, with_defaults
 from nestde.study.yamlread import Content, Place, read_yaml
 
-_ABSENT: Any = object()
 
-
+@dataclass(frozen=True)
 class _Given:
-    """Values of which a step is given only those that its rule names."""
+    """Values of which a step is given only those that its rule names; the others are not there."""
 
-    def __getattribute__(self, name: str) -> Any:
-        value = object.__getattribute__(self, name)
-        if value is _ABSENT:
-            raise NotGivenError(f"this step was given no '{name}' of the configuration")
-        return value
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Take the values of the fields that there are."""
+        given = object.__new__(cls)
+        for field in dataclasses.fields(cls):
+            if field.name in values:
+                object.__setattr__(given, field.name, values[field.name])
+        return given
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotGivenError(f"this step was given no '{name}' of the configuration")
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,10 @@ class Config(_Given):
         return json.dumps(chosen, sort_keys=True)
 
 
-_SECTIONS = {
-    field.name: field.type for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)
+_SECTIONS: dict[str, type[_Given]] = {
+    field.name: field.type
+    for field in dataclasses.fields(Config)
+    if isinstance(field.type, type) and issubclass(field.type, _Given)
 }
 
 
@@ -225,12 +231,5 @@ def _without(whole: dict[str, Any], unsound: Iterable[Place]) -> dict[str, Any]:
 
 
 def _frozen(values: Mapping[str, Any]) -> Config:
-    parts: dict[str, Any] = {}
-    for field in dataclasses.fields(Config):
-        if field.name in values and field.name in _SECTIONS:
-            section = typing.cast(type, _SECTIONS[field.name])
-            names = [part.name for part in dataclasses.fields(section)]
-            parts[field.name] = section(**{name: values[field.name].get(name, _ABSENT) for name in names})
-        else:
-            parts[field.name] = values.get(field.name, _ABSENT)
-    return Config(**parts)
+    parts = {name: _SECTIONS[name].of(part) if name in _SECTIONS else part for name, part in values.items()}
+    return Config.of(parts)

@@ -27,10 +27,12 @@ def schema(name: str) -> dict[str, Any]:
     rules = yaml.safe_load((workflow_dir() / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
     if name == "config":  # what can be chosen of a room is listed at its foot
         rules["properties"]["inference"]["properties"]["p_value"]["enum"] = methods.names()
-        rules["properties"]["model"]["properties"]["family"]["enum"] = family.names()
         factors = rules["properties"]["genes"]["properties"]["size_factors"]
         factors["enum"] = [each.name for each in SIZE_FACTORS]
         factors["description"] += " " + " ".join(each.sentence for each in SIZE_FACTORS)
+        of_family = rules["properties"]["model"]["properties"]["family"]
+        of_family["enum"] = family.names()
+        of_family["description"] += "".join(f" {each.name}: {each.sentence}." for each in family.FAMILIES)
     return dict(rules)
 
 

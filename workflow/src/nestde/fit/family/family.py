@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
@@ -64,10 +65,10 @@ class Fitted(Protocol):
     def status(self, by: str, term: str) -> tuple[Texts, Texts]:
         """(G,) each: status of the fits that estimates are from, and what is to be said of any fit of the term."""
 
-    def trusted(self, by: str, term: str) -> Texts:
+    def trusted(self, by: str, term: str) -> NDArray[np.bool_]:
         """(G,) whether the fits that a test of the term by such estimates needs are to be believed."""
 
-    def evaluations(self, term: str) -> NDArray[Any]:
+    def evaluations(self, term: str) -> NDArray[np.int64]:
         """(G,) how often the likelihood was evaluated for the fits with and without the term."""
 
 
@@ -182,7 +183,10 @@ class Family(ABC):
     shown
         What of the components the report shows.
     reference
-        By which it is cross-checked in each run; None if by nothing.
+        By which it is cross-checked in each run; None if by nothing. Its log-likelihoods are compared with ``loglik_full`` and
+        ``loglik_reduced``, columns of the p-value ``lrt``, which a family with a reference has.
+    oracles
+        Implementations that the tests hold its fits against.
     """
 
     name: str
@@ -195,6 +199,7 @@ class Family(ABC):
     scale: Scale
     shown: tuple[Component, ...]
     reference: Reference | None
+    oracles: str
 
     @property
     def methods(self) -> list[Method]:

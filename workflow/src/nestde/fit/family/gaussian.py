@@ -22,7 +22,7 @@ def _values(size_factor: Floats) -> "Values":
 FAMILY = LinearFamily(
     name="gaussian",
     label="linear mixed model",
-    sentence="linear mixed model of log(1 + counts per 10,000) of each cell",
+    sentence="linear mixed models of log(1 + counts per 10,000) of each cell",
     values=_values,
     scale=Scale(
         response="ln(1 + counts per 10,000)",
@@ -31,5 +31,6 @@ FAMILY = LinearFamily(
         effect="the model's coefficient on the scale it was fitted on, the natural logarithm of 1 + counts per 10,000",
         short="natural log scale",
     ),
+    oracles="lme4, nlme, lmerTest, pbkrtest",
     reference=mixedlm(lambda counts, size_factor: np.log1p(counts / size_factor)),
 )

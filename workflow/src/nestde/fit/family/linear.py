@@ -101,7 +101,7 @@ class LinearFitted:
         """Residual SD, SDs and correlations of random effects and, for intercepts alone, the intraclass correlation."""
         return variance_components(self._fits(by))
 
-    def trusted(self, by: str, term: str) -> Texts:
+    def trusted(self, by: str, term: str) -> NDArray[np.bool_]:
         """Whether fits are to be believed: both by ML, or the one by REML."""
         return _trusted(self.ml.tests[term].status if by == "ML" else self.reml.status)
 
