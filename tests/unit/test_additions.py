@@ -1,6 +1,8 @@
 """What is added is a file and a line in its room's list: toys that are in the list go through every step to the report."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +49,17 @@ def study(tmp_path, monkeypatch):
 
     yield run
     schema.cache_clear()
+
+
+def test_only_a_family_knows_its_scale():
+    package = Path(nestde.__file__).parent
+    others = [path for path in package.rglob("*.py") if path.parent != package / "fit/family"]
+    found = [
+        path.name
+        for path in others
+        if re.search(r"1 \+ (counts per 10,000|count /)|MixedLM", path.read_text(encoding="utf-8"))
+    ]
+    assert len(others) > 100 and not found
 
 
 def test_a_p_value(study):

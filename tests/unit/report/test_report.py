@@ -25,9 +25,10 @@ from makers.fabricated import (
 from nestde import report
 from nestde.cli import summary as cli
 from nestde.design.formula import parse
+from nestde.expression.tables import TEXT
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.io import layout
-from nestde.io.files import slug, write_tsv
+from nestde.io.files import read_tsv, slug, write_tsv
 from nestde.report import concordance, figures, genes, study
 from nestde.report.results import Results
 from nestde.report.sections import Columns, bars, plain_table, table
@@ -75,6 +76,23 @@ def test_hostile_names_are_shown_as_they_are(content):
     shown = ["".join(tags(name).text) for name in top["data"]]
     assert shown[: len(HOSTILE)] == [name.replace("/", "∕") for name in HOSTILE]
     assert [row["log2fc"] for row in top["data"].values()][:3] == ["+∞", "−∞", 0.58]
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_infinite_effects_are_shown(results, tmp_path, every):
+    path = results / "de" / f"{slug(CELL_TYPES[0])}.tsv"
+    table = read_tsv(path, TEXT)
+    if every:
+        table["coef"] = -np.inf
+    table.loc[:1, "coef"] = [np.inf, -np.inf]
+    write_tsv(table, path)
+    report.write(settings(), results, tmp_path / "content")
+    text = (tmp_path / "content/nestde_top_1_mqc.json").read_text()
+    top = json.loads(text)
+    assert [row["coef"] for row in top["data"].values()][:2] == ["+∞", "−∞"]
+    assert np.isfinite(top["headers"]["coef"]["max"])
+    volcano = json.loads((tmp_path / "content/nestde_volcano_mqc.json").read_text())["data"]
+    assert volcano.count("<title>") > 2
 
 
 def test_writing_again_gives_the_same_bytes_and_leaves_nothing_old(results, content, tmp_path):

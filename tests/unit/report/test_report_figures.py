@@ -9,12 +9,12 @@ from nestde.report import figures
 def test_scatter_draws_each_visible_point_and_caps_the_rest():
     axes = (figures.x_axis("x", -1, 1), figures.y_axis("y", 0, 10))
     drawn = figures.scatter(
-        "t", [0, 0.5, 99, np.nan], [1, 2, 3, 4], [0, 1, 1, 1], list("abcd"),
+        "t", [0, 0.5, 99, np.nan, -np.inf], [1, 2, 3, 4, 5], [0, 1, 1, 1, 1], list("abcde"),
         (figures.Class("no", "#888", faint=True), figures.Class("yes", "#f00")), axes, labelled=[1],
     )  # fmt: skip
-    assert drawn.count("<title>") == 2
-    assert drawn.count("m-2 2h4l-2-4z") == 1
-    assert "yes (2)" in drawn and "no (1)" in drawn
+    assert drawn.count("<title>") == 3
+    assert drawn.count("m-2 2h4l-2-4z") == 2
+    assert "yes (3)" in drawn and "no (1)" in drawn
     assert ">b</text>" in drawn
 
 

@@ -85,8 +85,8 @@ def scatter(
     Parameters
     ----------
     x, y, kinds, names
-        One entry per point; `kinds` are places in `classes`. Points that are not finite are left out. Points
-        of a kind that would hide one another are drawn once, the highest kept.
+        One entry per point; `kinds` are places in `classes`. Points without a value (NaN) are left out, infinite
+        ones are beyond the axes. Points of a kind that would hide one another are drawn once, the highest kept.
     labelled
         Points whose names are written, the most important first; a name that finds no room is left to its
         tooltip.
@@ -98,10 +98,11 @@ def scatter(
     px, py = horizontal.pixels(x), vertical.pixels(y)
     beyond = (x < horizontal.low) | (x > horizontal.high) | (y < vertical.low) | (y > vertical.high)
     kind_of = np.asarray(kinds)
-    finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    there = ~np.isnan(x) & ~np.isnan(y)
+    points = np.flatnonzero(there)
     marks = [guides]
     for kind, group in enumerate(classes):
-        members = finite[kind_of[finite] == kind]
+        members = points[kind_of[points] == kind]
         shapes = []
         for i in _thin(members, px, py, set(labelled)):
             at = f"{px[i]:.1f} {py[i]:.1f}"
@@ -118,9 +119,8 @@ def scatter(
             + (f'<path d="{plain}"/>' if plain else "")
             + "</g>"
         )
-    finite_labels = [i for i in labelled if np.isfinite(x[i]) and np.isfinite(y[i])]
-    marks.append(_labels(finite_labels, px, py, names))
-    counts = [int((kind_of[finite] == kind).sum()) for kind in range(len(classes))]
+    marks.append(_labels([i for i in labelled if there[i]], px, py, names))
+    counts = [int((kind_of[points] == kind).sum()) for kind in range(len(classes))]
     return _panel(title, axes, "".join(marks), _legend(classes, counts))
 
 

@@ -232,7 +232,9 @@ def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
 
 
 def _columns(test: Test, frame: pd.DataFrame, family: Family) -> Columns:
-    widest = float(frame["coef"].abs().max())
+    # a level without any count has an infinite log rate ratio
+    sizes = [size for size in frame["coef"].abs() if np.isfinite(size)]
+    widest = float(max(sizes, default=1.0))
     columns = Columns().add(
         "coef",
         "Effect",
