@@ -147,6 +147,7 @@ def design(cell_type):
         "reason": "",
         "cells": sum(cells.values()),
         "coefficients": ["(Intercept)", "sequencing_saturation", "diagnosis[AD]"],
+        "random": [{"name": "sample_id", "effects": ["(Intercept)"], "blocks": [0]}],
         "cells_per_sample": cells,
         "levels_of": {
             "diagnosis": {

@@ -101,7 +101,7 @@ def test_any_value_at_any_key_is_a_sentence_or_a_configuration(study, section, k
         if section in READ_BY_THE_CHECK:
             found = check_study(config, told)
             assert set(told) <= set(found.faults)
-            json.dumps(found.content, allow_nan=False)
+            json.dumps(found.as_json(), allow_nan=False)
 
 
 def test_names_from_data_steer_no_terminal(study, capsys):

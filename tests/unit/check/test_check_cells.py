@@ -103,7 +103,7 @@ def test_a_file_per_sample_and_10x_of_both_versions():
     Path("S04/features.tsv.gz").write_bytes(gzip.compress(b"E1\tG1\tGene Expression\n"))
     check = study.check()
     assert check.faults == ()
-    assert [report["cells"] for report in check.content["cell_types"]] == [48, 48]
+    assert [report["cells"] for report in check.as_json()["cell_types"]] == [48, 48]
     assert list(check.samples["counts"]) == ["S01", "S02.h5ad", "S03.h5", "S04"]
 
 
@@ -160,7 +160,7 @@ def test_cell_types_that_cannot_be_tested_have_a_reason():
     study = Study()
     gone = (study.obs["cell_type"] == "Neuron") & (study.per_cell("diagnosis") == "AD")
     study.obs = study.obs[~gone]
-    content = study.check().content
+    content = study.check().as_json()
     neuron, astrocyte = content["cell_types"]
     assert not neuron["estimable"]
     assert neuron["reason"] == (
@@ -182,6 +182,6 @@ def test_a_cell_type_in_which_batch_and_diagnosis_coincide():
     study.obs = study.obs[~gone]
     check = study.check()
     assert check.faults == ()
-    assert check.content["cell_types"][0]["reason"].startswith(
+    assert check.as_json()["cell_types"][0]["reason"].startswith(
         "diagnosis cannot be separated from batch: batch B1 has only Control samples (2 of 2) and B2 and B3 have only AD (4 of 4)."
     )

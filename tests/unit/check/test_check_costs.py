@@ -218,8 +218,8 @@ def test_the_smallest_effect_of_a_number_is_per_unit(tmp_path, monkeypatch):
     study = Study(per_level=3)
     study.sheet["days"] = study.sheet["age"] * 3650
     study.formula("~ sex + days + (1 | sample_id)", "days")
-    content = study.check().content
-    effect = content["cell_types"][0]["smallest_effect"]
+    accepted = study.check().accepted
+    (effect,) = (found.smallest_effect for found in accepted.cell_types[:1])
     assert 0 < effect < 1e-3
-    assert cell_type_row(content["cell_types"][0])[-1] == f"{effect:.2g} SD between samples per unit of days"
-    assert any("between samples per unit of days (at" in found["text"] for found in content["warnings"])
+    assert cell_type_row(accepted.cell_types[0])[-1] == f"{effect:.2g} SD between samples per unit of days"
+    assert any("between samples per unit of days (at" in found.text for found in accepted.warnings)

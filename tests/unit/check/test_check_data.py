@@ -19,7 +19,7 @@ def folder(tmp_path, monkeypatch):
 def warned(study):
     checked = study.check()
     assert checked.faults == (), checked.faults
-    return {warning["title"]: warning["text"] for warning in checked.content["warnings"]}
+    return {warning["title"]: warning["text"] for warning in checked.as_json()["warnings"]}
 
 
 class Files(Study):

@@ -107,5 +107,5 @@ def test_study_is_accepted(name, tmp_path, monkeypatch):
     change(study)
     check = study.check()
     assert check.faults == ()
-    (test,) = check.content["degrees_of_freedom"]
+    (test,) = check.as_json()["tests"]
     assert (test["unit"], test["df"], test["dimension"]) == expected

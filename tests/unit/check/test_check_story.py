@@ -41,21 +41,21 @@ def test_simulated_cohort(alias, tmp_path, monkeypatch, capsys):
     assert NESTED in printed.out
     content = json.loads(Path("check.json").read_text())
     assert content["faults"] == []
-    assert content["degrees_of_freedom"][0]["groups"] == 8
+    assert content["tests"][0]["groups"] == 8
     assert NESTED in [part["title"] for part in content["explanations"]]
 
 
 def test_nested_study_is_accepted_and_explained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    content = Study(per_level=12).check().content
+    content = Study(per_level=12).check().as_json()
     assert content["faults"] == []
-    assert content["warnings"] == []
+    assert content["warnings"] == ()
     assert content["nesting"]["text"] == (
         "study: 24 samples → 576 cells (24 a sample)\n"
         "├─ diagnosis Control: 12 samples → 288 cells (24 a sample)\n"
         "└─ diagnosis AD: 12 samples → 288 cells (24 a sample)"
     )
-    assert content["degrees_of_freedom"][0]["text"] == (
+    assert content["tests"][0]["text"] == (
         "diagnosis is tested between 24 samples, not between 576 cells: 2 of them are taken up by coefficients and coarser "
         "groups; 22 degrees of freedom are left."
     )
@@ -70,7 +70,7 @@ def test_samples_within_donors_in_words(tmp_path, monkeypatch):
     study.sheet["donor"] = [f"D{i // 4}{'ab'[i % 2]}" for i in range(12)]
     study.obs["image"] = np.tile(["1", "2", "3"], len(study.obs) // 3)
     study.formula("~ diagnosis + (1 | donor/sample_id) + (1 | sample_id:image)")
-    content = study.check().content
+    content = study.check().as_json()
     assert content["faults"] == []
     assert content["model"]["sentence"] == (
         "Is the expression of a gene related to diagnosis, where each donor has its own level, and each sample_id within "
@@ -83,7 +83,7 @@ def test_groups_of_a_nested_factor_in_words(tmp_path, monkeypatch):
     study = Study()
     study.sheet["donor"] = [f"D{i // 2}" for i in range(12)]
     study.formula("~ diagnosis + (1 | donor:sample_id)")
-    reasons = {part["title"]: part["text"] for part in study.check().content["explanations"]}
+    reasons = {part["title"]: part["text"] for part in study.check().as_json()["explanations"]}
     assert (
         "even if every group of donor:sample_id had no end of cells"
         in reasons["How well the variances are known"]

@@ -30,7 +30,7 @@ def study(name, values, where, formula=None, test=None):
 
 
 def titles(check):
-    return [warning["title"] for warning in check.content["warnings"]]
+    return [warning["title"] for warning in check.as_json()["warnings"]]
 
 
 BOTH = pytest.mark.parametrize("where", ["sheet", "obs"])
@@ -222,7 +222,7 @@ def test_cells_without_a_type_are_counted():
     made.obs["cell_type"] = made.obs["cell_type"].astype(object)
     made.obs.iloc[:3, 1] = np.nan
     made.obs.iloc[30:35, 1] = "neuron"
-    warnings = {warning["title"]: warning["text"] for warning in made.check().content["warnings"]}
+    warnings = {warning["title"]: warning["text"] for warning in made.check().as_json()["warnings"]}
     assert warnings["Cells without a cell type are in no test"] == (
         "3 cells of 288 in counts.h5ad have no value of cell_type (input.cell_type_key)."
     )

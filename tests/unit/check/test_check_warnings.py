@@ -348,9 +348,9 @@ def test_a_main_effect_beside_its_interaction(formula, test, titles, sentence, t
     study.config["model"]["test"] = [test]
     check = study.check()
     assert check.faults == ()
-    found = {warning["title"]: warning["text"] for warning in check.content["warnings"]}
+    found = {warning["title"]: warning["text"] for warning in check.as_json()["warnings"]}
     assert [title for title in found if title.endswith("only")] == titles
-    assert f"related to {sentence}, where each" in check.content["model"]["sentence"]
+    assert f"related to {sentence}, where each" in check.as_json()["model"]["sentence"]
     for title in titles:
         if formula == "diagnosis * sex":
             assert found[title] == (
@@ -368,7 +368,7 @@ def test_what_a_study_is_warned_of(name, tmp_path, monkeypatch):
     study = change(study) or study
     check = study.check()
     assert check.faults == ()
-    assert [(found["title"], found["text"]) for found in check.content["warnings"]] == list(warnings)
+    assert [(found["title"], found["text"]) for found in check.as_json()["warnings"]] == list(warnings)
 
 
 def test_what_belongs_to_a_donor_is_no_donor(tmp_path, monkeypatch):
@@ -380,10 +380,10 @@ def test_what_belongs_to_a_donor_is_no_donor(tmp_path, monkeypatch):
     study.sheet["age"] = 60 + 3 * pair
     study.sheet["town"] = [f"T{i}" for i in pair]
     study.formula("~ diagnosis + age + (1 | sample_id)")
-    titles = [found["title"] for found in study.check().content["warnings"]]
+    titles = [found["title"] for found in study.check().as_json()["warnings"]]
     assert [title for title in titles if "pairing" in title] == ["The pairing by donor is not used"]
     study.sheet = study.sheet.drop(columns="donor")
-    titles = [found["title"] for found in study.check().content["warnings"]]
+    titles = [found["title"] for found in study.check().as_json()["warnings"]]
     assert not any("by age" in title for title in titles)
 
 
@@ -402,7 +402,7 @@ def test_containment_of_a_random_slope(test, p_value, warned_of, tmp_path, monke
     study.formula("~ diagnosis * saturation + (1 + saturation | sample_id)")
     study.config["model"]["test"] = [test]
     study.config["inference"] = {"p_value": p_value}
-    found = {warning["title"]: warning["text"] for warning in study.check().content["warnings"]}
+    found = {warning["title"]: warning["text"] for warning in study.check().as_json()["warnings"]}
     assert (f"Containment counts cells for {test}" in found) is warned_of
     if warned_of:
         assert found[f"Containment counts cells for {test}"] == (

@@ -52,14 +52,12 @@ def test_replicates(formula, term, expected):
 
 
 def test_size_is_that_of_the_samples_left():
-    (test,) = footing.tests_of(
+    (test,) = footing.footings(
         build_design("~ diagnosis + (1 | sample_id)", frame(donors=2), test=["diagnosis"])
     )
-    assert test["groups"] == 6 and test["lrt_size"] == pytest.approx(
-        0.1308, abs=2e-3
-    )  # 3 v 3: see `lrt_size`
-    (test,) = footing.tests_of(build_design("~ x + (1 | sample_id)", frame(), test=["x"]))
-    assert test["lrt_size"] is None
+    assert test.groups == 6 and test.lrt_size == pytest.approx(0.1308, abs=2e-3)  # 3 v 3: see `lrt_size`
+    (test,) = footing.footings(build_design("~ x + (1 | sample_id)", frame(), test=["x"]))
+    assert test.lrt_size is None
 
 
 def test_cells_are_counted_by_sample_and_level():

@@ -84,7 +84,7 @@ def test_a_cell_type_with_one_sample_of_a_number(tmp_path, monkeypatch):
     made.obs = made.obs[(made.obs["cell_type"] != "Neuron") | (made.obs["sample_id"] != "S12")]
     check = made.check()
     assert check.faults == ()
-    assert [report["reason"] for report in check.content["cell_types"]] == [
+    assert [report["reason"] for report in check.as_json()["cell_types"]] == [
         "x cannot be tested: x 1 has 1 sample with 10 cells of this type or more; 2 are the least.", "",
     ]  # fmt: skip
 

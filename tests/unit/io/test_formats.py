@@ -70,7 +70,7 @@ def test_a_new_format_is_checked_and_ingested_as_the_others_are(written):
     for path in ("counts.h5ad", "counts.toy"):
         config = tiny_study.config(samples="samples.tsv", input={"counts": path})
         tiny_study.sheet()[["sample_id", "diagnosis"]].to_csv("samples.tsv", sep="\t", index=False)
-        content = check_study(config).content
+        content = check_study(config).as_json()
         study = tiny_study.Steps(written, config, tiny_study.sheet(source=path))
         assert peek(path, config.input) == ""
         assert study.ingest() == 0

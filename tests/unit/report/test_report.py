@@ -24,7 +24,7 @@ from makers.fabricated import (
 
 from nestde import report
 from nestde.cli import summary as cli
-from nestde.design.formula import parse
+from nestde.design.effects import RandomEffects
 from nestde.expression.tables import TEXT
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.io import layout
@@ -346,11 +346,14 @@ def test_bars_and_plain_tables_escape():
 
 
 def test_model_in_an_equation_and_in_words():
-    formula = parse("~ age + diagnosis + (1 + age || donor) + (1 | donor:sample_id)")
-    html = study.equation(formula, ["(Intercept)", "age", "diagnosis[AD]"], GAUSSIAN.scale)
+    random = [
+        RandomEffects("donor", ("(Intercept)", "age"), (0, 1)),
+        RandomEffects("donor:sample_id", ("(Intercept)",), (0,)),
+    ]
+    html = study.equation(["(Intercept)", "age", "diagnosis[AD]"], random, GAUSSIAN.scale)
     text = re.sub("<[^>]*>", "", html)
     assert "β0 + β1 · age + β2 · diagnosis[AD] + udonor + udonor, age · age + udonor:sample_id + ε" in text
-    words = study.sentence(formula, ["diagnosis"], GAUSSIAN.method("lrt"))
+    words = study.sentence("age + diagnosis", random, ["diagnosis"], GAUSSIAN.method("lrt"))
     assert "each donor has its own level and slope of age" in words
     assert "each sample_id within donor has its own level" in words
     assert "with and without diagnosis" in words

@@ -1,5 +1,7 @@
 """Numbers with their nouns, for every sentence: 1 sample is, 1,200 cells are."""
 
+from collections.abc import Sequence
+
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """``1 sample``, ``1,200 cells``."""
@@ -33,3 +35,9 @@ def verb(number: int, several: str) -> str:
     if number != 1:
         return several
     return {"have": "has", "are": "is"}.get(several, f"{several}s")
+
+
+def both(parts: Sequence[object]) -> str:
+    """``A``, ``A and B``, ``A, B and C``."""
+    words = [str(part) for part in parts]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

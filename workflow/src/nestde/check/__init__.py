@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nestde.check.found import Accepted
 from nestde.errors import Faults, NestdeError
 from nestde.study.config import Config
 
@@ -22,20 +23,25 @@ class Check:
     ----------
     faults
         Why the study is refused; empty if it is not.
-    content
-        All that is said of an accepted study, ready for JSON; of a refused one, the faults only.
+    accepted
+        All that is said of a study that can be answered; None if refused.
     samples
         The sheet as resolved: sample_id, counts, covariates; None if refused.
     """
 
     faults: tuple[str, ...]
-    content: dict[str, Any]
+    accepted: Accepted | None
     samples: "pd.DataFrame | None"
 
-    def raise_if_refused(self) -> None:
-        """Raise `NestdeError` with all faults; do nothing if there are none."""
-        if self.faults:
+    def as_json(self) -> dict[str, Any]:
+        """Return it as what `json` can write."""
+        return {"faults": list(self.faults)} | (self.accepted.as_json() if self.accepted else {})
+
+    def raise_if_refused(self) -> Accepted:
+        """Raise `NestdeError` with all faults; return what is said of the study if there are none."""
+        if self.accepted is None:
             raise NestdeError(self.faults)
+        return self.accepted
 
 
 def check_study(config: Config, told: Iterable[str] = ()) -> Check:
@@ -59,7 +65,7 @@ def check_study(config: Config, told: Iterable[str] = ()) -> Check:
         study = read_study(config, faults)
         answer = check(study, faults) if study is not None else None
     if study is None or answer is None or faults.sentences:
-        return Check(tuple(faults.sentences), {"faults": faults.sentences}, None)
+        return Check(tuple(faults.sentences), None, None)
     from nestde.check.content import content, resolved_samples
 
     return Check((), content(study, answer), resolved_samples(study))

@@ -1,35 +1,32 @@
 """What is said of a study that is accepted, as data: for the terminal, for machines, for the report."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nestde.check import explain
-from nestde.check.cautions import warnings_of
 from nestde.check.faults import Answer
+from nestde.check.found import Accepted
 from nestde.check.study import Study
+from nestde.check.warnings import warnings_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def content(study: Study, answer: Answer) -> dict[str, Any]:
+def content(study: Study, answer: Answer) -> Accepted:
     """Return all that is warned of and explained."""
-    return {
-        "faults": [],
-        "study": {
-            "samples": len(np.unique(study.sample)),
-            "cells": len(study.sample),
-            "cell_types": list(study.config.cell_types),
-        },
-        "warnings": warnings_of(study, answer),
-        "variables": explain.variables(study),
-        "nesting": explain.nesting(study),
-        "model": explain.model(study, answer),
-        "degrees_of_freedom": explain.degrees_of_freedom(study, answer),
-        "cell_types": answer.cell_types,
-        "explanations": explain.explanations(study, answer),
-    }
+    return Accepted(
+        samples=len(np.unique(study.sample)),
+        cells=len(study.sample),
+        warnings=warnings_of(study, answer),
+        variables=explain.variables(study),
+        nesting=explain.nesting(study),
+        model=explain.model(study, answer),
+        tests=answer.tests,
+        cell_types=answer.cell_types,
+        explanations=explain.explanations(study, answer),
+    )
 
 
 def resolved_samples(study: Study) -> "pd.DataFrame":

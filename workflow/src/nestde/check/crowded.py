@@ -1,5 +1,6 @@
 """A warning of random factors that cross each other with many levels: what they cost, before it is spent."""
 
+from nestde.check.found import Warned
 from nestde.check.wording import both
 from nestde.design.design import Design
 from nestde.fit.family import Family
@@ -10,8 +11,8 @@ SLOW = 1.0
 _GENES = 1000
 
 
-def slow_crossing(design: Design, family: Family) -> tuple[str, str] | None:
-    """Title and text, if a fit takes seconds or a test of the family is out of reach."""
+def slow_crossing(design: Design, family: Family) -> Warned | None:
+    """Warn if a fit takes seconds or a test of the family is out of reach."""
     if len(design.random) < 2:
         return None
     seconds, reason = family.seconds_per_fit(design), family.out_of_reach(design)
@@ -26,7 +27,9 @@ def slow_crossing(design: Design, family: Family) -> tuple[str, str] | None:
             "times it). A factor with few levels can be a fixed effect; fewer genes are tested with a higher "
             "genes.min_cells_share."
         )
-    return "Many random effects share cells", text + (f" {reason}." if reason else "")
+    return Warned(
+        "crossed_factors_slow", "Many random effects share cells", text + (f" {reason}." if reason else "")
+    )
 
 
 def duration(seconds: float) -> str:

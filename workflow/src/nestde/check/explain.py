@@ -1,25 +1,25 @@
 """What is explained: every variable, the nesting, the model, the degrees of freedom, and why the test is sound."""
 
-import re
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from nestde.check.cautions import cost
 from nestde.check.donors import donors_of
 from nestde.check.faults import Answer
+from nestde.check.found import Explained, GroupCount, ModelFound, Nesting, Node, VariableFound
 from nestde.check.interactions import conditions
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.terms import grouping_of, ordered_levels, tested_variables
-from nestde.check.wording import both, count, number, one_group, several, several_groups, stands_on, within
-from nestde.design.formula import RandomTerm, variables_of
+from nestde.check.wording import both, cost, count, number, one_group, several, several_groups
+from nestde.design.effects import INTERCEPT, RandomEffects
+from nestde.design.formula import variables_of
 from nestde.errors import a_few
 from nestde.fit.family import family
 
 
-def variables(study: Study) -> list[dict[str, str]]:
+def variables(study: Study) -> tuple[VariableFound, ...]:
     """One row per covariate: what it is for, what kind it is, where it varies, its values."""
     tested = tested_variables(study)
     fixed = variables_of(study.formula.fixed)
@@ -34,16 +34,16 @@ def variables(study: Study) -> list[dict[str, str]]:
         ]
         if roles:
             rows.append(
-                {
-                    "variable": name,
-                    "role": ", ".join(roles),
-                    "kind": "factor" if _is_factor(study, variable) else "number",
-                    "varies": "between samples" if variable.between else "between cells of a sample",
-                    "from": variable.origin,
-                    "values": _values(study, variable),
-                }
+                VariableFound(
+                    variable=name,
+                    role=", ".join(roles),
+                    kind="factor" if _is_factor(study, variable) else "number",
+                    varies="between samples" if variable.between else "between cells of a sample",
+                    values=_values(study, variable),
+                    origin=variable.origin,
+                )
             )
-    return rows
+    return tuple(rows)
 
 
 def _is_factor(study: Study, variable: Variable) -> bool:
@@ -76,10 +76,10 @@ def _values(study: Study, variable: Variable) -> str:
     return ", ".join(f"{level} ({count(int(numbers[level]), unit)})" for level in order)
 
 
-def nesting(study: Study) -> dict[str, Any]:
+def nesting(study: Study) -> Nesting:
     """How cells lie in samples, samples in groups, groups in what is tested: a tree with counts, and its drawing."""
     units = _units(study)
-    root = _node(study, "study", np.arange(len(study.sample)), units)
+    parts = []
     name = next(
         (n for n in tested_variables(study) if study.variables[n].between and study.variables[n].factor), None
     )
@@ -89,8 +89,9 @@ def nesting(study: Study) -> dict[str, Any]:
         for level in ordered_levels(study, name, labels):
             rows = np.flatnonzero(of == labels.categories.get_loc(level))
             if len(rows):
-                root["children"].append(_node(study, f"{name} {level}", rows, units))
-    return {**root, "text": _drawing(root, units)}
+                parts.append(_node(study, f"{name} {level}", rows, units))
+    root = _node(study, "study", np.arange(len(study.sample)), units, parts)
+    return Nesting(root, _drawing(root, units))
 
 
 def _units(study: Study) -> dict[str, NDArray[np.int64]]:
@@ -107,36 +108,38 @@ def _units(study: Study) -> dict[str, NDArray[np.int64]]:
 
 
 def _node(
-    study: Study, label: str, rows: NDArray[np.int64], units: dict[str, NDArray[np.int64]]
-) -> dict[str, Any]:
+    study: Study,
+    label: str,
+    rows: NDArray[np.int64],
+    units: dict[str, NDArray[np.int64]],
+    parts: Sequence[Node] = (),
+) -> Node:
     cells = np.bincount(study.sample[rows])
     cells = cells[cells > 0]
-    return {
-        "label": label,
-        "groups": [{"unit": name, "number": len(np.unique(group[rows]))} for name, group in units.items()],
-        "cells": len(rows),
-        "cells_per_sample": [int(cells.min()), float(np.median(cells)), int(cells.max())],
-        "children": [],
-    }
+    return Node(
+        label=label,
+        groups=tuple(GroupCount(name, len(np.unique(group[rows]))) for name, group in units.items()),
+        cells=len(rows),
+        cells_per_sample=(int(cells.min()), float(np.median(cells)), int(cells.max())),
+        children=tuple(parts),
+    )
 
 
-def _drawing(root: dict[str, Any], units: dict[str, NDArray[np.int64]]) -> str:
+def _drawing(root: Node, units: dict[str, NDArray[np.int64]]) -> str:
     """The tree in characters."""
 
-    def line(node: dict[str, Any]) -> str:
-        names = [_unit_count(entry["unit"], entry["number"]) for entry in node["groups"]]
-        low, middle, high = node["cells_per_sample"]
+    def line(node: Node) -> str:
+        names = [_unit_count(entry.unit, entry.number) for entry in node.groups]
+        low, middle, high = node.cells_per_sample
         spread = f"{low:,}" if low == high else f"{low:,} to {high:,}, median {middle:,.0f},"
-        return f"{node['label']}: {' → '.join([*names, count(node['cells'], 'cell')])} ({spread} a sample)"
+        return f"{node.label}: {' → '.join([*names, count(node.cells, 'cell')])} ({spread} a sample)"
 
     lines = [line(root)]
-    for i, child in enumerate(root["children"]):
-        lines.append(f"{'└─' if i == len(root['children']) - 1 else '├─'} {line(child)}")
+    for i, child in enumerate(root.children):
+        lines.append(f"{'└─' if i == len(root.children) - 1 else '├─'} {line(child)}")
     for name in list(units)[:-1]:
-        total = next(entry["number"] for entry in root["groups"] if entry["unit"] == name)
-        inside = [
-            entry["number"] for node in root["children"] for entry in node["groups"] if entry["unit"] == name
-        ]
+        total = next(entry.number for entry in root.groups if entry.unit == name)
+        inside = [entry.number for node in root.children for entry in node.groups if entry.unit == name]
         if inside and sum(inside) > total:
             shared = sum(inside) - total
             lines.append(f"   {name} is crossed: {shared} of {total} {several(name)} are in several of these")
@@ -147,17 +150,18 @@ def _unit_count(name: str, total: int) -> str:
     return count(total, "sample" if name == "sample_id" else name)
 
 
-def model(study: Study, answer: Answer) -> dict[str, str]:
+def model(study: Study, answer: Answer) -> ModelFound:
     """The model as an equation in plain text, and in a sentence."""
     terms = []
     for i, name in enumerate(answer.design.coef_names):
         terms.append("β0" if name == "(Intercept)" else f"β{i}·{name}")
     variances = []
-    for term in study.formula.random:
-        effects = _effects(term)
-        terms += [f"u[{term.group}]" if e == "1" else f"u[{term.group}, {e}]·{e}" for e in effects]
-        spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
-        variances.append(f"u[{term.group}] ~ N(0, {spread}[{term.group}])")
+    random = RandomEffects.of(answer.design.random)
+    for factor in random:
+        for effect in factor.effects:
+            alone = effect == INTERCEPT
+            terms.append(f"u[{factor.name}]" if alone else f"u[{factor.name}, {effect}]·{effect}")
+        variances.append(f"u[{factor.name}] ~ N(0, {factor.spread}[{factor.name}])")
     scale = family(study.config.model.family).scale
     left, right = scale.response, " + ".join(scale.right(terms))
     text = f"{left} = {right},   {',  '.join([*variances, scale.spread])}"
@@ -169,50 +173,20 @@ def model(study: Study, answer: Answer) -> dict[str, str]:
     adjusted = [name for name in variables_of(study.formula.fixed) if name not in named]
     words = f"Is the expression of a gene related to {both(tests)}"
     words += f", at equal {both(adjusted)}" if adjusted else ""
-    groups = [
-        f"{within(term.group)} has its own {both(['level' if e == '1' else f'slope of {e}' for e in _effects(term)])}"
-        for term in study.formula.random
-    ]
-    words += f", where each {', and each '.join(groups)}?" if groups else "?"
-    return {
-        "formula": study.formula.text,
-        "tested": ", ".join(study.config.model.test),
-        "equation": text,
-        "sentence": words,
-    }
+    groups = ", and ".join(factor.words for factor in random)
+    words += f", where {groups}?" if groups else "?"
+    return ModelFound(study.formula.text, ", ".join(study.config.model.test), text, words)
 
 
-def _effects(term: RandomTerm) -> list[str]:
-    """What stands left of a bar: ``x`` gives 1 and x."""
-    parts = [part.strip() for part in re.split(r"\+", term.effects)]
-    slopes = [part for part in parts if part not in ("0", "1", "-1")]
-    return slopes if {"0", "-1"} & set(parts) else ["1", *slopes]
-
-
-def degrees_of_freedom(study: Study, answer: Answer) -> list[dict[str, Any]]:
-    """For each test: between what it is made, how many there are, what is left of them."""
-    rows = []
-    for test in answer.tests:
-        text = stands_on(test["term"], test["unit"], test["groups"], test["df"], len(study.sample))
-        rows.append(
-            {
-                key: test[key]
-                for key in ("term", "unit", "groups", "dimension", "df", "lrt_size", "smallest_effect")
-            }
-            | {"text": text}
-        )
-    return rows
-
-
-def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
+def explanations(study: Study, answer: Answer) -> tuple[Explained, ...]:
     """The long form: answers to the doubts that come with such a study."""
-    found = []
+    found: list[Explained] = []
     for test in answer.tests:
-        name, unit = test["term"], test["unit"]
+        name, unit = test.term, test.unit
         what = several_groups(unit)
         if unit and _between(study, name):
             found.append(
-                (
+                Explained(
                     f"Why {name} is not confounded with {unit}",
                     f"Each {unit} has one {name}, so {unit} determines {name}. As a fixed effect {unit} would leave nothing to "
                     f"{name}. As a random effect it does not: its effects are not free but drawn from one normal distribution "
@@ -221,33 +195,33 @@ def explanations(study: Study, answer: Answer) -> list[dict[str, str]]:
                     f"how much {what} differ anyway.",
                 )
             )
-        if unit and test["lrt_size"] is not None:
+        if unit and test.lrt_size is not None:
             found.append(
-                (
-                    f"What {test['groups']} {what} can say",
+                Explained(
+                    f"What {test.groups} {what} can say",
                     f"{cost(test)} The likelihood ratio takes the variance between {what} as if it were known; it is estimated, "
-                    f"with {test['df']} degrees of freedom. More cells help little, more {what} do. Likelihoods are compared "
+                    f"with {test.df} degrees of freedom. More cells help little, more {what} do. Likelihoods are compared "
                     "after maximum likelihood (ML), not REML, as REML likelihoods of different fixed effects are of different data.",
                 )
             )
-            low, high = (np.sqrt(test["df"] / stats.chi2.isf(q, test["df"])) for q in (0.025, 0.975))
+            low, high = (np.sqrt(test.df / stats.chi2.isf(q, test.df)) for q in (0.025, 0.975))
             found.append(
-                (
+                Explained(
                     "How well the variances are known",
-                    f"With {test['df']} degrees of freedom the standard deviation between {what} is known to within a factor of "
+                    f"With {test.df} degrees of freedom the standard deviation between {what} is known to within a factor of "
                     f"{low:.2f} to {high:.2f} (95\u00a0%) even if every {one_group(unit)} had no end of cells. A single gene's "
                     "estimate may lie far from the truth, or at zero; that is no fault of the fit. Over many genes it evens out.",
                 )
             )
     found += _pairing(study)
     found += _nested_labels(study)
-    refused = [report for report in answer.cell_types if not report["estimable"]]
-    fine = [report["cell_type"] for report in answer.cell_types if report["estimable"]]
+    refused = [report for report in answer.cell_types if not report.estimable]
+    fine = [report.cell_type for report in answer.cell_types if report.estimable]
     text = f"{both(study.config.model.test)} can be tested in {a_few(fine, 12)}."
     for report in refused:
-        text += f" Not in {report['cell_type']}: {report['reason']} Its genes become rows with that reason."
-    found.append(("What can be tested in which cell type", text))
-    return [{"title": title, "text": text} for title, text in found]
+        text += f" Not in {report.cell_type}: {report.reason} Its genes become rows with that reason."
+    found.append(Explained("What can be tested in which cell type", text))
+    return tuple(found)
 
 
 def _between(study: Study, term: str) -> bool:
@@ -255,7 +229,7 @@ def _between(study: Study, term: str) -> bool:
     return all(study.variables[name].between for name in names)
 
 
-def _pairing(study: Study) -> list[tuple[str, str]]:
+def _pairing(study: Study) -> list[Explained]:
     """Donors with samples of several levels, in the formula."""
     found = []
     for name in tested_variables(study):
@@ -268,11 +242,11 @@ def _pairing(study: Study) -> list[tuple[str, str]]:
                     f"is compared within each {donors.name}, where what is particular to the {donors.name} cancels. The formula "
                     f"uses this, as it has {donors.name}."
                 )
-                found.append(("A paired design", text))
+                found.append(Explained("A paired design", text))
     return found
 
 
-def _nested_labels(study: Study) -> list[tuple[str, str]]:
+def _nested_labels(study: Study) -> list[Explained]:
     """Grouping factors whose labels repeat within another's groups: crossed by their names, nested perhaps in truth."""
     found = []
     terms = {term.factors for term in study.formula.random}
@@ -284,7 +258,7 @@ def _nested_labels(study: Study) -> list[tuple[str, str]]:
             pairs = len(np.unique(np.column_stack([a, b]), axis=0))
             if pairs > max(a.max(), b.max()) + 1 and a.max() < b.max():
                 found.append(
-                    (
+                    Explained(
                         f"{fine[0]} and {coarse[0]} are crossed",
                         f"The same {fine[0]} occurs in several {several(coarse[0])}. If these are different ones that were numbered "
                         f"alike, as images 1, 2, 3 of each animal, write (1 | {coarse[0]}/{fine[0]}): each {fine[0]} within its "

@@ -1,11 +1,11 @@
 """All that a study is refused for, gathered: cell types, terms, aliasing, replication."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.check.found import TermTest, TypeFound
 from nestde.check.power import cell_type_report, design_of_rows, lone_of, no_replicates, tests_of
 from nestde.check.separation import why_not
 from nestde.check.study import Study
@@ -22,8 +22,8 @@ class Answer:
     """What can be estimated: in the whole study, and in each cell type (see `estimable`)."""
 
     design: Design
-    tests: list[dict[str, Any]]
-    cell_types: list[dict[str, Any]]
+    tests: tuple[TermTest, ...]
+    cell_types: tuple[TypeFound, ...]
 
 
 def check(study: Study, faults: Faults) -> Answer | None:
@@ -63,9 +63,9 @@ def check(study: Study, faults: Faults) -> Answer | None:
         _check_replicates(study, study.formula, rows, faults)
     if faults.sentences:
         return None
-    reports = [cell_type_report(study, cell_type) for cell_type in study.config.cell_types]
-    if not any(report["estimable"] for report in reports):
-        reasons = " ".join(f"{report['cell_type']}: {report['reason']}" for report in reports)
+    reports = tuple(cell_type_report(study, cell_type) for cell_type in study.config.cell_types)
+    if not any(report.estimable for report in reports):
+        reasons = " ".join(f"{report.cell_type}: {report.reason}" for report in reports)
         faults.add(f"model.test: nothing can be tested in any cell type. {reasons}")
     return Answer(design, tests, reports)
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.check.found import Footing
 from nestde.check.replicates import Replicates, lrt_size
 from nestde.design.design import Design, RandomFactor
 from nestde.fit.containment import containment
@@ -46,11 +47,8 @@ def cells_of(obs: "pd.DataFrame", model: Model) -> dict[str, Any]:
     return {"cells_per_sample": _counts(samples), "levels_of": of}
 
 
-def tests_of(design: Design) -> list[dict[str, Any]]:
-    """For each test its term, what its replicates are (see `Replicates`), and the true size of its likelihood-ratio test.
-
-    The size is None where replicates are cells: of these there are enough.
-    """
+def footings(design: Design) -> list[Footing]:
+    """What each test of a design stands on."""
     found = []
     for term in design.tests:
         replicates = replicates_of(design, term)
@@ -58,7 +56,7 @@ def tests_of(design: Design) -> list[dict[str, Any]]:
             lrt_size(replicates.dimension, replicates.df, replicates.columns) if replicates.unit else np.nan
         )
         found.append(
-            {"term": term, **asdict(replicates), "lrt_size": None if np.isnan(size) else round(size, 5)}
+            Footing(**asdict(replicates), term=term, lrt_size=None if np.isnan(size) else round(size, 5))
         )
     return found
 

@@ -1,13 +1,16 @@
 """What can be estimated from some cells: the design as it will be fitted, and what its tests rest on."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.check.found import LevelCount, TermTest, TypeFound
 from nestde.check.replicates import (
+    ICC,
+    ICCS,
     Replicates,
     contrast_variance,
     lrt_size,
@@ -25,7 +28,7 @@ from nestde.check.terms import (
     tested_variables,
     varies_within,
 )
-from nestde.check.wording import both, count
+from nestde.check.wording import both, count, stands_on
 from nestde.design.columns import materialise, prepare
 from nestde.design.design import Design, RandomFactor, build_design
 from nestde.design.formula import Formula, factors_of, parse
@@ -35,9 +38,6 @@ from nestde.errors import NestdeError
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
-# Intraclass correlations that effects are stated for; the headline is 0.1, common for expressed genes.
-ICC = 0.1
-ICCS = (0.05, 0.1, 0.3)
 
 
 def design_of_rows(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArray[np.int64]]:
@@ -132,7 +132,7 @@ def _levels(study: Study, formula: Formula) -> dict[str, list[str]]:
 
 def tests_of(
     study: Study, design: Design, few: NDArray[np.int64], rows: NDArray[np.int64]
-) -> list[dict[str, Any]]:
+) -> tuple[TermTest, ...]:
     """For each tested term, what it rests on and what that costs.
 
     Parameters
@@ -142,12 +142,12 @@ def tests_of(
     rows
         All cells.
     """
-    return [_test(study, design, few, rows, term) for term in study.config.model.test]
+    return tuple(_test(study, design, few, rows, term) for term in study.config.model.test)
 
 
 def _test(
     study: Study, design: Design, few: NDArray[np.int64], rows: NDArray[np.int64], term: str
-) -> dict[str, Any]:
+) -> TermTest:
     columns = list(design.tests[term])
     unit = _unit(study, design, term)
     if unit is None:
@@ -173,15 +173,16 @@ def _test(
                 )
                 for icc in ICCS
             }
-    return {
-        "term": term,
+    return TermTest(
         **asdict(replicates),
-        "lrt_size": _rounded(lrt_size(*size)),
-        "lrt_size_by_icc": {f"{icc:g}": _rounded(lrt_size_at(*size, typical, icc)) for icc in ICCS},
-        "smallest_effect": effects,
-        "per_unit": " and ".join(_numbers(design.coef_names[columns[0]])),
-        "cells_per_group": [int(cells.min()), float(np.median(cells)), int(cells.max())],
-    }
+        term=term,
+        lrt_size=_rounded(lrt_size(*size)),
+        lrt_size_by_icc={f"{icc:g}": _rounded(lrt_size_at(*size, typical, icc)) for icc in ICCS},
+        smallest_effect=effects,
+        per_unit=" and ".join(_numbers(design.coef_names[columns[0]])),
+        cells_per_group=(int(cells.min()), float(np.median(cells)), int(cells.max())),
+        text=stands_on(term, replicates.unit, replicates.groups, replicates.df, len(rows)),
+    )
 
 
 def _numbers(coefficient: str) -> list[str]:
@@ -241,7 +242,7 @@ def _slope(study: Study, term: str, factor: RandomFactor, design: Design) -> str
 
 def _test_of_cells(
     study: Study, design: Design, rows: NDArray[np.int64], term: str, columns: list[int]
-) -> dict[str, Any]:
+) -> TermTest:
     """A term that varies within every group is tested against the scatter of cells, whether or not it should be."""
     finest = design.random[0] if design.random else None
     dimension = len(rows) - (len(finest.levels) if finest else 0)
@@ -256,15 +257,13 @@ def _test_of_cells(
     size = size_without_groups(float(np.median(per_sample[per_sample > 0])), ICC) if between else lrt_size(
         dimension, df, len(columns)
     )  # fmt: skip
-    return {
-        "term": term,
+    return TermTest(
         **asdict(Replicates("", len(rows), dimension, df, len(columns))),
-        "lrt_size": _rounded(size),
-        "lrt_size_by_icc": {},
-        "smallest_effect": {},
-        "cells_per_group": [1, 1.0, 1],
-        "ignores_samples": between,
-    }
+        term=term,
+        lrt_size=_rounded(size),
+        text=stands_on(term, "", len(rows), df, len(rows)),
+        ignores_samples=between,
+    )
 
 
 def _rounded(value: float) -> float | None:
@@ -299,7 +298,7 @@ def _cells_per_group(
     return np.bincount(inside[inside >= 0], minlength=len(unit.levels)).astype(float)
 
 
-def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
+def cell_type_report(study: Study, cell_type: str) -> TypeFound:
     """Say what can be estimated in one cell type; where nothing can, why not."""
     settings = study.config
     rows = study.cells_of(cell_type)
@@ -307,43 +306,40 @@ def cell_type_report(study: Study, cell_type: str) -> dict[str, Any]:
     whole = np.bincount(study.sample, minlength=len(study.samples))
     kept = (cells >= settings.model.min_cells) & (whole >= settings.qc.min_cells_per_sample)
     rows = rows[kept[study.sample[rows]]]
-    report: dict[str, Any] = {
-        "cell_type": cell_type,
-        "estimable": False,
-        "reason": "",
-        "samples": int(kept.sum()),
-        "cells": len(rows),
-        "left_out": {study.samples[row]: int(cells[row]) for row in np.flatnonzero(~kept)},
-        "levels": levels_of(study, rows),
-        "cells_per_sample": {study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
-        "lrt_size": None,
-        "smallest_effect": None,
-        "tests": [],
-    }
+    levels = levels_of(study, rows)
+    tests: tuple[TermTest, ...] = ()
     if not kept.any():
-        report["reason"] = f"No sample has {count(settings.model.min_cells, 'cell')} of {cell_type} or more."
-        return report
-    reason = _missing_levels(study, report["levels"])
-    if not reason:
-        lone = _few_samples(study, lone_of(study, study.formula, rows))
-        try:
-            design, few = design_of_rows(study, rows)
-        except NestdeError as error:
-            found = why_not(study, study.formula, rows, error)
-            reason = lone or " ".join(
-                " ".join(sentence.removeprefix("model.formula: ").split()) for sentence in found
-            )
-        else:
-            report["tests"] = tests_of(study, design, few, rows)
-            reason = " ".join(filter(None, map(no_replicates, report["tests"]))) or lone
-    report["reason"] = reason
-    report["estimable"] = not reason
-    if report["estimable"]:
-        report["lrt_size"] = report["tests"][0]["lrt_size"]
-        report["smallest_effect"] = max(
-            (by_icc[f"{ICC:g}"] for by_icc in report["tests"][0]["smallest_effect"].values()), default=None
-        )
-    return report
+        reason = f"No sample has {count(settings.model.min_cells, 'cell')} of {cell_type} or more."
+    else:
+        reason = _missing_levels(study, levels)
+        if not reason:
+            reason, tests = _tests_or_reason(study, rows)
+    return TypeFound(
+        cell_type=cell_type,
+        reason=reason,
+        samples=int(kept.sum()),
+        cells=len(rows),
+        left_out={study.samples[row]: int(cells[row]) for row in np.flatnonzero(~kept)},
+        levels=levels if kept.any() else (),
+        cells_per_sample={study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
+        tests=tests,
+        lrt_size=None if reason else tests[0].lrt_size,
+        smallest_effect=None if reason else tests[0].effect_at(ICC),
+    )
+
+
+def _tests_or_reason(study: Study, rows: NDArray[np.int64]) -> tuple[str, tuple[TermTest, ...]]:
+    """What the tests in some cells stand on; and why they cannot be made, '' if they can."""
+    lone = _few_samples(study, lone_of(study, study.formula, rows))
+    try:
+        design, few = design_of_rows(study, rows)
+    except NestdeError as error:
+        found = why_not(study, study.formula, rows, error)
+        return lone or " ".join(
+            " ".join(sentence.removeprefix("model.formula: ").split()) for sentence in found
+        ), ()
+    tests = tests_of(study, design, few, rows)
+    return " ".join(filter(None, map(no_replicates, tests))) or lone, tests
 
 
 def _few_samples(study: Study, lone: list[Lone]) -> str:
@@ -360,18 +356,18 @@ def _few_samples(study: Study, lone: list[Lone]) -> str:
     return f"{lone[0].test} cannot be tested: {kinds} {'has' if len(lone) == 1 else 'have'} 1 sample with {enough}; 2 are the least."
 
 
-def no_replicates(test: dict[str, Any]) -> str:
+def no_replicates(test: TermTest) -> str:
     """Say that no degree of freedom is left for a test, if so."""
-    if test["df"] > 0:
+    if test.df > 0:
         return ""
-    unit = "samples" if test["unit"] == "sample_id" else f"groups of {test['unit']}"
+    unit = "samples" if test.unit == "sample_id" else f"groups of {test.unit}"
     return (
-        f"{test['term']} is tested between {unit}: the {test['groups']} that there are, are all taken up by the formula's "
+        f"{test.term} is tested between {unit}: the {test.groups} that there are, are all taken up by the formula's "
         f"coefficients, so nothing is left to tell how much {unit} differ anyway. Drop covariates, or add {unit}."
     )
 
 
-def levels_of(study: Study, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+def levels_of(study: Study, rows: NDArray[np.int64]) -> tuple[LevelCount, ...]:
     """Samples and cells of each level of each tested factor, reference first."""
     found = []
     for name in tested_variables(study):
@@ -383,21 +379,16 @@ def levels_of(study: Study, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         for level in ordered_levels(study, name, labels):
             inside = of_cell == labels.categories.get_loc(level)
             found.append(
-                {
-                    "variable": name,
-                    "level": level,
-                    "samples": len(np.unique(study.sample[rows][inside])),
-                    "cells": int(inside.sum()),
-                }
+                LevelCount(name, level, len(np.unique(study.sample[rows][inside])), int(inside.sum()))
             )
-    return found
+    return tuple(found)
 
 
-def _missing_levels(study: Study, levels: list[dict[str, Any]]) -> str:
+def _missing_levels(study: Study, levels: Sequence[LevelCount]) -> str:
     """Say that a tested factor is left with one level in a cell type."""
     enough = f"{count(study.config.model.min_cells, 'cell')} of this type or more"
     for name in tested_variables(study):
-        numbers = {entry["level"]: entry["samples"] for entry in levels if entry["variable"] == name}
+        numbers = {entry.level: entry.samples for entry in levels if entry.variable == name}
         there = [level for level, number in numbers.items() if number]
         if numbers and len(there) < 2:
             absent = [level for level in numbers if level not in there]

@@ -3,9 +3,9 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
+from nestde.check.found import Accepted, TypeFound
 from nestde.check.wording import per_unit, several_groups
 from nestde.errors import printable, shortened
 
@@ -58,41 +58,40 @@ class Page:
                 self.lines.append(self.paint(line, DIM) if i == 0 else line)
 
 
-def terminal(content: Mapping[str, Any], *, explain: bool, stream: TextIO | None = None) -> str:
+def terminal(found: Accepted, *, explain: bool, stream: TextIO | None = None) -> str:
     """Text for people: the short form, or with `explain` the long one."""
     stream = stream or sys.stdout
     width = min(max(shutil.get_terminal_size((WIDEST, 24)).columns, NARROWEST), WIDEST)
     page = Page(width, colour=stream.isatty())
-    study = content["study"]
     page.lines.append(page.paint("The study can be answered", GREEN))
     page.paragraph(
-        f"{study['samples']:,} samples, {study['cells']:,} cells, cell types {', '.join(map(shortened, study['cell_types']))}."
+        f"{found.samples:,} samples, {found.cells:,} cells, cell types {', '.join(shortened(each.cell_type) for each in found.cell_types)}."
     )
     page.heading("Model")
-    page.paragraph(content["model"]["formula"])
-    page.paragraph(content["model"]["sentence"])
+    page.paragraph(found.model.formula)
+    page.paragraph(found.model.sentence)
     if explain:
-        page.paragraph(content["model"]["equation"])
+        page.paragraph(found.model.equation)
     page.heading("Nesting")
-    for line in content["nesting"]["text"].split("\n"):
+    for line in found.nesting.text.split("\n"):
         page.paragraph(line, indent="       ", first="  ")
     if explain:
         page.heading("Variables")
         keys = ("variable", "role", "kind", "varies", "values")
-        page.table([list(keys), *([row[key] for key in keys] for row in content["variables"])])
+        page.table([list(keys), *([getattr(row, key) for key in keys] for row in found.variables)])
     page.heading("Degrees of freedom")
-    for row in content["degrees_of_freedom"]:
-        page.paragraph(row["text"])
+    for row in found.tests:
+        page.paragraph(row.text)
     page.heading("Cell types")
-    page.table([list(CELL_TYPE_HEADS), *map(cell_type_row, content["cell_types"])])
-    for warning in content["warnings"]:
-        page.heading(f"Warning: {warning['title']}", YELLOW)
-        page.paragraph(warning["text"])
+    page.table([list(CELL_TYPE_HEADS), *map(cell_type_row, found.cell_types)])
+    for warning in found.warnings:
+        page.heading(f"Warning: {warning.title}", YELLOW)
+        page.paragraph(warning.text)
     if explain:
-        for part in content["explanations"]:
-            page.heading(part["title"])
-            page.paragraph(part["text"])
-    elif content["explanations"]:
+        for part in found.explanations:
+            page.heading(part.title)
+            page.paragraph(part.text)
+    elif found.explanations:
         page.heading("nestde check --explain says why, and what each variable is.", DIM)
     return "\n".join(page.lines)
 
@@ -100,15 +99,15 @@ def terminal(content: Mapping[str, Any], *, explain: bool, stream: TextIO | None
 CELL_TYPE_HEADS = ("cell type", "cells", "samples", "true size of LRT", "smallest effect")
 
 
-def cell_type_row(report: Mapping[str, Any]) -> list[str]:
+def cell_type_row(report: TypeFound) -> list[str]:
     """One line of the table of cell types: as text."""
-    levels = ", ".join(f"{entry['level']} {entry['samples']}" for entry in report["levels"])
-    samples = f"{report['samples']}{f' ({levels})' if levels else ''}"
-    first = [report["cell_type"], f"{report['cells']:,}", samples]
-    if not report["estimable"]:
-        return [*first, "not testable", report["reason"]]
-    size = "" if report["lrt_size"] is None else f"{report['lrt_size']:.3f}"
-    test = report["tests"][0]
-    unit = f"{several_groups(test['unit'])}{per_unit(test)}"
-    effect = "" if report["smallest_effect"] is None else f"{report['smallest_effect']:.2g} SD between {unit}"
+    levels = ", ".join(f"{entry.level} {entry.samples}" for entry in report.levels)
+    samples = f"{report.samples}{f' ({levels})' if levels else ''}"
+    first = [report.cell_type, f"{report.cells:,}", samples]
+    if not report.estimable:
+        return [*first, "not testable", report.reason]
+    size = "" if report.lrt_size is None else f"{report.lrt_size:.3f}"
+    test = report.tests[0]
+    unit = f"{several_groups(test.unit)}{per_unit(test)}"
+    effect = "" if report.smallest_effect is None else f"{report.smallest_effect:.2g} SD between {unit}"
     return [*first, size, effect]

@@ -9,6 +9,10 @@ from scipy import optimize, stats
 
 from nestde.arrays import Floats
 
+# Intraclass correlations that effects are stated for; the headline is 0.1, common for expressed genes.
+ICC = 0.1
+ICCS = (0.05, 0.1, 0.3)
+
 
 @dataclass(frozen=True)
 class Replicates:

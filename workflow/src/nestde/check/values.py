@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.check.found import Warned
 from nestde.check.labels import (
     alike,
     is_comma_number,
@@ -58,7 +59,7 @@ def check_values(study: Study, variable: Variable, faults: Faults) -> None:
             )
 
 
-def warnings_of_values(study: Study) -> Iterator[tuple[str, str]]:
+def warnings_of_values(study: Study) -> Iterator[Warned]:
     """Levels that are listed in the configuration, and still look like a missing value or like each other."""
     for name, variable in study.variables.items():
         if not variable.factor or np.asarray(variable.values).dtype.kind == "b":
@@ -67,14 +68,19 @@ def warnings_of_values(study: Study) -> Iterator[tuple[str, str]]:
         listed = study.config.model.levels.get(name, [])
         words = [label for label in missing_words(found) if label in listed]
         if words:
-            yield (
+            yield Warned(
+                "missing_as_level",
                 f"{name} has a level that reads like a missing value",
                 f"{name} is {_shown(words)} {_where(study, variable, found, words)}. As model.levels names it, it is compared like "
                 "any other level.",
             )
         for group in alike(found):
             if set(group) <= set(listed) or name == "sample_id":
-                yield f"{name} has labels that look alike", _alike(study, variable, found, group)
+                yield Warned(
+                    "labels_alike",
+                    f"{name} has labels that look alike",
+                    _alike(study, variable, found, group),
+                )
 
 
 def _fixed(study: Study) -> set[str]:
@@ -166,7 +172,7 @@ def _check_slope(study: Study, variable: Variable, faults: Faults) -> None:
     )
 
 
-def numbers_like_labels(study: Study) -> Iterator[tuple[str, str]]:
+def numbers_like_labels(study: Study) -> Iterator[Warned]:
     """Whole numbers that group samples, or are named like what does, and may be labels."""
     for name in variables_of(study.formula.fixed):
         variable = study.variables[name]
@@ -179,7 +185,8 @@ def numbers_like_labels(study: Study) -> Iterator[tuple[str, str]]:
         grouping = names_labels(name) or numbers.min() > 1
         if len(numbers) > WHOLE and grouping and all(float(value).is_integer() for value in numbers.index):
             column = quoted(name)
-            yield (
+            yield Warned(
+                "numbers_like_labels",
                 f"{name} is taken as a number",
                 f"{name} has the values {a_few([number(value) for value in sorted(numbers.index)], 12)} and gets one slope. If they "
                 f"are labels, write C({column}) in model.formula, or name the levels in model.levels.",

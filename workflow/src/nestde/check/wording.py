@@ -1,20 +1,16 @@
 """Small words: lists, plurals, nearest names."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
+from nestde.check.found import TermTest, Warned
+from nestde.check.replicates import ICC
 from nestde.design.formula import Formula, variables_of
 from nestde.errors import a_few
 from nestde.words import are as are
+from nestde.words import both as both
 from nestde.words import count as count
 from nestde.words import several as several
-
-
-def both(parts: Sequence[object]) -> str:
-    """``A``, ``A and B``, ``A, B and C``."""
-    words = [str(part) for part in parts]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def nearest(name: str, known: Iterable[object], otherwise: str, cutoff: float = 0.6) -> str:
@@ -44,20 +40,16 @@ def one_group(name: str) -> str:
     return "sample" if name == "sample_id" else f"group of {name}"
 
 
-def within(group: str) -> str:
-    """A grouping factor in words, the finest part first: ``donor:sample_id`` is sample_id within donor."""
-    return " within ".join(reversed(group.split(":")))
-
-
-def containment_of_slopes(formula: Formula, tests: Iterable[str]) -> list[tuple[str, str]]:
-    """Warn, as title and text, of each test whose containment degrees of freedom are too many: a random slope is in it."""
+def containment_of_slopes(formula: Formula, tests: Iterable[str]) -> list[Warned]:
+    """Warn of each test whose containment degrees of freedom are too many: a random slope is in it."""
     found = []
     for test in tests:
         slopes = formula.slopes_in(test)
         if slopes:
             groups = [term.group for term in formula.random if set(slopes) & set(variables_of(term.effects))]
             found.append(
-                (
+                Warned(
+                    "containment_of_slopes",
                     f"Containment counts cells for {test}",
                     f"inference.p_value is containment, and {both(slopes)} has a random slope: it differs between "
                     f"{several_groups(groups[0])}, but as {both(slopes)} varies within them, containment takes its degrees of "
@@ -78,6 +70,24 @@ def stands_on(term: str, unit: str, groups: int, df: int, cells: int) -> str:
     )
 
 
-def per_unit(test: Mapping[str, Any]) -> str:
+def per_unit(test: TermTest) -> str:
     """`` per unit of age`` after the smallest effect of a number; nothing for a factor."""
-    return f" per unit of {test['per_unit']}" if test.get("per_unit") else ""
+    return f" per unit of {test.per_unit}" if test.per_unit else ""
+
+
+def cost(test: TermTest) -> str:
+    """What a test's replication costs: the true size of its LRT and the smallest effect it sees."""
+    effect = test.effect_at(ICC)
+    sees = (
+        f" The smallest effect that it finds with a power of 80\u00a0% (t test at 0.05) is {effect:.2g} standard deviations "
+        f"between {several_groups(test.unit)}{per_unit(test)} (at an intraclass correlation of {ICC:g})."
+        if effect is not None
+        else ""
+    )
+    here = test.lrt_size_by_icc.get(f"{ICC:g}")
+    at_icc = f" ({100 * here:.1f}\u00a0% at an intraclass correlation of {ICC:g})" if here is not None else ""
+    largest = "?" if test.lrt_size is None else f"{100 * test.lrt_size:.1f}"
+    return (
+        f"At a nominal 0.05 the χ² likelihood ratio test is wrong in up to {largest}\u00a0% of genes without any "
+        f"difference{at_icc}, not in 5\u00a0%.{sees}"
+    )

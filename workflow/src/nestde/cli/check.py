@@ -36,12 +36,12 @@ def main(args: argparse.Namespace) -> int | None:
     config, told = (sections(args.settings), []) if args.settings else read(args.configfile)
     check = check_study(config, told)
     if args.json:
-        print(json.dumps(check.content, indent=1, ensure_ascii=False))
+        print(json.dumps(check.as_json(), indent=1, ensure_ascii=False))
         return 2 if check.faults else None
-    check.raise_if_refused()
+    accepted = check.raise_if_refused()
     if args.samples_out and check.samples is not None:
         write_tsv(check.samples, args.samples_out)
     if args.out:
-        write_json(check.content, args.out)
-    print(terminal(check.content, explain=args.explain))
+        write_json(check.as_json(), args.out)
+    print(terminal(accepted, explain=args.explain))
     return None

@@ -20,8 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
+    from dataclasses import asdict
+
     from nestde.cells.matrix import read_obs, read_roster, read_uns
-    from nestde.check.footing import cells_of, tests_of
+    from nestde.check.footing import cells_of, footings
+    from nestde.design.effects import RandomEffects
     from nestde.design.testable import NotTestable, design_to_test
     from nestde.io.files import of_slug, write_json
     from nestde.logs import log
@@ -45,8 +48,9 @@ def main(args: argparse.Namespace) -> None:
             "cells": design.n,
             "groups": {factor.name: len(factor.levels) for factor in design.random},
             "coefficients": list(design.coef_names),
+            "random": [asdict(effects) for effects in RandomEffects.of(design.random)],
             "levels": {name: list(levels) for name, levels in design.levels.items()},
-            "tests": tests_of(design),
+            "tests": [asdict(footing) for footing in footings(design)],
         }
     told = read_uns(args.matrix)
     content |= cells_of(obs, model) | {

@@ -1,13 +1,16 @@
 """The study: who was compared, by which model, and what the design check had to say."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import asdict
 from html import escape
 from statistics import median
 
 from nestde.cells.roles import tested_in
 from nestde.cells.roster import Roster
-from nestde.check.wording import containment_of_slopes, stands_on, within
-from nestde.design.formula import Formula, parse
+from nestde.check.wording import containment_of_slopes, stands_on
+from nestde.design.effects import INTERCEPT, RandomEffects
+from nestde.design.formula import parse
 from nestde.errors import a_few
 from nestde.fit.family import Scale
 from nestde.fit.methods import Method
@@ -26,13 +29,15 @@ def sections(results: Results) -> list[Section]:
     return found
 
 
-def equation(formula: Formula, coefficients: list[str], scale: Scale) -> str:
+def equation(coefficients: Sequence[str], random: Sequence[RandomEffects], scale: Scale) -> str:
     """Write the model as an equation, in HTML.
 
     Parameters
     ----------
     coefficients
         Names of the fixed effects, ``(Intercept)`` among them.
+    random
+        Of the design that was fitted.
     scale
         Of the family.
     """
@@ -41,30 +46,24 @@ def equation(formula: Formula, coefficients: list[str], scale: Scale) -> str:
         factor = "" if name == "(Intercept)" else f" · {_name(name)}"
         terms.append(f"<i>β</i><sub>{place}</sub>{factor}")
     variances = []
-    for term in formula.random:
-        group = _name(term.group)
-        effects = _effects(term.effects)
-        for effect in effects:
-            symbol = f"<i>u</i><sub>{group}{'' if effect == '1' else ', ' + _name(effect)}</sub>"
-            terms.append(symbol if effect == "1" else f"{symbol} · {_name(effect)}")
-        spread = "σ²" if len(effects) == 1 else "Σ" if term.correlated else "diag σ²"
-        variances.append(f"<i>u</i><sub>{group}</sub> ~ N(0, {spread}<sub>{group}</sub>)")
+    for effects in random:
+        group = _name(effects.name)
+        for effect in effects.effects:
+            alone = effect == INTERCEPT
+            symbol = f"<i>u</i><sub>{group}{'' if alone else ', ' + _name(effect)}</sub>"
+            terms.append(symbol if alone else f"{symbol} · {_name(effect)}")
+        variances.append(f"<i>u</i><sub>{group}</sub> ~ N(0, {effects.spread}<sub>{group}</sub>)")
     noise = f"<i>{scale.noise}</i>"
     right = [noise if term == scale.noise else term for term in scale.right(terms)]
     law = scale.spread.replace(scale.noise, noise) if scale.noise else scale.spread
     return f"<p>{scale.response} = {' + '.join(right)}</p><p>{', &nbsp; '.join([*variances, law])}</p>"
 
 
-def sentence(formula: Formula, tests: list[str], method: Method) -> str:
+def sentence(fixed: str, random: Sequence[RandomEffects], tests: list[str], method: Method) -> str:
     """Say the model in words."""
-    groups = []
-    for term in formula.random:
-        slopes = [effect for effect in _effects(term.effects) if effect != "1"]
-        own = ["level"] if "1" in _effects(term.effects) else []
-        own += [f"slope of {slope}" for slope in slopes]
-        groups.append(f"each {within(term.group)} has its own {' and '.join(own)}")
-    fixed = re.sub(r"\s+", " ", formula.fixed)
-    between = f"; {', and '.join(groups)}, drawn from a normal distribution" if groups else ""
+    groups = ", and ".join(factor.words for factor in random)
+    between = f"; {groups}, drawn from a normal distribution" if groups else ""
+    fixed = re.sub(r"\s+", " ", fixed)
     test = method.model_sentence.format(term=" and ".join(tests))
     return (
         f"For each gene, the expression in a cell is explained by {fixed}{between}. {test}"
@@ -121,17 +120,24 @@ def _left_out(roster: Roster, factor: str) -> dict[str, list[str]]:
 
 def _model(results: Results) -> Section:
     model = results.config.model
-    formula = parse(model.formula)
-    coefficients = next(
-        filter(None, (design.get("coefficients") for design in results.designs.values())), None
-    )
-    if not coefficients:  # nothing was fitted
-        coefficients = ["(Intercept)", *(term.strip() for term in formula.fixed.split("+"))]
+    fitted = next((design for design in results.designs.values() if design.get("coefficients")), None)
     text = (
         f"<p><code>{escape(model.formula)}</code> &nbsp; tested: <b>{escape(', '.join(model.test))}</b></p>"
-        f"{equation(formula, coefficients, results.family.scale)}"
-        f"<p>{escape(sentence(formula, model.test, results.family.method(results.config.inference.p_value)))}</p>"
     )
+    if fitted:
+        random = [
+            RandomEffects(told["name"], tuple(told["effects"]), tuple(told["blocks"]))
+            for told in fitted["random"]
+        ]
+        words = sentence(
+            parse(model.formula).fixed,
+            random,
+            model.test,
+            results.family.method(results.config.inference.p_value),
+        )
+        text += f"{equation(fitted['coefficients'], random, results.family.scale)}<p>{escape(words)}</p>"
+    elif results.check:  # nothing was fitted
+        text += f"<p>{escape(results.check['model']['sentence'])}</p>"
     return Section("nestde_model", CHAPTER, "The model", html(text))
 
 
@@ -141,7 +147,7 @@ def _cautions(results: Results) -> Section:
     config = results.config
     if config.inference.p_value == "containment":  # which the check is not told of
         found = containment_of_slopes(parse(config.model.formula), config.model.test)
-        warnings += [{"title": title, "text": text} for title, text in found]
+        warnings += [asdict(warned) for warned in found]
     boxes = "".join(
         note(f"<b>{escape(warning['title'])}.</b> {escape(warning['text'])}", "warning")
         for warning in warnings
@@ -174,7 +180,7 @@ def _cautions(results: Results) -> Section:
 def _variables(results: Results) -> Section:
     """Show each variable of the formula, and how cells lie in samples."""
     header = ["Variable", "Role", "Kind", "Varies", "Values", "From"]
-    keys = ["variable", "role", "kind", "varies", "values", "from"]
+    keys = ["variable", "role", "kind", "varies", "values", "origin"]
     rows = [[row.get(key, "") for key in keys] for row in results.check.get("variables", [])]
     drawing = results.check.get("nesting", {}).get("text", "")
     return Section(
@@ -201,13 +207,6 @@ def _explanations(results: Results) -> Section:
         html(answers),
         description="By the design check, of all samples and cells as they came in, before quality control.",
     )
-
-
-def _effects(effects: str) -> list[str]:
-    """Split what stands left of a bar: ``x`` -> 1, x; ``0 + x`` -> x."""
-    parts = [part.strip() for part in effects.split("+")]
-    slopes = [part for part in parts if part not in ("0", "1", "-1")]
-    return slopes if {"0", "-1"} & set(parts) else ["1", *slopes]
 
 
 def _name(name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nestde.check.faults import Answer
+from nestde.check.found import Warned
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import ordered_levels, tested_variables
 from nestde.check.wording import count
@@ -13,7 +14,7 @@ from nestde.errors import a_few
 MOST = 0.8  # share of a level's samples in which a gene is absent, and of another's in which it is there
 
 
-def absent_with_levels(study: Study, answer: Answer) -> Iterator[tuple[str, str]]:
+def absent_with_levels(study: Study, answer: Answer) -> Iterator[Warned]:
     """Genes that are absent from the files of one level of what is tested, and there in those of another."""
     features = study.features
     if features is None:
@@ -37,7 +38,8 @@ def absent_with_levels(study: Study, answer: Answer) -> Iterator[tuple[str, str]
             genes = features.genes[(mine <= 1 - MOST) & (others >= MOST)]
             if len(genes):
                 zero = study.config.input.absent_genes == "zero"
-                yield (
+                yield Warned(
+                    "genes_absent_by_level",
                     f"Genes are missing from the files of {name} {level}",
                     f"{count(len(genes), 'gene')} of {len(features.genes):,} {'is' if len(genes) == 1 else 'are'} not among the "
                     f"features of most or all samples of {name} {level}, and among those of others: {a_few(genes)}. "
@@ -52,7 +54,7 @@ def absent_with_levels(study: Study, answer: Answer) -> Iterator[tuple[str, str]
                 )
 
 
-def absent_genes(study: Study, answer: Answer) -> Iterator[tuple[str, str]]:
+def absent_genes(study: Study, answer: Answer) -> Iterator[Warned]:
     """Genes that are not in every file."""
     features = study.features
     if features is None or features.there.all():
@@ -66,7 +68,8 @@ def absent_genes(study: Study, answer: Answer) -> Iterator[tuple[str, str]]:
         else "Nothing is known of them there: they are not tested in cell types with a tested sample of such a file "
         "(input.absent_genes: not_measured)."
     )
-    yield (
+    yield Warned(
+        "genes_absent",
         "Genes are not in every file",
         f"{count(n, 'gene')} of {len(features.genes):,} {'is' if n == 1 else 'are'} not among the features of every file. Missing are, by file: "
         f"{a_few(files)}. {what}",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nestde.check.found import Warned
 from nestde.check.wording import count
 from nestde.errors import NestdeError, a_few
 from nestde.io.formats import read_cells
@@ -17,20 +18,21 @@ if TYPE_CHECKING:
 DOUBLETS = re.compile(r"doublet|multiplet|scrublet|scdblfinder|df\.classification", re.IGNORECASE)
 
 
-def of_the_users(study: "Study", answer: "Answer") -> Iterator[tuple[str, str]]:
+def of_the_users(study: "Study", answer: "Answer") -> Iterator[Warned]:
     """Covariates of the formula that quality control measures too, under the same name."""
     from nestde.check.study import BY_QC, MEASURED
 
     for name, variable in study.variables.items():
         if name in MEASURED and variable.origin != BY_QC:
-            yield (
+            yield Warned(
+                "column_named_as_measured",
                 f"{name} is the column of {variable.origin}",
                 f"The formula reads {name} of {variable.origin}, not what quality control measures under this name of each cell "
                 "(and shows in the report). Rename the column if what is measured is meant.",
             )
 
 
-def unused_doublets(study: "Study", answer: "Answer") -> Iterator[tuple[str, str]]:
+def unused_doublets(study: "Study", answer: "Answer") -> Iterator[Warned]:
     """Columns of obs that tell doublets from others, which input.keep does not name."""
     likely = [
         name
@@ -49,7 +51,8 @@ def unused_doublets(study: "Study", answer: "Answer") -> Iterator[tuple[str, str
                     numbers[str(value)] = numbers.get(str(value), 0) + int(number)
         if len(numbers) > 1:
             values = a_few(f"{value} ({count(number, 'cell')})" for value, number in sorted(numbers.items()))
-            yield (
+            yield Warned(
+                "doublets_kept",
                 f"Doublets that {name} marks are kept",
                 f"The data have a column {name}: {values}. Nothing reads it. To leave doublets out, name the values of the cells to "
                 f"keep, as in input.keep: {{{name}: [{_single(numbers)}]}}.",

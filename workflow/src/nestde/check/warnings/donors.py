@@ -1,0 +1,56 @@
+"""Warnings of donors with several samples: pairing that is not used, and samples that are not independent."""
+
+from collections.abc import Iterator
+
+from nestde.check.donors import donors_of
+from nestde.check.faults import Answer
+from nestde.check.found import Warned
+from nestde.check.study import Study
+from nestde.check.terms import tested_variables
+from nestde.check.wording import several
+
+
+def unpaired(study: Study, answer: Answer) -> Iterator[Warned]:
+    """Donors with samples of several levels that the formula does not know of."""
+    for name in tested_variables(study):
+        for donors in donors_of(study, name):
+            if donors.name in study.formula.variables or 2 * donors.crossed < donors.groups:
+                continue
+            fixed = study.formula.fixed
+            yield Warned(
+                "pairing_unused",
+                f"The pairing by {donors.name} is not used",
+                f"{donors.crossed} of {donors.groups} {several(donors.name)} have samples of several {several(name)}: {name} could be "
+                f"compared within each {donors.name}, where what is particular to the {donors.name} cancels. Write "
+                f"~ {fixed} + (1 | {donors.name}) + (1 | sample_id); or, with {donors.name} as a fixed effect, "
+                f"~ {donors.name} + {fixed} + (1 | sample_id).",
+            )
+
+
+def crossing(study: Study, answer: Answer) -> Iterator[Warned]:
+    """Donors of which some, not all, have samples of several levels."""
+    for name in tested_variables(study):
+        for donors in donors_of(study, name):
+            used = donors.name in study.formula.variables
+            if used and 0 < donors.crossed < donors.groups:
+                yield Warned(
+                    "partly_crossed",
+                    f"{several(donors.name).capitalize()} are partly crossed with {name}",
+                    f"{donors.crossed} of {donors.groups} {several(donors.name)} have samples of several {several(name)}; the "
+                    f"others have one. Within-{donors.name} comparisons rest on the {donors.crossed}; as a random effect, "
+                    f"(1 | {donors.name}), the others still count, as a fixed effect they do not.",
+                )
+
+
+def repeated(study: Study, answer: Answer) -> Iterator[Warned]:
+    """Donors with several samples that the formula does not know of."""
+    for name in tested_variables(study):
+        for donors in donors_of(study, name):
+            if donors.name in study.formula.variables or donors.crossed * 2 >= donors.groups:
+                continue
+            yield Warned(
+                "donors_repeated",
+                f"Samples of one {donors.name} are taken as independent",
+                f"The {donors.samples} samples are of {donors.groups} {several(donors.name)}, and model.formula does not know "
+                f"of it: samples of one {donors.name} resemble each other. Add (1 | {donors.name}).",
+            )
