@@ -1,21 +1,22 @@
-"""Guess from an h5ad which columns are sample, diagnosis and cell type, and write a study's configuration."""
+"""Guess from an h5ad which columns are sample, diagnosis and cell type, where raw counts are, and what may be asked of them."""
 
-import json
-import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nestde.cells.fitting import Change, changed, fitting, forecast, measure
 from nestde.design.expressions import quoted
 from nestde.errors import NestdeError, a_few
-from nestde.io.files import write_text, write_tsv
 from nestde.io.formats import open_source
 from nestde.io.obs import tidy
 from nestde.io.source import Source
+from nestde.study.config import QC
+from nestde.study.schema import rule, schema, with_defaults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,142 +24,222 @@ if TYPE_CHECKING:
 # Names as they are met in public data, likeliest first; compared without case and punctuation.
 SAMPLE = ["sampleid", "sample", "samplename", "libraryid", "library", "donorid", "donor", "individual", "individualid",
           "subjectid", "subject", "patientid", "patient", "projid", "origident", "mouseid", "animal", "replicate"]  # fmt: skip
-DIAGNOSIS = ["diagnosis", "disease", "diseasestate", "condition", "group", "case", "casecontrol", "status", "phenotype",
-             "treatment", "stim", "genotype", "label"]  # fmt: skip
+DIAGNOSIS = ["diagnosis", "disease", "diseasestate", "diseasestatus", "condition", "group", "case", "casecontrol", "status",
+             "phenotype", "treatment", "stim", "genotype", "agegroup", "label"]  # fmt: skip
 CELL_TYPE = ["celltype", "celltypes", "broadcelltype", "majorcelltype", "cellclass", "annotation", "celltypist", "class",
              "subclass", "cluster", "clusters", "leiden", "louvain", "seuratclusters"]  # fmt: skip
+DONOR = ["donorid", "donor", "individualid", "individual", "subjectid", "subject", "patientid", "patient", "projid",
+         "mouseid", "mouse", "animalid", "animal"]  # fmt: skip
+COVARIATE = ["sex", "gender", "age", "ageatdeath", "batch", "pool", "chemistry", "assay", "site", "pmi", "rin",
+             "developmentstage"]  # fmt: skip
+SYMBOL = ["featurename", "genesymbols", "genesymbol", "symbol", "symbols", "genename", "genenames", "geneshortname",
+          "hgncsymbol", "mgisymbol", "name"]  # fmt: skip
+ID = r"ENS[A-Z]*G\d{5,}(\.\d+)?"
 REFERENCE = r"control|ctrl|ctl|healthy|normal|wt|wild.?type|untreated|vehicle|unstim\w*|mock|baseline|non.?demented|nc|none"
-NO_DIAGNOSIS = {"sex", "gender", "batch", "chemistry", "donor", "platform", "assay"}
+NO_DIAGNOSIS = {
+    *DONOR,
+    *COVARIATE,
+    "platform",
+    "tissue",
+    "suspensiontype",
+    "selfreportedethnicity",
+    "ethnicity",
+}
 FEWEST_CELLS, FEWEST_SAMPLES = 10, 2
+UNKNOWN = "FILL_IN"  # what stands in the configuration for what could not be guessed
+LOOKED_AT = 200  # cells at the beginning, in the middle and at the end of a layer
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is not to be guessed: names of columns, of a level, of a layer."""
+
+    sample: str | None = None
+    test: str | None = None
+    reference: str | None = None
+    cell_type: str | None = None
+    donor: str | None = None
+    layer: str | None = None
+    gene: str | None = None
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What was guessed: names of columns of obs, and what follows from them."""
+    """What was guessed: names of columns of obs, and what follows from them; '' or None for what could not be.
+
+    Attributes
+    ----------
+    others
+        Role -> columns that would fit it too.
+    covariates
+        Columns of samples that a formula may want, each with what speaks against it, or ''.
+    remarks
+        What a person has to know.
+    unknown
+        What has to be filled in, in sentences.
+    qc, forecast
+        Bounds that fit the data where the defaults do not, and what quality control would remove with them.
+    """
 
     data: Path
     layer: str
+    gene: str | None
     sample: str
     diagnosis: str
     cell_type: str
     levels: tuple[str, ...]
     cell_types: tuple[str, ...]
-    remarks: tuple[str, ...]
-    sheet: "pd.DataFrame"
     formula: str
+    sheet: "pd.DataFrame"
+    others: dict[str, list[str]] = field(default_factory=dict)
+    covariates: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    qc: tuple[Change, ...] = ()
+    forecast: tuple[str, ...] = ()
 
     def story(self) -> str:
         """Say in a few lines what was guessed, for a person to correct."""
+        of = (
+            f"{self.diagnosis}: {', '.join(self.levels)} (reference: {self.levels[0]})"
+            if self.levels
+            else "?"
+        )
         lines = [
             f"Guessed from {self.data}; check it:",
-            f"  samples     column {self.sample}: {len(self.sheet)}",
-            f"  diagnosis   column {self.diagnosis}: {', '.join(self.levels)} (reference: {self.levels[0]})",
-            f"  cell types  column {self.cell_type}: {a_few(self.cell_types, 8)}",
+            f"  samples     column {self.sample}: {len(self.sheet)}" if self.sample else "  samples     ?",
+            f"  diagnosis   column {of}" if self.levels else "  diagnosis   ?",
+            f"  cell types  column {self.cell_type}: {a_few(self.cell_types, 8)}"
+            if self.cell_type
+            else "  cell types  ?",
             f"  raw counts  {self.layer}",
+            f"  genes       {f'named by the column {self.gene} of var' if self.gene else 'as var names them'}",
             f"  model       {self.formula}",
         ]
-        return "\n".join([*lines, *(f"  note: {remark}" for remark in self.remarks)])
-
-    def write(self, folder: Path) -> None:
-        """Write ``config.yaml`` and ``samples.tsv`` into the folder ``config`` of a study."""
-        data, study = self.data.resolve(), folder.resolve().parent
-        where = os.path.relpath(data, study) if data.is_relative_to(study) else str(data)
-        text = f"""# Written by nestde init from {json.dumps(self.data.name, ensure_ascii=False)}: columns are guesses, check them.
-# Every key is described in config/README.md.
-title: {_yaml(self.data.stem)}
-samples: config/samples.tsv
-cell_types: {_yaml(list(self.cell_types))}
-input:
-  counts: {_yaml(where)}
-  layer: {_yaml(self.layer)}
-  sample_key: {_yaml(self.sample)}
-  cell_type_key: {_yaml(self.cell_type)}
-model:
-  formula: {_yaml(self.formula)}
-  test: {_yaml([quoted(self.diagnosis)])}
-  levels:
-    {_yaml(self.diagnosis)}: {_yaml(list(self.levels))} # reference first
-"""
-        write_text(text, folder / "config.yaml")
-        write_tsv(self.sheet, folder / "samples.tsv")
+        lines += [
+            f"  other columns that could be the {role}: {a_few(names, 8)}"
+            for role, names in self.others.items()
+        ]
+        if self.covariates:
+            told = [f"{name}{f' ({why})' if why else ''}" for name, why in self.covariates.items()]
+            lines.append(f"  covariates of samples that the formula may want: {', '.join(told)}")
+        lines += [
+            f"  qc.{change.key}: {'null' if change.value is None else change.value} ({change.why})"
+            for change in self.qc
+        ]
+        lines += [f"  note: {remark}" for remark in self.remarks]
+        lines += [f"  {line}" for line in self.forecast]
+        return "\n".join([*lines, *(f"  To be filled in: {sentence}" for sentence in self.unknown)])
 
 
-def _yaml(value: Any) -> str:
-    """JSON is YAML, and quotes what needs to be quoted."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def guess_study(path: str | Path) -> Guess:
-    """Guess sample, diagnosis and cell type from names and values of the columns of obs.
+def guess_study(path: str | Path, told: Told | None = None) -> Guess:
+    """Guess sample, diagnosis and cell type from names and values of the columns of obs, and the rest from them.
 
     Sample: a column with a known name, two or more values. Diagnosis: a factor that has one value in each sample, by
-    name, else the only one with two values. Cell type: by name. Raw counts: the first of X, raw and the layers whose
-    first cells hold whole numbers.
+    name, else the only one with two values. Cell type: by name. Raw counts: the first of X, raw and the layers that
+    holds whole numbers. Quality control: the defaults, or what fits the counts.
 
     Raises
     ------
     NestdeError
-        Saying for every column that could not be guessed which ones there are.
+        No layer holds raw counts; what was told is not there; a column's name is none that a formula can hold.
     """
-    path = Path(path)
-    layer, source = raw_layer(path)
+    path, told = Path(path), told or Told()
+    layer, source = (
+        raw_layer(path) if told.layer is None else (told.layer, open_source(path, layer=told.layer))
+    )
+    gene = told.gene or symbols_of(source)
+    if gene is not None:
+        source = open_source(path, layer=layer, gene_key=gene)
     obs = source.obs.apply(tidy)
-    sample = by_name(obs, SAMPLE, lambda column: column.nunique() >= 2)
-    if sample is None:
-        raise NestdeError(
-            f"{path}: no column of obs looks like the sample; there are {a_few(obs.columns, 20) or 'none'}. Name it "
-            "in input.sample_key of a configuration of your own (nestde init without --from)."
-        )
-    constant = constant_within(obs, sample)
-    diagnosis = guess_diagnosis(obs, constant, sample)
-    cell_type = by_name(obs, CELL_TYPE, lambda column: column.nunique() >= 1)
-    missing = [
-        f"{path}: no column of obs looks like the {what}; there are {a_few(obs.columns, 20)}. Name it in {key} of a "
-        "configuration of your own (nestde init without --from)."
-        for what, found, key in [
-            ("diagnosis (one value in each sample, two or more in all)", diagnosis, "model.formula"),
-            ("cell type", cell_type, "input.cell_type_key"),
-        ]
-        if found is None
-    ]
-    if missing or diagnosis is None or cell_type is None:
-        raise NestdeError(missing)
-    for name in (sample, diagnosis, cell_type):
+    _check_told(path, obs, told)
+    fits = {
+        "sample": [told.sample]
+        if told.sample
+        else named(obs, SAMPLE, lambda column: 2 <= column.nunique() < len(column)),
+    }
+    if not told.sample:
+        fits["sample"] = _without_twins(obs, fits["sample"])
+    sample = fits["sample"][0] if fits["sample"] else ""
+    constant = constant_within(obs, sample) if sample else []
+    fits["diagnosis"] = [told.test] if told.test else diagnoses(obs, constant, sample) if sample else []
+    types = [name for name in obs if name not in (sample, *fits["diagnosis"])]
+    fits["cell type"] = [told.cell_type] if told.cell_type else named(
+        obs[types], CELL_TYPE, lambda column: column.nunique() >= 1 and column.dtype.kind != "f"
+    )  # fmt: skip
+    diagnosis, cell_type = ((fits[role] or [""])[0] for role in ("diagnosis", "cell type"))
+    for name in filter(None, (sample, diagnosis, cell_type)):
         if not _sayable(name):
             raise NestdeError(
                 f"{path}: the column {name!r} of obs has a name that no formula and no table can hold: a backtick, or what "
                 "is not printed. Rename it, and run nestde init again."
             )
+    remarks = []
     unsayable = [repr(name) for name in constant if not _sayable(name)]
     constant = [name for name in constant if _sayable(name)]
-    levels = reference_first(obs[diagnosis].dropna().astype(str).unique())
-    chosen, others = usable_types(obs, sample, diagnosis, cell_type)
-    remarks = []
     if unsayable:
         remarks.append(
             f"left out, for a backtick or what is not printed in their names: {a_few(unsayable, 8)}"
         )
+    levels: list[str] = []
+    chosen: list[str] = []
+    others: list[str] = []
+    if cell_type:
+        chosen = sorted(map(str, obs[cell_type].dropna().unique()))
+    if diagnosis:
+        levels = reference_first(obs[diagnosis].dropna().map(str).unique(), told.reference)
+        if told.reference and told.reference not in levels:
+            raise NestdeError(
+                f"{path}: {diagnosis} has no level {told.reference}; it has {a_few(levels, 12)}."
+            )
+    if cell_type and diagnosis:
+        usable, others = usable_types(obs, sample, diagnosis, cell_type)
+        if usable:
+            chosen = usable
+        else:
+            remarks.append(
+                f"no cell type has {FEWEST_CELLS} cells in {FEWEST_SAMPLES} samples of two levels of {diagnosis}: as it "
+                "is, nothing can be compared"
+            )
+            others = []
     if others:
         remarks.append(f"left out, with too few cells: {a_few(others, 8)}")
-    if not chosen:
-        raise NestdeError(
-            f"{path}: no cell type ({cell_type}) has {FEWEST_CELLS} cells in {FEWEST_SAMPLES} samples of each "
-            f"{diagnosis} ({sample}). There is nothing to compare."
-        )
-    kept = [name for name in constant if name not in (cell_type, "sample_id", "counts")]
-    sheet = obs.groupby(sample, observed=True)[kept].first().reset_index(names="sample_id")
-    paired = [name for name in constant if _plain(name) in SAMPLE and is_paired(sheet, name, diagnosis)]
-    if paired:
-        remarks.append(
-            f"every {paired[0]} has one sample of each {diagnosis}; consider + (1 | {quoted(paired[0])})"
-        )
-    saturation = ["sequencing_saturation"] if "sequencing_saturation" in obs else []
-    formula = "~ " + " + ".join([*saturation, quoted(diagnosis), "(1 | sample_id)"])
-    sheet["sample_id"] = sheet["sample_id"].astype(str)
+    sheet = _sheet(obs, sample, [name for name in constant if name not in (cell_type, "sample_id", "counts")])
+    donor = told.donor or _donor(sheet, diagnosis)
+    formula, paired = _formula(sheet, obs, diagnosis, donor)
+    remarks += paired
+    proposed = _quality(source, obs, sample, diagnosis)
+    unknown = [
+        f"{key}: no column of obs looks like the {what}; there are {a_few(obs.columns, 20) or 'none'} ({option})"
+        for what, found, key, option in [
+            ("sample", sample, "input.sample_key", "--sample-key"),
+            ("diagnosis (one value in each sample, two or more in all)", diagnosis, "model", "--test"),
+            ("cell type", cell_type, "input.cell_type_key", "--cell-type-key"),
+        ]
+        if not found
+    ]
     return Guess(
-        path, layer, sample, diagnosis, cell_type, tuple(levels), tuple(chosen), tuple(remarks),
-        sheet.sort_values("sample_id", ignore_index=True), formula,
+        path, layer, gene, sample, diagnosis, cell_type, tuple(levels), tuple(chosen), formula, sheet,
+        others={role: names[1:] for role, names in fits.items() if names[1:]},
+        covariates=_covariates(sheet, diagnosis, donor),
+        remarks=tuple(remarks), unknown=tuple(unknown), qc=tuple(proposed[0]), forecast=tuple(proposed[1]),
     )  # fmt: skip
+
+
+def _check_told(path: Path, obs: "pd.DataFrame", told: Told) -> None:
+    wanted = {
+        "--sample-key": told.sample,
+        "--test": told.test,
+        "--cell-type-key": told.cell_type,
+        "--donor-key": told.donor,
+    }
+    faults = [
+        f"{path}: obs has no column {name} ({option}); it has {a_few(obs.columns, 20) or 'none'}."
+        for option, name in wanted.items()
+        if name and name not in obs
+    ]
+    if faults:
+        raise NestdeError(faults)
 
 
 def _sayable(name: str) -> bool:
@@ -167,28 +248,86 @@ def _sayable(name: str) -> bool:
 
 
 def raw_layer(path: Path) -> tuple[str, Source]:
-    """Return the first of X, raw and the layers that starts with whole numbers, opened; X if none does."""
+    """Return the first of X, raw and the layers (those named for counts first) that holds raw counts, opened.
+
+    Raises
+    ------
+    NestdeError
+        None does: saying of each what it holds.
+    """
     first = open_source(path)
-    candidates = ["X", "raw", "counts", "raw_counts"]
-    for layer in candidates:
-        try:
-            source = first if layer == "X" else open_source(path, layer=layer)
-        except NestdeError:
-            continue
-        data = source.rows(0, min(200, len(source.obs))).data
-        if len(data) and np.all(data >= 0) and np.all(data == np.floor(data)):
+    others = [name for name in first.layers if name not in ("X", "raw")]
+    others.sort(key=lambda name: not re.search("count|raw|umi", name.lower()))
+    wrong = []
+    for layer in [name for name in ("X", "raw") if name in first.layers] + others:
+        source = first if layer == "X" else open_source(path, layer=layer)
+        odd = _no_count(source)
+        if odd is None:
             return layer, source
-    return "X", first
+        wrong.append(f"{layer} ({odd})")
+    raise NestdeError(
+        f"{path}: holds no raw counts: {', '.join(wrong)}. DE needs whole numbers as they were counted: take the file from "
+        "before normalisation, or add them as a layer."
+    )
+
+
+def _no_count(source: Source) -> str | None:
+    """Say which value of some cells of a layer is no count; None if all are."""
+    n = len(source.obs)
+    starts = sorted({0, max(0, n // 2 - LOOKED_AT // 2), max(0, n - LOOKED_AT)})
+    parts = [
+        source.rows(start, min(n, start + LOOKED_AT)).data
+        for start in (starts[:1] if source.scans else starts)
+    ]
+    data = np.concatenate(parts)
+    data = data[data != 0]
+    if not len(data):
+        return "nothing but zeros"
+    bad = ~np.isfinite(data) | (data < 0) | (data != np.floor(data))
+    return f"{data[bad][0]:g} is among its values" if bad.any() else None
+
+
+def symbols_of(source: Source) -> str | None:
+    """Column of var with symbols, where the index has ids and there is one."""
+    if source.var is None or not len(source.var):
+        return None
+    index = [str(name) for name in source.var.index[:1000]]
+    if sum(re.fullmatch(ID, name) is not None for name in index) < 0.5 * len(index):
+        return None
+    for name in named(source.var, SYMBOL, lambda column: column.dtype.kind not in "ifb"):
+        values = [str(value) for value in source.var[name].iloc[:1000]]
+        if sum(re.fullmatch(ID, value) is None for value in values) > 0.5 * len(values):
+            return name
+    return None
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", str(name).lower())
 
 
-def by_name(obs: "pd.DataFrame", names: Sequence[str], fits: Any) -> str | None:
+def named(frame: "pd.DataFrame", names: Sequence[str], fits: Callable[[Any], bool]) -> list[str]:
+    """Columns with one of the names, in the order of the names, whose values fit."""
+    plain = {_plain(column): str(column) for column in reversed(frame.columns)}
+    return [plain[name] for name in names if name in plain and fits(frame[plain[name]])]
+
+
+def by_name(obs: "pd.DataFrame", names: Sequence[str], fits: Callable[[Any], bool]) -> str | None:
     """Column whose name is the first of the names, and whose values fit; None if there is none."""
-    plain = {_plain(column): str(column) for column in reversed(obs.columns)}
-    return next((plain[name] for name in names if name in plain and fits(obs[plain[name]])), None)
+    return next(iter(named(obs, names, fits)), None)
+
+
+def _without_twins(obs: "pd.DataFrame", names: Sequence[str]) -> list[str]:
+    """Columns that group cells in another way than one named before."""
+    import pandas as pd
+
+    kept: list[str] = []
+    codes: list[NDArray[np.int64]] = []
+    for name in names:
+        mine = pd.factorize(obs[name])[0]
+        if not any(np.array_equal(mine, other) for other in codes):
+            kept.append(name)
+            codes.append(mine)
+    return kept
 
 
 def constant_within(obs: "pd.DataFrame", sample: str) -> list[str]:
@@ -199,17 +338,119 @@ def constant_within(obs: "pd.DataFrame", sample: str) -> list[str]:
     ]
 
 
-def guess_diagnosis(obs: "pd.DataFrame", constant: Sequence[str], sample: str) -> str | None:
-    """Return the factor that samples differ in: by its name, else the only one with two values."""
+def diagnoses(obs: "pd.DataFrame", constant: Sequence[str], sample: str) -> list[str]:
+    """Factors that samples differ in: by their names, else the only one with two values, and what else would do."""
 
     def fits(column: "pd.Series[Any]") -> bool:
         return column.dtype.kind not in "f" and 2 <= column.nunique() < obs[sample].nunique()
 
-    named = by_name(obs[list(constant)], DIAGNOSIS, fits)
-    if named is not None:
-        return named
-    others = [name for name in constant if obs[name].nunique() == 2 and _plain(name) not in NO_DIAGNOSIS]
-    return others[0] if len(others) == 1 else None
+    found = named(obs[list(constant)], DIAGNOSIS, fits)
+    others = [
+        name
+        for name in constant
+        if obs[name].nunique() == 2
+        and _plain(name) not in NO_DIAGNOSIS
+        and not _plain(name).endswith("ontologytermid")
+    ]
+    if not found and len(_without_twins(obs, others)) != 1:
+        return []
+    return _without_twins(obs, [*found, *(name for name in others if name not in found)])
+
+
+def guess_diagnosis(obs: "pd.DataFrame", constant: Sequence[str], sample: str) -> str | None:
+    """Return the best of `diagnoses`."""
+    return next(iter(diagnoses(obs, constant, sample)), None)
+
+
+def _sheet(obs: "pd.DataFrame", sample: str, kept: Sequence[str]) -> "pd.DataFrame":
+    """One row per sample: its name, and the columns that are constant within samples."""
+    import pandas as pd
+
+    if not sample:
+        return pd.DataFrame({"sample_id": pd.Series(dtype=object)})
+    sheet = obs.groupby(sample, observed=True)[list(kept)].first().reset_index(names="sample_id")
+    sheet["sample_id"] = sheet["sample_id"].astype(str)
+    return sheet.sort_values("sample_id", ignore_index=True)
+
+
+def _donor(sheet: "pd.DataFrame", diagnosis: str) -> str | None:
+    """Column of donors of which some have several samples."""
+    fits = named(
+        sheet.drop(columns=[name for name in ("sample_id", diagnosis) if name in sheet]),
+        DONOR,
+        lambda column: 2 < column.nunique() < len(column),
+    )
+    return next(iter(fits), None)
+
+
+def _formula(
+    sheet: "pd.DataFrame", obs: "pd.DataFrame", diagnosis: str, donor: str | None
+) -> tuple[str, list[str]]:
+    """The formula, and what is to be said of donors in it."""
+    terms = ["sequencing_saturation"] if "sequencing_saturation" in obs else []
+    terms.append(quoted(diagnosis) if diagnosis else UNKNOWN)
+    remarks = []
+    if donor is not None and donor in sheet and diagnosis in sheet:
+        if is_paired(sheet, donor, diagnosis):
+            number = sheet[donor].dtype.kind in "iuf"
+            terms.append(f"C({quoted(donor)})" if number else quoted(donor))
+            remarks.append(
+                f"every {donor} has one sample of each {diagnosis}, so they are compared within donors: {terms[-1]} is in the "
+                "formula, and in that of pseudobulk"
+            )
+        else:
+            terms.append(f"(1 | {quoted(donor)})")
+            remarks.append(
+                f"several samples are of one {donor}: they are no independent ones, so (1 | {quoted(donor)})"
+            )
+    return "~ " + " + ".join([*terms, "(1 | sample_id)"]), remarks
+
+
+def _covariates(sheet: "pd.DataFrame", diagnosis: str, donor: str | None) -> dict[str, str]:
+    """Columns of samples that are named like covariates, each with what speaks against it."""
+    found = {}
+    rest = sheet.drop(columns=[name for name in ("sample_id", diagnosis, donor) if name in sheet])
+    for name in named(rest, COVARIATE, lambda column: column.nunique() > 1):
+        column, why = sheet[name], ""
+        if column.isna().any():
+            why = f"{int(column.isna().sum())} samples have no value"
+        elif diagnosis in sheet and column.dtype.kind not in "iuf":
+            pairs = sheet[[name, diagnosis]].astype(str).drop_duplicates()
+            if len(pairs) == column.nunique():
+                why = f"each has one {diagnosis}: the two cannot be told apart"
+            elif column.nunique() > max(2, len(sheet) / 3):
+                why = f"{column.nunique()} values in {len(sheet)} samples"
+        found[name] = why
+    return found
+
+
+def _quality(
+    source: Source, obs: "pd.DataFrame", sample: str, diagnosis: str
+) -> tuple[list[Change], list[str]]:
+    """Bounds that fit, and what they would remove."""
+    qc, min_cells = default_qc(), int(rule("model.min_cells")["default"])
+    cells = measure(source, qc)
+    samples, levels = (
+        _texts(obs[name].iloc[cells.index])
+        if name
+        else np.full(len(cells), "all cells" if i == 0 else "", object)
+        for i, name in enumerate((sample, diagnosis))
+    )
+    inside = samples != ""
+    cells, samples, levels = cells[inside], samples[inside], levels[inside]
+    changes = fitting(cells, samples, levels, list(source.genes), qc, min_cells)
+    return changes, forecast(cells, samples, levels, changed(qc, changes))
+
+
+def default_qc() -> QC:
+    """Section ``qc`` as the schema has it."""
+    return QC(**with_defaults({}, schema("config")["properties"]["qc"]))
+
+
+def _texts(column: "pd.Series[Any]") -> NDArray[np.object_]:
+    """Text of each value, '' where it is missing."""
+    values = column.astype(object)
+    return np.asarray(values.where(values.notna(), "").map(str), object)
 
 
 def is_paired(sheet: "pd.DataFrame", name: str, diagnosis: str) -> bool:
@@ -218,9 +459,9 @@ def is_paired(sheet: "pd.DataFrame", name: str, diagnosis: str) -> bool:
     return bool((table == 1).all()) and len(table) == len(sheet)
 
 
-def reference_first(levels: Sequence[str]) -> list[str]:
-    """Sorted, but a level that is named like a control comes first."""
-    return sorted(levels, key=lambda level: (not is_control(level), level))
+def reference_first(levels: Sequence[str], reference: str | None = None) -> list[str]:
+    """Sorted, but the reference comes first, or a level that is named like a control."""
+    return sorted(levels, key=lambda level: (level != reference, not is_control(level), level))
 
 
 def is_control(level: str) -> bool:
@@ -231,11 +472,10 @@ def is_control(level: str) -> bool:
 def usable_types(
     obs: "pd.DataFrame", sample: str, diagnosis: str, cell_type: str
 ) -> tuple[list[str], list[str]]:
-    """Cell types with enough cells in enough samples of each diagnosis, and the others."""
+    """Cell types with enough cells in enough samples of two diagnoses, and the others."""
     cells = obs.groupby([cell_type, diagnosis, sample], observed=True).size()
     enough = (cells >= FEWEST_CELLS).groupby(level=[0, 1], observed=True).sum() >= FEWEST_SAMPLES
-    levels = obs[diagnosis].nunique()
     counted = enough.groupby(level=0, observed=True).sum()
     every = sorted(map(str, counted.index))
-    chosen = sorted(str(name) for name in counted.index[counted == levels])
+    chosen = sorted(str(name) for name in counted.index[counted >= 2])
     return chosen, [name for name in every if name not in chosen]

@@ -35,7 +35,7 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     out
         h5ad with what `cells_of` returns of each cell; ``uns`` has ``samples`` (names), ``starts`` (first row of each,
         and the end) and ``came``, ``keep`` and ``kept``: cells of each sample in the file, removed by each column of
-        ``input.keep``, left; ``others``: cells of samples that are not in the sheet.
+        ``input.keep``, left; ``others``: cells of samples that are not in the sheet; ``gene_ids`` where names are symbols and the file has ids.
 
     Returns
     -------
@@ -65,6 +65,8 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     uns["starts"] = np.concatenate([[0], np.cumsum(uns["kept"])]).astype(np.int64)
     uns["samples"] = np.array(samples, object)
     uns["others"] = int((codes < 0).sum())
+    if source.gene_ids is not None:
+        uns["gene_ids"] = source.gene_ids
     uns["keep"] = {
         name: np.bincount(codes[at], minlength=len(samples)).astype(np.int64) for name, at in removed.items()
     }

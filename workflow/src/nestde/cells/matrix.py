@@ -120,7 +120,7 @@ def build_matrix(
     Returns
     -------
     pandas.DataFrame
-        ``gene, status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene: cells and samples
+        ``gene, [gene_id,] status, reason, n_cells, n_samples, mean_<level>, detected_<level>`` for every gene: cells and samples
         that have it, and by level of the tested factors the mean of counts per 10,000 and the share of cells, of
         those samples that measured it (empty if none did).
     """
@@ -148,6 +148,8 @@ def build_matrix(
     if not parts:
         ledger["rule"], ledger["reason"] = "no samples", roster.untestable()
     ledger["status"] = np.where(ledger["rule"] == "", "", "not_testable")
+    if any(part.gene_ids is not None for part in every):
+        ledger.insert(1, "gene_id", _ids(parts or every, places, len(names)))
     tested = (ledger["rule"] == "").to_numpy()
     nnz = ledger["n_cells"].to_numpy()
     uns = {
@@ -169,6 +171,15 @@ def build_matrix(
             filler.put(start, transpose(parts, chosen, start, stop, nnz[tested][start:stop]))
     first = ["gene", "status", "reason"]
     return ledger[[*first, *ledger.columns.drop([*first, "rule"])]]
+
+
+def _ids(parts: Sequence[Part], places: Sequence[NDArray[np.int32]], m: int) -> NDArray[np.object_]:
+    """(m,) ids of genes, by the first sample that has one."""
+    ids = np.full(m, "", object)
+    for part, place in zip(reversed(parts), reversed(places), strict=False):
+        if part.gene_ids is not None:
+            ids[place] = part.gene_ids
+    return ids
 
 
 def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.bool_]]:

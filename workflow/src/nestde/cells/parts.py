@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Part:
     """Cells of one cell type in the counts of one sample: rows ``start … stop - 1``.
 
-    `n_kept` cells of any type were kept by quality control, and of this type `came` were in the data.
+    `n_kept` cells of any type were kept by quality control, and of this type `came` were in the data. `gene_ids`, where
+    genes are named by symbols and the data have ids too.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Part:
     obs: "pd.DataFrame"
     cells: "pd.DataFrame"
     genes: NDArray[np.object_]
+    gene_ids: NDArray[np.object_] | None
 
     @property
     def n(self) -> int:
@@ -70,6 +72,7 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
                     obs.iloc[mine],
                     cells.iloc[mine],
                     counts.genes(),
+                    uns.get("gene_ids"),
                 )
             )
     return sorted(parts, key=lambda part: part.sample)

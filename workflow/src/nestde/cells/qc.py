@@ -88,7 +88,7 @@ def control(
         "sample": sample,
         "cell_types": types.categories.to_numpy(object),
         "came_of_type": np.bincount(types.codes[types.codes >= 0], minlength=len(types.categories)),
-    }
+    } | {name: uns[name] for name in ("gene_ids",) if name in uns}
     with writing(out, "csr", np.diff(rows.indptr), obs.iloc[kept], cells.iloc[kept], genes, told) as filler:
         filler.put(0, rows)
     keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
@@ -128,8 +128,8 @@ def _rows(counts: "csr_matrix") -> list[NDArray[np.int32]]:
 def bounds(cells: "pd.DataFrame", config: QC) -> dict[str, tuple[float | None, float | None]]:
     """Lower and upper bound by rule: ``min_counts, …`` are fixed, ``mad_counts, …`` are of this sample.
 
-    A MAD bound is median ± k · MAD, of log1p for counts and genes, upper side only for the mitochondrial
-    percentage; where more than half of the cells have the same value the MAD is 0 and there is no such bound.
+    A MAD bound is median ± k · MAD, of log1p for counts and genes, upper side only and not below
+    ``mad_pct_mt_floor`` for the mitochondrial percentage; where more than half of the cells have the same value the MAD is 0 and there is no such bound.
     """
     found: dict[str, tuple[float | None, float | None]] = {
         "min_counts": (config.min_counts, None),
@@ -151,7 +151,8 @@ def bounds(cells: "pd.DataFrame", config: QC) -> dict[str, tuple[float | None, f
         if logged:
             found[rule] = (float(np.expm1(middle - k * mad)), float(np.expm1(middle + k * mad)))
         else:
-            found[rule] = (None, middle + k * mad)
+            # among cells that all are fine, what is far from the median is fine too
+            found[rule] = (None, max(middle + k * mad, config.mad_pct_mt_floor))
     return {rule: pair for rule, pair in found.items() if pair != (None, None)}
 
 

@@ -15,6 +15,7 @@ STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
 VALID = ("ok", "singular")
 TEXT = (
     "gene",
+    "gene_id",
     "cell_type",
     "term",
     "level",
@@ -29,6 +30,7 @@ TEXT = (
 )
 FIRST = [
     "gene",
+    "gene_id",
     "cell_type",
     "term",
     "level",

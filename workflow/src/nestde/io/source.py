@@ -39,6 +39,12 @@ class Source:
         ``rows(start, stop)`` reads those cells: csr, of whatever number type the file holds.
     scans
         True where any call of `rows` reads the whole file (gene-major data): ask for large blocks.
+    gene_ids
+        (m,) ids of the genes, where their names are symbols and the file has both; else None.
+    var
+        One row per gene, what else the file says of them; None if that is nothing.
+    layers
+        Where counts could be: ``X``, ``raw``, names of layers.
     """
 
     path: Path
@@ -47,6 +53,9 @@ class Source:
     row_nnz: NDArray[np.int64]
     rows: Callable[[int, int], "csr_matrix"]
     scans: bool = False
+    gene_ids: NDArray[np.object_] | None = None
+    var: "pd.DataFrame | None" = None
+    layers: tuple[str, ...] = ("X",)
 
     def blocks(self, most: int = BLOCK) -> Iterator[tuple[int, "csr_matrix"]]:
         """First row and counts of consecutive blocks of cells with at most `most` stored values each."""
@@ -110,6 +119,20 @@ def unique_genes(path: str | Path, names: Any, hint: str) -> NDArray[np.object_]
             f"{path}: {count(len(twice), 'gene name')} {verb(len(twice), 'occur')} more than once: {a_few(twice)}. {hint}"
         )
     return genes
+
+
+def told_apart(symbols: Any, ids: Any) -> NDArray[np.object_]:
+    """Symbols as names: one that several genes have is written SYMBOL_ID, and a gene without one has its id."""
+    import pandas as pd
+
+    symbols, ids = (
+        pd.Series(np.asarray(symbols, object)),
+        pd.Series([text(value) for value in ids], dtype=object),
+    )
+    missing = symbols.isna() | symbols.isin(["", "nan", "NaN", "NA"])
+    names = symbols.where(~missing, ids).map(text)
+    twice = names.duplicated(keep=False) & (names != ids)
+    return np.asarray(names.where(~twice, names + "_" + ids), object)
 
 
 def text(value: object) -> str:

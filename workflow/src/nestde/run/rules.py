@@ -146,8 +146,13 @@ def by_input(base: int, per_mb: float) -> Callable[..., int]:
     return amount
 
 
-def init(folder: Path) -> list[Path]:
+def init(folder: Path, *, example: bool = True) -> list[Path]:
     """Copy the template into a folder; return what was written.
+
+    Parameters
+    ----------
+    example
+        Whether to copy the example's data, and the configuration that points to them.
 
     Raises
     ------
@@ -163,8 +168,18 @@ def init(folder: Path) -> list[Path]:
         for path in wanted
         if "src" not in path.relative_to(template).parts and "__pycache__" not in path.parts
     ]
+    if not example:
+        theirs = {template / "config" / name for name in ("config.yaml", "samples.tsv")}
+        wanted = [
+            path
+            for path in wanted
+            if path not in theirs and (template / "config/example") not in path.parents
+        ]
     targets = [folder / path.relative_to(template) for path in wanted]
     there = [str(path) for path in targets if path.exists()]
+    there += [
+        str(path) for path in (folder / "config/config.yaml", folder / "config/samples.tsv") if path.exists()
+    ]
     if there:
         raise NestdeError(
             f"{folder}: is not empty of what a study starts with: {a_few(there)}. Choose a new folder."

@@ -57,6 +57,7 @@ class QC(_Given):
     mad_counts: float | None
     mad_genes: float | None
     mad_pct_mt: float | None
+    mad_pct_mt_floor: float
     mt_prefix: list[str]
     ribo_prefix: list[str]
     hb_pattern: str

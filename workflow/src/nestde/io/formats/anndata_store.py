@@ -17,6 +17,7 @@ from nestde.io.source import (
     check_numbers,
     check_pointers,
     text,
+    told_apart,
     unique_genes,
 )
 
@@ -31,7 +32,8 @@ def open_root(path: Path, root: Any, layer: str, gene_key: str | None) -> Source
     """Open what is in a file or folder of AnnData. See `open_source`."""
     _check_parts(path, root)
     matrix = _matrix(path, root, layer)
-    genes, obs = genes_of_root(path, root, layer, gene_key), read_frame(root, "obs")
+    var = _var(root, layer)
+    genes, obs = _named(path, var, gene_key), read_frame(root, "obs")
     obs.index = [text(barcode) for barcode in obs.index]
     shape = _shape(matrix)
     if shape != (len(obs), len(genes)):
@@ -39,7 +41,8 @@ def open_root(path: Path, root: Any, layer: str, gene_key: str | None) -> Source
             f"{path}: {layer} is {shape[0]:,} × {shape[1]:,}, but there are {len(obs):,} cells and {len(genes):,} genes."
         )
     row_nnz, rows, scans = _reader(path, matrix, shape)
-    return Source(path, obs, genes, row_nnz, rows, scans)
+    ids = None if gene_key is None else np.array([text(name) for name in var.index], object)
+    return Source(path, obs, genes, row_nnz, rows, scans, ids, var, tuple(_layers(root)))
 
 
 def _check_parts(path: Path, root: Any) -> None:
@@ -51,14 +54,21 @@ def _check_parts(path: Path, root: Any) -> None:
 
 def genes_of_root(path: Path, root: Any, layer: str, gene_key: str | None) -> NDArray[np.object_]:
     """Names of the genes, as `open_root` names them."""
-    key = "var" if layer != "raw" else "raw/var" if "raw" in root else "raw.var"
-    var = read_frame(root, key)
+    return _named(path, _var(root, layer), gene_key)
+
+
+def _var(root: Any, layer: str) -> "pd.DataFrame":
+    return read_frame(root, "var" if layer != "raw" else "raw/var" if "raw" in root else "raw.var")
+
+
+def _named(path: Path, var: "pd.DataFrame", gene_key: str | None) -> NDArray[np.object_]:
+    """Names of the genes: the index, or a column of symbols told apart by it."""
     if gene_key is not None and gene_key not in var:
         raise NestdeError(
             f"{path}: var has no column {gene_key} (input.gene_key); it has {a_few(var.columns, 12) or 'none'}."
         )
     hint = "Set input.gene_key to a column of var that tells genes apart, or make the names unique."
-    return unique_genes(path, var.index if gene_key is None else var[gene_key], hint)
+    return unique_genes(path, var.index if gene_key is None else told_apart(var[gene_key], var.index), hint)
 
 
 def _matrix(path: Path, root: Any, layer: str) -> Any:
@@ -71,12 +81,15 @@ def _matrix(path: Path, root: Any, layer: str) -> Any:
             return root["raw.X"]
     if "layers" in root and layer in root["layers"]:
         return root["layers"][layer]
+    raise NestdeError(
+        f"{path}: holds no layer {layer} (input.layer). It holds {a_few(_layers(root), 12) or 'no counts'}."
+    )
+
+
+def _layers(root: Any) -> list[str]:
     known = ["X"] if "X" in root else []
     known += ["raw"] if "raw" in root or "raw.X" in root else []
-    known += sorted(root["layers"]) if "layers" in root else []
-    raise NestdeError(
-        f"{path}: holds no layer {layer} (input.layer). It holds {a_few(known, 12) or 'no counts'}."
-    )
+    return known + (sorted(root["layers"]) if "layers" in root else [])
 
 
 def read_frame(root: Any, key: str) -> "pd.DataFrame":

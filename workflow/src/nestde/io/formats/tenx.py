@@ -46,15 +46,16 @@ def genes_among(
 def select_genes(source: Source, var: "pd.DataFrame", gene_key: str | None) -> Source:
     """Name the genes, and leave out features that are none (antibodies, guides)."""
     is_gene, genes = genes_among(source.path, var, gene_key)
+    ids = None if gene_key == "gene_ids" else var["gene_ids"].to_numpy(object)[is_gene]
     if len(is_gene) == len(var):
-        return Source(source.path, source.obs, genes, source.row_nnz, source.rows)
+        return Source(source.path, source.obs, genes, source.row_nnz, source.rows, gene_ids=ids)
 
     def rows(start: int, stop: int) -> Any:
         return source.rows(start, stop)[:, is_gene]
 
     counted = [np.diff(rows(*edge).indptr) for edge in _steps(len(source.obs))]
     row_nnz = np.concatenate(counted) if counted else source.row_nnz
-    return Source(source.path, source.obs, genes, row_nnz.astype(np.int64), rows)
+    return Source(source.path, source.obs, genes, row_nnz.astype(np.int64), rows, gene_ids=ids)
 
 
 def _steps(n: int, step: int = 5_000) -> list[tuple[int, int]]:
