@@ -155,6 +155,10 @@ class Rates(Family):
     def restore(self, genes, arrays):
         return Totals(self, genes, arrays["code"], arrays["exposure"], arrays["counts"])
 
+    def why_not(self, design):
+        slopes = [factor.name for factor in design.random if factor.effects != ("(Intercept)",)]
+        return f"slopes of {', '.join(slopes)}: the family rates has none" if slopes else ""
+
     def alike(self, formula):
         return Alike("~ x + (1 | a)", "~ x + (1 | a)", 2)
 

@@ -29,8 +29,8 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(family, "FAMILIES", [*family.FAMILIES, ROOT, RATES])
     schema.cache_clear()
 
-    def run(chosen, p_value):
-        model = {"family": chosen, "formula": "~ diagnosis + (1 | sample_id)"}
+    def run(chosen, p_value, formula="~ diagnosis + (1 | sample_id)"):
+        model = {"family": chosen, "formula": formula}
         steps = write_study(
             tmp_path,
             cell_types=[CELL_TYPE],
@@ -93,7 +93,7 @@ def test_a_family_with_an_engine_of_its_own(study):
     assert "ε" not in report["nestde_model"]["data"]
 
 
-def test_a_p_value_that_the_family_does_not_have_is_refused(study):
+def test_what_the_family_does_not_have_is_refused(study, capsys):
     with pytest.raises(
         NestdeError,
         match=r"inference\.p_value: lrt is no p-value of this model family\. There are auto, rate\.",
@@ -102,9 +102,8 @@ def test_a_p_value_that_the_family_does_not_have_is_refused(study):
     adata = cells()
     adata.obs["diagnosis"] = np.where(adata.obs["sample_id"].isin(["S1", "S3"]), "Control", "AD")
 
-    def de(**options):
+    def de(formula="~ diagnosis + (1 | sample_id)", **options):
         levels = {"diagnosis": ["Control", "AD"]}
-        formula = "~ diagnosis + (1 | sample_id)"
         return nestde.de(adata, formula, test="diagnosis", cell_type_key=False, levels=levels, **options)
 
     assert set(de(family="rates")["pvalue_by"]) == {"rate"}
@@ -114,3 +113,9 @@ def test_a_p_value_that_the_family_does_not_have_is_refused(study):
         NestdeError, match=r"family: rate is no model family of nestde\. Did you mean rates\?"
     ):
         de(family="rate")
+    slopes = "~ diagnosis + (1 + sequencing_saturation | sample_id)"
+    with pytest.raises(NestdeError, match="slopes of sample_id: the family rates has none"):
+        de(slopes, family="rates")
+    with pytest.raises(AssertionError, match="check"):
+        study("rates", "auto", slopes)
+    assert "model.family: slopes of sample_id: the family rates has none" in capsys.readouterr().err

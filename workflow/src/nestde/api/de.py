@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import scipy.sparse
 
     from nestde.design.design import Design
+    from nestde.fit.family import Family
 
 ALL_CELLS = "all cells"
 LOG = logging.getLogger("nestde")
@@ -109,15 +110,17 @@ def de(
     from nestde.fit.family import family as family_of
 
     terms = [test] if isinstance(test, str) else list(test)
-    headline, chosen = _setting(p_value, "inference.p_value"), _setting(family, "model.family")
+    headline = _setting(p_value, "inference.p_value")
     rules = Genes(
         min_cells_share=_setting(min_cells_share, "genes.min_cells_share"),
         min_samples=_setting(min_samples, "genes.min_samples"),
         size_factors=_setting(size_factors, "genes.size_factors"),
     )
     faults = Faults()
+    fitted = None
     with faults.noting():
-        family_of(chosen).method(headline)
+        fitted = family_of(_setting(family, "model.family"))
+        fitted.method(headline)
     with faults.noting():
         scale = size_factor_of(rules.size_factors).scale
     counts = None
@@ -126,10 +129,10 @@ def de(
     plan = None
     with faults.noting():
         plan = _plan(
-            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells"), chosen
+            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells"), fitted
         )
     faults.raise_if_any()
-    assert counts is not None and plan is not None
+    assert counts is not None and plan is not None and fitted is not None
     for sentence in plan.said:
         LOG.info(sentence)
     for reference in plan.references:
@@ -145,9 +148,7 @@ def de(
         obs = adata.obs.iloc[part.rows].reset_index(drop=True)
         ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
         tested = np.flatnonzero(ledger["status"] == "")
-        statistics = family_of(chosen).sum_up(
-            part.design, mine[:, tested], size_factor, names[tested], threads
-        )
+        statistics = fitted.sum_up(part.design, mine[:, tested], size_factor, names[tested], threads)
         fits = fit_table(part.design, statistics, terms, headline, threads)
         every = moderate(part.design, statistics, terms, threads).table
         tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, statistics.family, every)
@@ -266,7 +267,7 @@ def _plan(
     cell_type_key: str | Literal[False] | None,
     levels: Mapping[str, Sequence[object]],
     min_cells: int,
-    family: str,
+    family: "Family | None",
 ) -> Plan:
     """Decide what is tested with which cells, from obs alone.
 
@@ -293,11 +294,14 @@ def _plan(
     given = {name: [label(level) for level in order] for name, order in levels.items()}
     found = references(obs, tested_in(fixed), given)
     chosen = given | {reference.factor: list(reference.levels) for reference in found if reference.turned}
-    model = Model(formula=formula, test=fixed, levels=chosen, min_cells=min_cells, family=family)
+    model = Model(
+        formula=formula, test=fixed, levels=chosen, min_cells=min_cells, family=family.name if family else ""
+    )
     name, samples = samples_of(obs, parsed) or ("", pd.Series("", obs.index))
     kind = np.full(len(obs), ALL_CELLS, object)
     if key is not None:
         kind = obs[key].astype(str).where(obs[key].notna(), "").to_numpy(object)
+    why_not = family.why_not if family else lambda design: ""
     parts = {}
     for cell_type in sorted(set(kind) - {""}):
         rows = np.flatnonzero(kind == cell_type)
@@ -307,7 +311,11 @@ def _plan(
         rows = rows[samples.iloc[rows].isin(list(cells)).to_numpy()]
         why = roster.untestable()
         table = obs.iloc[rows].reset_index(drop=True)
-        design = NotTestable(why) if why else design_to_test(formula, table, test=fixed, levels=chosen)
+        design = (
+            NotTestable(why)
+            if why
+            else design_to_test(formula, table, test=fixed, levels=chosen, why_not=why_not)
+        )
         parts[cell_type] = Part(rows, design, cells, roster.left_out)
     refused = {
         name: part.design.reason for name, part in parts.items() if isinstance(part.design, NotTestable)

@@ -15,6 +15,7 @@ from nestde.check.wording import count, nearest
 from nestde.design.design import Design
 from nestde.design.formula import Formula, parse
 from nestde.errors import Faults, NestdeError
+from nestde.fit.family import family
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ def check(study: Study, faults: Faults) -> Answer | None:
         sentence = no_replicates(test)
         if sentence:
             faults.add(f"model.formula: {sentence}")
+    limit = family(study.config.model.family).why_not(design)
+    if limit:
+        faults.add(f"model.family: {limit}.")
     if not faults.sentences:
         _check_replicates(study, study.formula, rows, faults)
     if faults.sentences:

@@ -35,6 +35,7 @@ from nestde.design.formula import Formula, factors_of, parse
 from nestde.design.replication import Lone, lone_samples
 from nestde.design.terms import terms_of
 from nestde.errors import NestdeError
+from nestde.fit.family import family
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
@@ -339,7 +340,8 @@ def _tests_or_reason(study: Study, rows: NDArray[np.int64]) -> tuple[str, tuple[
             " ".join(sentence.removeprefix("model.formula: ").split()) for sentence in found
         ), ()
     tests = tests_of(study, design, few, rows)
-    return " ".join(filter(None, map(no_replicates, tests))) or lone, tests
+    reason = " ".join(filter(None, map(no_replicates, tests))) or lone
+    return reason or family(study.config.model.family).why_not(design), tests
 
 
 def _few_samples(study: Study, lone: list[Lone]) -> str:

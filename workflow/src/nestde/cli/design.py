@@ -26,6 +26,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.check.footing import cells_of, footings
     from nestde.design.effects import RandomEffects
     from nestde.design.testable import NotTestable, design_to_test
+    from nestde.fit.family import family
     from nestde.io.files import of_slug, write_json
     from nestde.logs import log
     from nestde.study.config import sections
@@ -35,8 +36,11 @@ def main(args: argparse.Namespace) -> None:
     model = config.model
     roster = read_roster(args.matrix)
     why = roster.untestable()
+    fitted = family(model.family)
     design = (
-        NotTestable(why) if why else design_to_test(model.formula, obs, test=model.test, levels=model.levels)
+        NotTestable(why)
+        if why
+        else design_to_test(model.formula, obs, test=model.test, levels=model.levels, why_not=fitted.why_not)
     )
     design.save(args.out)
     if isinstance(design, NotTestable):

@@ -3,7 +3,7 @@
 import itertools
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,14 +36,18 @@ def design_to_test(
     *,
     test: Iterable[str],
     levels: Mapping[str, Sequence[object]],
+    why_not: Callable[[Design], str] = lambda design: "",
 ) -> Design | NotTestable:
-    """Build the design of a formula (see `build_design`) if what is tested has replicates in it; else say why not."""
+    """Build the design of a formula (see `build_design`) if what is tested has replicates in it; else say why not.
+
+    `why_not` says of a design why it cannot be fitted, as `Family.why_not` does; '' if it can.
+    """
     try:
         design = build_design(formula, table, test=test, levels=levels)
     except NestdeError as error:
         # without the formula and the caret below it: this is for one cell of a table
         return NotTestable(" ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults))
-    reason = too_few_samples(design, table) or no_groups_left(design)
+    reason = too_few_samples(design, table) or no_groups_left(design) or why_not(design)
     return NotTestable(reason) if reason else design
 
 

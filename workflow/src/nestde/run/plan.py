@@ -120,10 +120,13 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     largest = max(sizes, key=lambda cell_type: sizes[cell_type])
     model = config.model
     cells = study.frame(study.cells_of(largest))
-    design = design_to_test(model.formula, cells, test=model.test, levels=model.levels)
+    fitted = family(model.family)
+    design = design_to_test(
+        model.formula, cells, test=model.test, levels=model.levels, why_not=fitted.why_not
+    )
     if isinstance(design, NotTestable):
         raise NestdeError(f"{largest}: {design.reason}.")
-    read = _excerpt(study, design.n, genes_to_time(design, family(config.model.family)))
+    read = _excerpt(study, design.n, genes_to_time(design, fitted))
     per_gene = _seconds(config, design, read) / read.counts.shape[1]
     fits = {
         name: (cells, read.genes, per_gene * read.genes * cells / design.n) for name, cells in sizes.items()

@@ -244,6 +244,11 @@ class Family(ABC):
     def alike(self, formula: "Formula") -> Alike:
         """Small models that compile all kernels of a formula's fits."""
 
+    def why_not(self, design: "Design") -> str:
+        """Why the family has no fits of a design, as a sentence without its full stop; '' if it has."""
+        del design
+        return ""
+
     def seconds_per_fit(self, design: "Design") -> float:
         """Seconds of one core for one fit of a gene, an order of magnitude; 0 where it is nothing to speak of."""
         del design
