@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -92,3 +94,11 @@ def test_a_file_of_something_else_is_refused_in_words(tmp_path):
         statistics.load(tmp_path / "s.npz")
     with pytest.raises(NestdeError, match="no statistics"):
         statistics.load(tmp_path / "absent.npz")
+
+
+def test_statistics_of_a_family_that_is_gone_are_refused_in_words(tmp_path):
+    frame, counts, size_factor = study()
+    strange = dataclasses.replace(GAUSSIAN, name="toy")
+    statistics.save(strange.sum_up(build(frame), counts, size_factor, NAMES), tmp_path / "s.npz")
+    with pytest.raises(NestdeError, match="they are of a family toy, of which this nestde knows nothing"):
+        statistics.load(tmp_path / "s.npz")

@@ -76,13 +76,16 @@ def load(path: str | Path) -> Statistics:
     NestdeError
         The file is not there or holds no statistics.
     """
-    from nestde.fit.family import family
+    from nestde.fit.family import family, names
 
     try:
         with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = dict(stored)
         genes = np.array(json.loads(arrays.pop("genes").tobytes()), object)
-        return family(arrays.pop("family").tobytes().decode()).restore(genes, arrays)
+        name = arrays.pop("family").tobytes().decode()
+        if name not in names():
+            raise ValueError(f"they are of a family {name}, of which this nestde knows nothing")
+        return family(name).restore(genes, arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NestdeError(
             f"{path}: no statistics that nestde can read ({error}). Run `nestde run` again: it makes them again."

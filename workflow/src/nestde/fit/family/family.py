@@ -158,7 +158,7 @@ class Alike:
     genes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family(ABC):
     """A model family.
 

@@ -30,7 +30,7 @@ def mixedlm(response: Callable[[Floats, Floats], Floats]) -> Reference:
     return Reference(
         name="statsmodels",
         sentence=(
-            "statsmodels' MixedLM maximises the same likelihood by another route. Log-likelihoods (full and reduced model) and\n"
+            "statsmodels' MixedLM maximises the same likelihood by another route. Log-likelihoods (full and reduced model) and "
             "coefficients should agree."
         ),
         kind="one grouping factor, correlated effects",
