@@ -108,7 +108,7 @@ class LMMResult:
     @property
     def bic(self) -> float:
         """Bayesian information criterion, with the number of observations."""
-        return self.deviance + np.log(self.design.n) * self.fits.df
+        return float(self.deviance + np.log(self.design.n) * self.fits.df)
 
     @property
     def coef(self) -> "pd.Series[float]":
@@ -129,7 +129,8 @@ class LMMResult:
     @property
     def theta(self) -> Floats:
         """Relative covariance parameters, as lme4 orders them within each factor of `design.random`."""
-        return self.fits.theta[0]
+        found: Floats = self.fits.theta[0]
+        return found
 
     @property
     def sigma(self) -> float:

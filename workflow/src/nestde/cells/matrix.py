@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ def read_obs(path: str | Path) -> "pd.DataFrame":
 def read_size_factors(path: str | Path) -> Floats:
     """(n,) what the counts of each cell of a matrix are divided by."""
     with Counts(path) as counts:
-        return counts.cells()["size_factor"].to_numpy(float)
+        found: Floats = counts.cells()["size_factor"].to_numpy(float)
+        return found
 
 
 def read_uns(path: str | Path) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def judge(
         ["absent", "no counts", "min_cells_share", "min_samples"],
         default="",
     ).astype(object)
-    words = {
+    words: dict[str, Callable[[int], str]] = {
         "": lambda i: "",
         "absent": lambda i: absent[i],
         "no counts": lambda i: "no counts",

@@ -360,7 +360,8 @@ def _codes(study: Study, variable: Variable) -> NDArray[np.int64]:
     import pandas as pd
 
     codes, _ = pd.factorize(variable.values)
-    return codes[study.sample] if variable.between else codes
+    found: NDArray[np.int64] = codes[study.sample] if variable.between else codes
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -55,8 +55,8 @@ def main(args: argparse.Namespace) -> None:
         position = {gene: i for i, gene in enumerate(matrix.genes())}
 
         def counts(gene: str) -> Floats:
-            found = matrix.slice(position[gene], position[gene] + 1).toarray()[:, 0]
-            return found.astype(float)
+            found: Floats = matrix.slice(position[gene], position[gene] + 1).toarray()[:, 0].astype(float)
+            return found
 
         differences = crosscheck(
             *(reference, design, fitted.set_index("gene", drop=False).loc[chosen], term),

@@ -91,7 +91,7 @@ class Design:
     @property
     def n(self) -> int:
         """Number of rows."""
-        return self.x.shape[0]
+        return int(self.x.shape[0])
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file, whole or not at all; equal designs give equal bytes."""

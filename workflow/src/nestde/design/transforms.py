@@ -166,7 +166,8 @@ def truth(value: Value) -> NDArray[np.bool_]:
     """A value as true and false; of numbers, 0 is false."""
     if isinstance(value, Factor) and {"True", "False"} >= set(value.labels.categories):
         return np.asarray(value.labels == "True")
-    return numbers(value) != 0
+    found: NDArray[np.bool_] = numbers(value) != 0
+    return found
 
 
 def factor_of(value: Value, levels: Iterable[str] | None = None) -> Factor:

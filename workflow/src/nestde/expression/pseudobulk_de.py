@@ -185,7 +185,7 @@ def deseq2(
     # neutral names: PyDESeq2 makes names of its own of them
     matrix = pd.DataFrame(design.x, index=names, columns=[f"x{j}" for j in range(design.x.shape[1])])
 
-    class Dataset(DeseqDataSet):
+    class Dataset(DeseqDataSet):  # type: ignore[misc]  # PyDESeq2 has no types
         """With size factors as given."""
 
         def fit_size_factors(self, *_: object, **__: object) -> None:

@@ -48,7 +48,8 @@ def compiled(*, inline: bool = False, sums: bool = False) -> Callable[[Kernel], 
         )
         with contextlib.suppress(AttributeError):  # numba has no public way to say this
             dispatcher._cache._cache_file._source_stamp = _STAMP
-        return dispatcher
+        compiled: Kernel = dispatcher
+        return compiled
 
     return decorate
 

@@ -105,7 +105,7 @@ def _evaluate(x: Floats, problem: Problem, with_slope: bool, slope: Floats) -> f
         )
         for t in range(len(x)):
             slope[t] *= problem.blocks.scale[t]
-    return value
+    return float(value)
 
 
 @compiled()

@@ -47,9 +47,9 @@ def log_f_sf(x: ArrayLike, df: ArrayLike, df_residual: ArrayLike) -> Floats:
 
         def numerator(i: int) -> Floats:
             half = i // 2
-            if i % 2:
-                return -(a + half) * (a + b + half) * w / ((a + i - 1) * (a + i))
-            return half * (b - half) * w / ((a + i - 1) * (a + i))
+            top: Floats = -(a + half) * (a + b + half) if i % 2 else half * (b - half)
+            found: Floats = top * w / ((a + i - 1) * (a + i))
+            return found
 
         log_w, log_rest = -np.log1p(b * f / a), -np.log1p(a / (b * f))
         fraction = _fraction(lambda i: np.ones_like(w), numerator, np.ones_like(w))

@@ -156,7 +156,8 @@ def _order(cut: clusters.Strata, arms: Arms | None) -> Integers:
     """Slots, among all strata's, that a group has; those of an arm together."""
     if arms is None:
         return np.unique(np.concatenate([slots.ravel() for slots in cut.slots]))
-    return cut.slots[0][np.argsort(arms.arm, kind="stable"), 0]
+    found: NDArray[np.int64] = cut.slots[0][np.argsort(arms.arm, kind="stable"), 0]
+    return found
 
 
 def _lambda(cut: clusters.Strata, factors: Sequence[Floats], arms: Arms | None) -> Floats:
@@ -337,4 +338,4 @@ def _marginals(
 @compiled(inline=True)
 def reml(k: int, points: Points, r2: float) -> float:
     """REML log-likelihood, but for its constants, at the k-th point."""
-    return -0.5 * (points.freedom * math.log(r2) + points.logdet[k])
+    return float(-0.5 * (points.freedom * math.log(r2) + points.logdet[k]))

@@ -97,7 +97,7 @@ class Fits:
     @property
     def df(self) -> int:
         """Number of parameters: coefficients, thetas and the residual variance."""
-        return len(self.columns) + self.theta.shape[1] + 1
+        return int(len(self.columns) + self.theta.shape[1] + 1)
 
     def sd(self) -> tuple[Floats, ...]:
         """For each random factor the (G, k) standard deviations of its effects."""

@@ -148,11 +148,13 @@ class Counts:
 
     def uns(self) -> dict[str, Any]:
         """What the step that made the file had to say beside the counts."""
-        return self._element("uns")
+        found: dict[str, Any] = self._element("uns")
+        return found
 
     def genes(self) -> NDArray[np.object_]:
         """Names, (m,)."""
-        return self._element("var").index.to_numpy(object)
+        found: NDArray[np.object_] = self._element("var").index.to_numpy(object)
+        return found
 
     def _element(self, key: str) -> Any:
         from anndata.io import read_elem
@@ -161,7 +163,8 @@ class Counts:
 
     def nnz(self) -> NDArray[np.int64]:
         """Values per cell of a csr file, per gene of a csc file."""
-        return np.diff(self.x["indptr"][:]).astype(np.int64)
+        found: NDArray[np.int64] = np.diff(self.x["indptr"][:]).astype(np.int64)
+        return found
 
     def slice(self, start: int, stop: int) -> "csr_matrix | csc_matrix":
         """Cells ``start … stop - 1`` of a csr file; genes of a csc file. Only they are read from disk."""

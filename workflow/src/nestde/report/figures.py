@@ -28,7 +28,8 @@ class Axis:
     def pixels(self, values: ArrayLike) -> Floats:
         """Map data to pixels; what lies beyond the range lands on its border."""
         inside = np.clip(np.asarray(values, dtype=float), self.low, self.high)
-        return self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start)
+        found: Floats = self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start)
+        return found
 
     def ticks(self) -> list[float]:
         """Four to eight round numbers within the range."""

@@ -60,7 +60,7 @@ def unused_doublets(study: "Study", answer: "Answer") -> Iterator[Warned]:
 
 
 def _is_score(column: "pd.Series[object]") -> bool:
-    return column.dtype.kind == "f" and column.nunique() > 2
+    return bool(column.dtype.kind == "f" and column.nunique() > 2)
 
 
 def _single(numbers: dict[str, int]) -> str:

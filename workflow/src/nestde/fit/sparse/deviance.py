@@ -171,7 +171,7 @@ def place(blocks: Sparse, node: int, column: int, own: int) -> int:
     """Where the square of a node has its effects `own` (row) and `column`, both numbered within the node."""
     k = blocks.k[node]
     member = column // k
-    return blocks.square_at[node] + member * k * k + (own - member * k) * k + column - member * k
+    return int(blocks.square_at[node] + member * k * k + (own - member * k) * k + column - member * k)
 
 
 @compiled()

@@ -231,7 +231,8 @@ def _effects(order: Order, size: Integers, groups: tuple[int, ...]) -> Integers:
     """Effects of some groups, in the order of elimination."""
     chosen = np.array(sorted(groups, key=lambda group: order.first[group]), np.int64)
     within = np.arange(size[chosen].sum()) - np.repeat(np.cumsum(size[chosen]) - size[chosen], size[chosen])
-    return np.repeat(order.first[chosen], size[chosen]) + within
+    found: NDArray[np.int64] = np.repeat(order.first[chosen], size[chosen]) + within
+    return found
 
 
 def _links(panels: _Panels) -> tuple[Integers, Integers, Integers]:
