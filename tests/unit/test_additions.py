@@ -1,21 +1,29 @@
 """What is added is a file and a line in its room's list: toys that are in the list go through every step to the report."""
 
+import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from makers.fabricated import settings, write_results
+from makers.studies import Study
 from makers.tiny_study import cells, write_study
 from makers.toys import RATE, RATES, ROOT, WALD
 
 import nestde
+from nestde import report
+from nestde.check import warnings
+from nestde.check.found import Warned
+from nestde.check.render import terminal
 from nestde.errors import NestdeError
 from nestde.expression.tables import TEXT
 from nestde.expression.warmup import compile_kernels
 from nestde.fit import family, methods
-from nestde.io.files import read_tsv, slug
+from nestde.io.files import read_tsv, slug, write_json
 from nestde.io.layout import CONTENT
+from nestde.report.sections import Section, html
 from nestde.study.schema import schema
 
 CELL_TYPE = "T cell"
@@ -119,3 +127,34 @@ def test_what_the_family_does_not_have_is_refused(study, capsys):
     with pytest.raises(AssertionError, match="check"):
         study("rates", "auto", slopes)
     assert "model.family: slopes of sample_id: the family rates has none" in capsys.readouterr().err
+
+
+def test_a_warning(tmp_path, monkeypatch):
+    def odd(study, answer):
+        yield Warned("odd_number_of_samples", "An odd <number>", f"There are {len(study.samples)} samples.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "WARNINGS", [odd, *warnings.WARNINGS])
+    found = Study(per_level=3).check().accepted
+    assert found.warnings[0] == Warned("odd_number_of_samples", "An odd <number>", "There are 6 samples.")
+    assert "Warning: An odd <number>" in terminal(found, explain=False, stream=io.StringIO())
+    folder = write_results(tmp_path / "results")
+    write_json(found.as_json(), folder / "cohort/check.json")
+    report.write(settings(), folder, tmp_path / "content")
+    assert "An odd &lt;number&gt;" in (tmp_path / "content/nestde_check_mqc.json").read_text()
+    assert (
+        json.loads((tmp_path / "content/summary.json").read_text())["warnings"][0]["id"]
+        == "odd_number_of_samples"
+    )
+
+
+def test_a_section_of_the_report(tmp_path, monkeypatch):
+    def toys(results):
+        return [Section("nestde_toy", "trust", "A toy", html(f"<p>{len(results.tests())} tests</p>"))]
+
+    monkeypatch.setattr(report, "PARTS", [*report.PARTS, toys])
+    folder = write_results(tmp_path / "results")
+    report.write(settings(), folder, tmp_path / "content")
+    section = json.loads((tmp_path / "content/nestde_toy_mqc.json").read_text())
+    assert section["data"].endswith("tests</p>") and section["parent_name"] == "How far to trust it"
+    assert "nestde_toy" in (tmp_path / "content/multiqc_config.yaml").read_text()

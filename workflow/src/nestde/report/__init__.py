@@ -1,6 +1,7 @@
 """The report: MultiQC custom content, one file per section, and the MultiQC configuration that orders them."""
 
 import json
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,19 @@ CHAPTERS = {
 }
 
 
+# What yields sections of a study's results, in the order in which they are read within their chapters.
+PARTS: list[Callable[[Results], list[Section]]] = [
+    brief.sections,
+    study.sections,
+    genes.sections,
+    trust.sections,
+    calibration.sections,
+    concordance.sections,
+    quality.sections,
+    sample_similarity.sections,
+]
+
+
 def write(config: Config, folder: str | Path, out: str | Path) -> None:
     """Write the content of the report.
 
@@ -37,12 +51,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     import yaml
 
     results = Results(Path(folder), config)
-    found = [
-        section
-        for part in (brief, study, genes, trust, calibration, concordance, quality, sample_similarity)
-        for section in part.sections(results)
-        if section.content["data"]
-    ]
+    found = [section for sections in PARTS for section in sections(results) if section.content["data"]]
     out = Path(out)
     for old in out.glob("*_mqc.json"):  # sections that this run may not have
         old.unlink()
