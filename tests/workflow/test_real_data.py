@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import real_data
 
-from nestde.expression.tables import benjamini_hochberg
+from nestde.fit.fdr import benjamini_hochberg
 from nestde.io.files import read_tsv
 
 pytestmark = pytest.mark.slow

@@ -9,10 +9,11 @@ from scipy.sparse import csc_matrix
 
 from nestde.design.design import build_design
 from nestde.expression.celltype import fit_table, moderate
-from nestde.expression.tables import benjamini_hochberg, combine
+from nestde.expression.tables import combine
 from nestde.fit import fit_genes, genes, methods
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.fit.family.log1p import LogCounts
+from nestde.fit.fdr import benjamini_hochberg
 
 FORMULA = "~ diagnosis + (1 | sample_id)"
 T_AND_F = ["pvalue_satterthwaite", "pvalue_kenward_roger", "pvalue_containment", "pvalue_level"]

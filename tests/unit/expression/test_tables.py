@@ -4,8 +4,9 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from nestde.errors import NestdeError
-from nestde.expression.tables import adjust, benjamini_hochberg, combine, totals
+from nestde.expression.tables import adjust, combine, totals
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
+from nestde.fit.fdr import benjamini_hochberg
 
 
 def ledger():

@@ -16,8 +16,8 @@ from nestde.arrays import Floats
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.design.contrasts import joint
 from nestde.design.design import Design
-from nestde.expression.tables import benjamini_hochberg
 from nestde.fit.family import Fitted
+from nestde.fit.fdr import benjamini_hochberg
 from nestde.fit.methods import Method
 from nestde.fit.statistics import Statistics
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.design import Design, RandomFactor
-from nestde.fit.containment import constant_within, unit_of
+from nestde.design.within import constant_within
+from nestde.fit.containment import unit_of
 
 Integers = NDArray[np.int64]
 

@@ -90,7 +90,7 @@ def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
 
 def no_groups_left(design: Design) -> str:
     """Name a tested term whose groups are as few as the coefficients between them, (1 | x) beside x; '' if there is none."""
-    from nestde.fit.containment import constant_within
+    from nestde.design.within import constant_within
 
     for term, factor in itertools.product(design.tests, design.random):
         constant = constant_within(design.x, factor)

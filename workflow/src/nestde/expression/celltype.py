@@ -168,7 +168,7 @@ def moderate(
 def _without(fitted: "Fitted", pair: Contrast, columns: Mapping[str, object]) -> dict[str, object]:
     """Of what is likely to be found, what is left of the effect without any one sample; empty for other genes."""
     from nestde.calibrate.leave_out import leave_out
-    from nestde.expression.tables import benjamini_hochberg
+    from nestde.fit.fdr import benjamini_hochberg
 
     name = fitted.statistics.family.method(AUTO, lambda name: f"logpvalue_{name}" in columns).name
     log_p = np.asarray(columns.get(f"logpvalue_{name}", np.full(len(fitted.statistics.genes), np.nan)), float)

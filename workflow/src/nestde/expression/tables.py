@@ -9,6 +9,7 @@ from nestde.arrays import Floats
 from nestde.design.formula import variables_of
 from nestde.errors import NestdeError, a_few
 from nestde.fit.family import Family
+from nestde.fit.fdr import benjamini_hochberg
 from nestde.fit.methods import Method
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
@@ -180,18 +181,6 @@ def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         order = np.lexsort((np.arange(len(table)), -table["neg_log10_pvalue"].fillna(-1).to_numpy(float)))
         adjusted[name] = table.iloc[order].reset_index(drop=True)
     return adjusted
-
-
-def benjamini_hochberg(pvalues: "pd.Series[float] | Floats") -> Floats:
-    """False discovery rates of the p-values that are there; NaN for the others."""
-    from statsmodels.stats.multitest import fdrcorrection
-
-    p = np.asarray(pvalues, float)
-    known = np.isfinite(p)
-    rates = np.full(len(p), np.nan)
-    if known.any():
-        rates[known] = fdrcorrection(p[known])[1]
-    return rates
 
 
 def totals(tables: Mapping[str, pd.DataFrame], fdr: float) -> pd.DataFrame:

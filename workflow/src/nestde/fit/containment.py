@@ -8,13 +8,10 @@ has groups, less those of coarser factors (or the intercept) and less the coeffi
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.design import Design, RandomFactor
-
-# Of a column's range, variation within a group below this share is rounding.
-_ROUNDING = 1e-10
+from nestde.design.within import ROUNDING, constant_within
 
 
 def containment(design: Design) -> Floats:
@@ -25,7 +22,7 @@ def containment(design: Design) -> Floats:
     """
     x = design.x
     spread = np.ptp(x, axis=0)
-    constant = spread <= _ROUNDING * np.abs(x).max(axis=0)
+    constant = spread <= ROUNDING * np.abs(x).max(axis=0)
     factors = sorted(design.random, key=lambda factor: len(factor.levels))
     within = np.array([constant_within(x, factor) for factor in factors])
     # coarsest factor within whose groups the column is constant; the rows if there is none
@@ -46,11 +43,6 @@ def containment_of(rows: Floats, each: Floats) -> float:
     return float(each[np.any(rows != 0, axis=0)].min())
 
 
-def constant_within(x: Floats, factor: RandomFactor) -> NDArray[np.bool_]:
-    """Whether each column of x is constant within the groups of a factor, (p,)."""
-    return np.asarray(_within(x, factor) <= _ROUNDING * np.ptp(x, axis=0))
-
-
 def unit_of(design: Design, columns: Sequence[int]) -> RandomFactor | None:
     """The grouping factor of fewest groups within which no one of some columns varies: what they are tested between.
 
@@ -58,15 +50,6 @@ def unit_of(design: Design, columns: Sequence[int]) -> RandomFactor | None:
     """
     constant = [f for f in design.random if constant_within(design.x[:, list(columns)], f).all()]
     return min(constant, key=lambda factor: len(factor.levels), default=None)
-
-
-def _within(x: Floats, factor: RandomFactor) -> Floats:
-    """Largest range of each column of x within a group."""
-    order = np.argsort(factor.codes, kind="stable")
-    first = np.searchsorted(factor.codes[order], np.arange(len(factor.levels)))
-    ordered = x[order]
-    spread = np.maximum.reduceat(ordered, first) - np.minimum.reduceat(ordered, first)
-    return np.asarray(spread.max(axis=0))
 
 
 def _taken(coarser: list[RandomFactor], factor: RandomFactor | None, intercept: bool) -> int:

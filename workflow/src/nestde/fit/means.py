@@ -14,7 +14,8 @@ from scipy.special import digamma, polygamma
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
-from nestde.fit.containment import constant_within, unit_of
+from nestde.design.within import constant_within
+from nestde.fit.containment import unit_of
 from nestde.fit.leaf_sums import LeafSums
 from nestde.fit.log_sf import log_f_sf
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
+from nestde.design.within import constant_within
 from nestde.fit import grid as grids
 from nestde.fit import points as free
 from nestde.fit import prior as priors
 from nestde.fit.compiled import spread
-from nestde.fit.containment import constant_within
 from nestde.fit.crossproducts import Sums
 from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms

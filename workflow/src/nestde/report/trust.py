@@ -5,7 +5,7 @@ from html import escape
 from nestde.check.advice import FEW_SAMPLES, MEASURED
 from nestde.expression.crosscheck import failed as no_fit
 from nestde.expression.crosscheck import stopped_short
-from nestde.expression.tables import benjamini_hochberg
+from nestde.fit.fdr import benjamini_hochberg
 from nestde.report.results import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
 
