@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
 from anndata.io import write_elem
 
 CELLS = 12  # of each type in each sample
@@ -115,3 +116,17 @@ def refusal(study, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     return printed.err
+
+
+def spoilt(studies):
+    """A test that each study of `into` is refused in its words, all of them and no other."""
+
+    @pytest.mark.parametrize("name", studies)
+    def refused_in_these_words(name, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        spoil, sentences = studies[name]
+        study = Study()
+        spoil(study)
+        assert refusal(study, capsys) == "".join(f"nestde check: {sentence}\n" for sentence in sentences)
+
+    return refused_in_these_words

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pandas as pd
-import pytest
-from makers.studies import Study, into, refusal, write_h5ad
+from makers.studies import into, spoilt, write_h5ad
 
 STUDIES = {}
 # @fault(sentences): what is said of the study that the function below spoils
@@ -155,10 +154,4 @@ def sample_fixed_and_batch(s):
     s.formula("~ diagnosis + batch + sample_id")
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_spoilt_study_is_refused_in_these_words(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    spoil, sentences = STUDIES[name]
-    study = Study()
-    spoil(study)
-    assert refusal(study, capsys) == "".join(f"nestde check: {sentence}\n" for sentence in sentences)
+test_a_spoilt_study_is_refused_in_these_words = spoilt(STUDIES)

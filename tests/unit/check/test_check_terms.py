@@ -1,8 +1,7 @@
 """Studies with one fault in formula, tests, levels or covariates: what is said, to the letter."""
 
 import numpy as np
-import pytest
-from makers.studies import Study, into, refusal
+from makers.studies import into, spoilt
 
 STUDIES = {}
 # @fault(sentences): what is said of the study that the function below spoils
@@ -245,10 +244,4 @@ def no_random_term(s):
     s.formula("~ saturation + diagnosis")
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_spoilt_study_is_refused_in_these_words(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    spoil, sentences = STUDIES[name]
-    study = Study()
-    spoil(study)
-    assert refusal(study, capsys) == "".join(f"nestde check: {sentence}\n" for sentence in sentences)
+test_a_spoilt_study_is_refused_in_these_words = spoilt(STUDIES)
