@@ -1,7 +1,7 @@
 """nestde: differential expression for cells nested in samples nested in a diagnosis.
 
-`nestde.de` tests every gene of an AnnData object, `nestde.lmm` fits one response, `nestde.lrt` compares two fits,
-`nestde.simulate` makes studies with known truth. The workflow is run by the command `nestde run`.
+`nestde.de` tests every gene of an AnnData object, `nestde.lmm` and `nestde.glmm` fit one response, `nestde.lrt` compares
+two fits, `nestde.simulate` makes studies with known truth. The workflow is run by the command `nestde run`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,28 @@ from nestde.errors import NestdeError, NestdeWarning
 
 if TYPE_CHECKING:
     from nestde.api.de import de
+    from nestde.api.glmm import GLMMResult, glmm
     from nestde.api.lmm import LMMResult, lmm, lrt
 
 __version__ = "0.1.0"
-__all__ = ["LMMResult", "NestdeError", "NestdeWarning", "__version__", "de", "lmm", "lrt"]
+__all__ = [
+    "GLMMResult",
+    "LMMResult",
+    "NestdeError",
+    "NestdeWarning",
+    "__version__",
+    "de",
+    "glmm",
+    "lmm",
+    "lrt",
+]
 
 # Looked up when first used: a step of the workflow should not wait for what it does not need.
 _LAZY = {
     "de": "nestde.api.de",
+    "GLMMResult": "nestde.api.glmm",
     "LMMResult": "nestde.api.lmm",
+    "glmm": "nestde.api.glmm",
     "lmm": "nestde.api.lmm",
     "lrt": "nestde.api.lmm",
 }

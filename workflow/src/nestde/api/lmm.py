@@ -1,15 +1,15 @@
 """`nestde.lmm`: one response, one linear mixed model, printed the way a person expects; `nestde.lrt` compares two."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references
 from nestde.arrays import Floats
-from nestde.cells.roles import references
 from nestde.design import design as designs
 from nestde.design.design import Design, RandomFactor
-from nestde.design.formula import variables_of
 from nestde.errors import NestdeError
 from nestde.fit.containment import containment
 from nestde.fit.crossproducts import Sums, sums_of_responses
@@ -17,6 +17,9 @@ from nestde.fit.genes import FitModel, fit, modes, prepare
 from nestde.fit.inference import f_tests
 from nestde.fit.log_sf import log_chi2_sf, log_f_sf
 from nestde.fit.record import Fits, Record
+
+if TYPE_CHECKING:
+    from nestde.api.glmm import GLMMResult
 
 # Of a column of the smaller model, what the larger cannot explain must be below this share.
 _ROUNDING = 1e-8
@@ -57,13 +60,7 @@ def lmm(
     fits = fit(model, sums, tuple(range(len(design.coef_names))), reml, threads=threads)
     if fits.status[0] in ("not_testable", "failed"):
         raise NestdeError(f'"{design.formula.text}" has no fit: {fits.reason[0]}.')
-    read = set(variables_of(design.formula.fixed)) & set(design.levels)
-    unsaid = [found for found in references(frame, sorted(read), levels or {}) if found.turned]
-    notes = tuple(
-        f"{found.factor}: {found.levels[0]} is named like a control, but {found.first} is the reference, the first by the "
-        f"alphabet. levels={{{found.factor!r}: {list(found.levels)}}} turns the signs round."
-        for found in unsaid
-    )
+    notes = unsaid_references(design, frame, levels or {})
     return LMMResult(design, y, fits, notes, model, sums)
 
 
@@ -89,6 +86,16 @@ class LMMResult:
     notes: tuple[str, ...]
     _model: FitModel = field(compare=False)
     _sums: Sums = field(compare=False)
+
+    @property
+    def family(self) -> str:
+        """What the response is taken for."""
+        return "gaussian"
+
+    @property
+    def shift(self) -> Floats:
+        """(n,) what is added to the linear predictor beside what is fitted."""
+        return np.zeros(self.design.n)
 
     @property
     def loglik(self) -> float:
@@ -213,11 +220,11 @@ class LMMResult:
                 f"Observations {self.design.n:,}" + (f"   Groups: {groups}" if groups else ""),
                 "",
                 "Random effects",
-                _indent(self._variances()),
+                indent(self._variances()),
                 "",
                 f"Fixed effects (degrees of freedom: {method})",
-                _indent(_fixed(self.t_tests())),
-                *self._references(),
+                indent(_fixed(self.t_tests())),
+                *references_of(self.design, self.notes),
                 "",
                 f"Fit: {ended}; {record.evaluations[0]} evaluations, "
                 f"gradient {record.gradient[0]:.1e}, optima met {record.optima[0]}",
@@ -225,12 +232,6 @@ class LMMResult:
         )
 
     __repr__ = __str__
-
-    def _references(self) -> list[str]:
-        """Say which level of each factor the others are compared with."""
-        said = [f"{name} {order[0]}" for name, order in self.design.levels.items()]
-        line = [f"Reference levels: {', '.join(said)}"] if said else []
-        return [*line, *(f"Note: {note}" for note in self.notes)]
 
     def _variances(self) -> str:
         rows = []
@@ -247,7 +248,7 @@ class LMMResult:
                 name = factor.name if i == 0 else ""
                 rows.append([name, effect, f"{sd[i] ** 2:.5g}", f"{sd[i]:.5g}", " ".join(shown)])
         rows.append(["Residual", "", f"{self.sigma**2:.5g}", f"{self.sigma:.5g}", ""])
-        return _columns([["group", "effect", "variance", "SD", "corr"], *rows], left=2)
+        return columns([["group", "effect", "variance", "SD", "corr"], *rows], left=2)
 
 
 @dataclass(frozen=True)
@@ -278,13 +279,14 @@ class LRT:
         return f"{line}\n{self.note}" if self.note else line
 
 
-def lrt(full: LMMResult, reduced: LMMResult) -> LRT:
+def lrt(full: "LMMResult | GLMMResult", reduced: "LMMResult | GLMMResult") -> LRT:
     """Compare two nested models of the same response by their likelihoods.
 
     Parameters
     ----------
     full, reduced
-        Both by ML; or both by REML, if their fixed effects are the same.
+        Both from `nestde.lmm`, by ML; or by REML, if their fixed effects are the same. Or both from `nestde.glmm`, of one
+        family.
 
     Raises
     ------
@@ -296,6 +298,13 @@ def lrt(full: LMMResult, reduced: LMMResult) -> LRT:
             f"lrt: the models are of different data ({full.design.n:,} and {reduced.design.n:,} observations"
             f"{', with other values' if full.design.n == reduced.design.n else ''}). Fit both to the same rows."
         )
+    if full.family != reduced.family:
+        raise NestdeError(
+            f"lrt: the models are of different families, {full.family} and {reduced.family}; their likelihoods differ by more "
+            "than what is left out. Fit both by the same."
+        )
+    if not np.array_equal(full.shift, reduced.shift):
+        raise NestdeError("lrt: the models have not the same offset. Give both the same.")
     if full.fits.reml != reduced.fits.reml:
         raise NestdeError("lrt: one model is fitted by REML and the other by ML. Refit both with reml=False.")
     within = _spans(full.design.x, reduced.design.x)
@@ -360,27 +369,7 @@ def _variances(design: Design) -> int:
 
 def _fixed(table: pd.DataFrame) -> str:
     rows = [
-        [str(name), f"{row.estimate:.6g}", f"{row.se:.4g}", f"{row.df:.1f}", f"{row.t:.3f}", _p(row.p)]
+        [str(name), f"{row.estimate:.6g}", f"{row.se:.4g}", f"{row.df:.1f}", f"{row.t:.3f}", p_value(row.p)]
         for name, row in table.iterrows()
     ]
-    return _columns([["", "estimate", "SE", "df", "t", "p"], *rows], left=1)
-
-
-def _p(p: float) -> str:
-    return f"{p:.4f}" if p >= 0.001 else f"{p:.2e}"
-
-
-def _columns(rows: list[list[str]], left: int) -> str:
-    """Lay out rows of texts as a table, the first `left` columns to the left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _indent(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+    return columns([["", "estimate", "SE", "df", "t", "p"], *rows], left=1)

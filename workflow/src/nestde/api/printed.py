@@ -1,0 +1,51 @@
+"""How fitted models are printed: tables of text, and what to know of reference levels."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from nestde.cells.roles import references
+from nestde.design.design import Design
+from nestde.design.formula import variables_of
+
+
+def unsaid_references(
+    design: Design, frame: pd.DataFrame, levels: Mapping[str, Sequence[object]]
+) -> tuple[str, ...]:
+    """Factors whose reference, the first by the alphabet, may not be the one that was meant."""
+    read = set(variables_of(design.formula.fixed)) & set(design.levels)
+    return tuple(
+        f"{found.factor}: {found.levels[0]} is named like a control, but {found.first} is the reference, the first by the "
+        f"alphabet. levels={{{found.factor!r}: {list(found.levels)}}} turns the signs round."
+        for found in references(frame, sorted(read), levels)
+        if found.turned
+    )
+
+
+def references_of(design: Design, notes: Sequence[str]) -> list[str]:
+    """Lines that say which level of each factor the others are compared with."""
+    said = [f"{name} {order[0]}" for name, order in design.levels.items()]
+    line = [f"Reference levels: {', '.join(said)}"] if said else []
+    return [*line, *(f"Note: {note}" for note in notes)]
+
+
+def p_value(p: float) -> str:
+    """A p-value as text."""
+    return f"{p:.4f}" if p >= 0.001 else f"{p:.2e}"
+
+
+def columns(rows: list[list[str]], left: int) -> str:
+    """Lay out rows of texts as a table, the first `left` columns to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def indent(text: str) -> str:
+    """Move every line to the right."""
+    return "\n".join(f"  {line}" for line in text.splitlines())

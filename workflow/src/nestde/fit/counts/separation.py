@@ -1,0 +1,107 @@
+"""Where a likelihood rises without end: a level without counts, cells that a covariate sets apart.
+
+A direction d of the coefficients is unbounded if X d is 0 at every cell with a count and nowhere positive; for detection, if it
+is nowhere negative at cells with a count either. Then the likelihood rises towards a limit, which the search reaches to
+1e-9 in some twenty steps, so that likelihood ratios are right; the estimates along d are ±∞. The search betrays such
+directions, as the likelihood tells nothing more there; whether they are is looked up in the counts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.arrays import Floats
+from nestde.fit.counts.columns import Columns
+from nestde.fit.counts.gene import Data, Ends
+
+# A variance, of a column of mean square 1, that says that the likelihood tells nothing of a direction.
+_UNKNOWN = 1e5
+# Of X d's largest element, what is rounding; of d on the scale of the formula.
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class Unbounded:
+    """What is unbounded in one gene, p coefficients.
+
+    Attributes
+    ----------
+    away
+        (p,) the direction in which coefficients go, 0 for those that stay.
+    space
+        (p, k) all directions that the counts do not bound.
+    finite, vcov
+        (p,), (p, p) coefficients and their covariance without what is unbounded.
+    """
+
+    away: Floats
+    space: Floats
+    finite: Floats
+    vcov: Floats
+
+    @property
+    def coef(self) -> Floats:
+        """(p,) the coefficients, ±∞ where they have no bound."""
+        unit = np.eye(len(self.away))
+        return np.array(
+            [
+                self.sign(row) * np.inf if self.concerns(row) else value
+                for row, value in zip(unit, self.finite, strict=True)
+            ]
+        )
+
+    def concerns(self, weights: Floats) -> bool:
+        """Whether a combination of coefficients has no bound."""
+        return bool(np.abs(weights @ self.space).max() > _ROUNDING * np.abs(self.space).max())
+
+    def sign(self, weights: Floats) -> float:
+        """The side on which it is."""
+        return float(np.sign(weights @ self.away))
+
+    def words(self, names: tuple[str, ...]) -> str:
+        """Say it."""
+        without = [name for name, value in zip(names, self.coef, strict=True) if np.isinf(value)]
+        have = "have" if len(without) > 1 else "has"
+        return f"{', '.join(without)} {have} no bound, as the counts are all on one side; the likelihood ratio is valid"
+
+
+def unbounded(
+    which: Columns, data: Data, family: str, ends: Ends, unstable: NDArray[np.bool_]
+) -> dict[int, Unbounded]:
+    """Look up which genes of those that the search leaves in doubt have unbounded directions."""
+    variances = np.einsum("gii->gi", ends.covariance)
+    with np.errstate(invalid="ignore"):
+        doubtful = np.isfinite(ends.loglik) & (unstable | ~(variances.max(axis=1) < _UNKNOWN))
+    found = {}
+    for g in map(int, np.flatnonzero(doubtful)):
+        if not np.isfinite(ends.covariance[g]).all():
+            continue
+        values, vectors = np.linalg.eigh(ends.covariance[g])
+        space = vectors[:, values > _UNKNOWN]
+        if not space.shape[1]:
+            continue
+        away = space @ (space.T @ ends.coefficients[g])
+        if not _rises(which.q @ away, data, g, family):
+            continue
+        rest = np.eye(len(values)) - space @ space.T
+        found[g] = Unbounded(
+            which.back @ away,
+            which.back @ space,
+            which.back @ (rest @ ends.coefficients[g]),
+            which.back @ rest @ ends.covariance[g] @ rest @ which.back.T,
+        )
+    return found
+
+
+def _rises(move: Floats, data: Data, g: int, family: str) -> bool:
+    """Whether moving the cells' linear predictors, (n,), so can only raise the likelihood."""
+    counted = np.zeros(len(move), bool)
+    counted[data.cell[data.begin[g] : data.begin[g + 1]]] = True
+    rounding = _ROUNDING * np.abs(move).max()
+    if (move[~counted] > rounding).any():
+        return False
+    with_counts = move[counted]
+    return bool(
+        (with_counts >= -rounding).all() if family == "bernoulli" else (np.abs(with_counts) <= rounding).all()
+    )
