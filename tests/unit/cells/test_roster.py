@@ -36,7 +36,7 @@ def test_a_level_whose_samples_fell_to_quality_control_is_told_with_the_rule_and
     """It was said that "fetal has none", where 104 of its cells fell to another rule."""
     found = roster({"adult": FINE, "fetal": [(26, 26), (25, 30), (29, 31), (24, 24)]}, ("adult", "fetal"))
     assert found.untestable() == (
-        "diagnosis cannot be tested, as 2 samples of each level are the least: fetal has none: of its 4 samples, 4 have too few "
+        "no test of diagnosis can be made, for which 2 samples of each level are the least: fetal has none: of its 4 samples, 4 have too few "
         "cells in all (qc.min_cells_per_sample): fetal0 (26), fetal1 (30), fetal2 (31), fetal3 (24), with 104 cells of this type"
     )
     assert found.left_out["fetal0"] == "26 cells after quality control; qc.min_cells_per_sample is 50"

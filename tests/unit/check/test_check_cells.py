@@ -164,7 +164,8 @@ def test_cell_types_that_cannot_be_tested_have_a_reason():
     neuron, astrocyte = content["cell_types"]
     assert not neuron["estimable"]
     assert neuron["reason"] == (
-        "diagnosis cannot be tested: only Control samples (6) have 10 cells of this type or more; AD has none."
+        "No test of diagnosis can be made, for which 2 samples of each level are the least: AD has none: of its 6 samples, 6 have "
+        "no cell of this type."
     )
     assert [(entry["level"], entry["samples"], entry["cells"]) for entry in neuron["levels"]] == [
         ("Control", 6, 72),

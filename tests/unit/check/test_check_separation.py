@@ -105,7 +105,8 @@ def too_many_coefficients(s):
 
 
 @fault(
-    "model.test: nothing can be tested in any cell type. Neuron: No sample has 20 cells of Neuron or more. Astrocyte: No sample has 20 cells of Astrocyte or more.",
+    "model.test: nothing can be tested in any cell type. Neuron: No sample is left to be tested: 12 have too few cells of this type (model.min_cells): S01 (12), S02 (12), S03 (12), S04 (12), S05 (12) … (12 in all). "
+    "Astrocyte: No sample is left to be tested: 12 have too few cells of this type (model.min_cells): S01 (12), S02 (12), S03 (12), S04 (12), S05 (12) … (12 in all).",
 )
 def nothing_in_any_cell_type(s):
     s.config["model"]["min_cells"] = 20

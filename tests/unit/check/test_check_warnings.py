@@ -80,6 +80,19 @@ def left_out(s):
 
 @warned(
     (
+        "Levels are left out of some cell types",
+        "With one sample, nothing tells a level from its sample; the other levels are compared. Neuron: MCI has only S03: of "
+        "its 6 samples, 5 have no cell of this type.",
+    ),
+)
+def a_level_with_one_sample_of_a_type(s):
+    s.__init__(levels=("Control", "AD", "MCI"))
+    mci = list(s.sheet.loc[s.sheet["diagnosis"] == "MCI", "sample_id"])
+    s.obs = s.obs[~(s.obs["sample_id"].isin(mci[1:]) & (s.obs["cell_type"] == "Neuron"))]
+
+
+@warned(
+    (
         "Cells of no sample are left out",
         "2 cells of 288 in counts.h5ad have no value of sample_id (input.sample_key).",
     ),

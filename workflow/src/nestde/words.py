@@ -41,3 +41,8 @@ def both(parts: Sequence[object]) -> str:
     """``A``, ``A and B``, ``A, B and C``."""
     words = [str(part) for part in parts]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def as_sentence(words: str) -> str:
+    """Words with a capital and a full stop; '' stays ''."""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else ""

@@ -103,15 +103,15 @@ class Roster:
             if len(fine) >= 2 and self.factors[factor][0] in fine:
                 continue
             told = "; ".join(self.level_words(factor, level) for level in short)
-            return f"{factor} cannot be tested, as {REPLICATES} samples of each level are the least: {told}"
+            return f"no test of {factor} can be made, for which {REPLICATES} samples of each level are the least: {told}"
         return ""
 
     def level_words(self, factor: str, level: str) -> str:
         """``fetal has none: of its 4 samples, 4 have fewer than 50 cells after quality control (…)``."""
         entries = self.of_level(factor, level)
-        there = [entry.sample for entry in entries if not entry.by]
+        there = [entry.sample for entry in entries if entry.by in ("", LEVEL)]
         has = f"{level} has {f'only {there[0]}' if there else 'none'}"
-        left = [entry for entry in entries if entry.by]
+        left = [entry for entry in entries if entry.by not in ("", LEVEL)]
         if not left:
             return f"{has}, which is all that the study has of it" if there else f"{has} in the study"
         return f"{has}: of its {count(len(entries), 'sample')}, {gone(left)}"
@@ -206,9 +206,6 @@ def gone(entries: Sequence[Entry]) -> str:
     parts = []
     for reason, mine in by.items():
         have = "has" if len(mine) == 1 else "have"
-        if reason == LEVEL:
-            parts.append(f"{len(mine)} {have} no other of {'its' if len(mine) == 1 else 'their'} level")
-            continue
         of_type = reason.endswith("min_cells")
         if of_type and not any(entry.came for entry in mine):
             parts.append(f"{len(mine)} {have} no cell of this type")

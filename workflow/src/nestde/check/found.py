@@ -93,8 +93,12 @@ class TypeFound:
     ----------
     samples, cells
         Of samples with enough cells.
-    left_out, cells_per_sample
-        Sample -> cells, of those with too few and of those with enough.
+    left_out
+        Sample -> why it is not tested.
+    levels_left_out
+        In words, levels with too few samples, without which the others are compared.
+    cells_per_sample
+        Sample -> cells, of those that are tested.
     levels
         Reference first.
     lrt_size, smallest_effect
@@ -105,10 +109,11 @@ class TypeFound:
     reason: str
     samples: int
     cells: int
-    left_out: Mapping[str, int]
+    left_out: Mapping[str, str]
     levels: tuple[LevelCount, ...]
     cells_per_sample: Mapping[str, int]
     tests: tuple[TermTest, ...] = ()
+    levels_left_out: tuple[str, ...] = ()
     lrt_size: float | None = None
     smallest_effect: float | None = None
 

@@ -1,12 +1,12 @@
 """What can be estimated from some cells: the design as it will be fitted, and what its tests rest on."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.cells.roster import Entry, Fewest, Roster, call
 from nestde.check.found import LevelCount, TermTest, TypeFound
 from nestde.check.replicates import (
     ICC,
@@ -36,6 +36,7 @@ from nestde.design.replication import Lone, lone_samples
 from nestde.design.terms import terms_of
 from nestde.errors import NestdeError
 from nestde.fit.family import family
+from nestde.words import as_sentence
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
@@ -301,31 +302,62 @@ def _cells_per_group(
 
 def cell_type_report(study: Study, cell_type: str) -> TypeFound:
     """Say what can be estimated in one cell type; where nothing can, why not."""
-    settings = study.config
+    roster = _roster(study, cell_type)
+    kept = np.isin(study.samples, roster.tested)
     rows = study.cells_of(cell_type)
-    cells = np.bincount(study.sample[rows], minlength=len(study.samples))
-    whole = np.bincount(study.sample, minlength=len(study.samples))
-    kept = (cells >= settings.model.min_cells) & (whole >= settings.qc.min_cells_per_sample)
     rows = rows[kept[study.sample[rows]]]
-    levels = levels_of(study, rows)
+    cells = np.bincount(study.sample[rows], minlength=len(study.samples))
     tests: tuple[TermTest, ...] = ()
-    if not kept.any():
-        reason = f"No sample has {count(settings.model.min_cells, 'cell')} of {cell_type} or more."
-    else:
-        reason = _missing_levels(study, levels)
-        if not reason:
-            reason, tests = _tests_or_reason(study, rows)
+    reason = as_sentence(roster.untestable())
+    if not reason:
+        reason, tests = _tests_or_reason(study, rows)
     return TypeFound(
         cell_type=cell_type,
         reason=reason,
         samples=int(kept.sum()),
         cells=len(rows),
-        left_out={study.samples[row]: int(cells[row]) for row in np.flatnonzero(~kept)},
-        levels=levels if kept.any() else (),
+        left_out=roster.left_out,
+        levels_left_out=tuple(
+            roster.level_words(factor, level)
+            for factor, levels in roster.lone_levels().items()
+            for level in levels
+        ),
+        levels=levels_of(study, rows) if kept.any() else (),
         cells_per_sample={study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
         tests=tests,
         lrt_size=None if reason else tests[0].lrt_size,
         smallest_effect=None if reason else tests[0].effect_at(ICC),
+    )
+
+
+def _roster(study: Study, cell_type: str) -> Roster:
+    """Say of each sample whether it will be tested, if quality control keeps all of its cells."""
+    config = study.config
+    mine = np.bincount(study.sample[study.cells_of(cell_type)], minlength=len(study.samples))
+    every = np.bincount(study.sample, minlength=len(study.samples))
+    levels: dict[str, NDArray[np.object_]] = {}
+    factors: dict[str, list[str]] = {}
+    for name in tested_variables(study):
+        variable = study.variables[name]
+        if variable.between and (variable.factor or name in config.model.levels):
+            labels = labels_of(variable.values)
+            levels[name] = np.asarray(labels.astype(object))
+            factors[name] = ordered_levels(study, name, labels)
+    entries = [
+        Entry(
+            sample,
+            int(mine[row]),
+            int(mine[row]),
+            int(every[row]),
+            {name: str(of[row]) for name, of in levels.items() if of[row] == of[row]},
+        )
+        for row, sample in enumerate(study.samples)
+    ]
+    return call(
+        entries,
+        factors,
+        of_type=Fewest("model.min_cells", config.model.min_cells),
+        in_all=Fewest("qc.min_cells_per_sample", config.qc.min_cells_per_sample),
     )
 
 
@@ -384,16 +416,3 @@ def levels_of(study: Study, rows: NDArray[np.int64]) -> tuple[LevelCount, ...]:
                 LevelCount(name, level, len(np.unique(study.sample[rows][inside])), int(inside.sum()))
             )
     return tuple(found)
-
-
-def _missing_levels(study: Study, levels: Sequence[LevelCount]) -> str:
-    """Say that a tested factor is left with one level in a cell type."""
-    enough = f"{count(study.config.model.min_cells, 'cell')} of this type or more"
-    for name in tested_variables(study):
-        numbers = {entry.level: entry.samples for entry in levels if entry.variable == name}
-        there = [level for level, number in numbers.items() if number]
-        if numbers and len(there) < 2:
-            absent = [level for level in numbers if level not in there]
-            only = f"only {there[0]} samples ({numbers[there[0]]}) have" if there else "no sample has"
-            return f"{name} cannot be tested: {only} {enough}; {both(absent)} {'has' if len(absent) == 1 else 'have'} none."
-    return ""

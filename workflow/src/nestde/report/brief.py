@@ -8,6 +8,7 @@ import pandas as pd
 from nestde.report import calibration, genes, trust
 from nestde.report.results import Results, Test
 from nestde.report.sections import Raw, Section, count, html, note, plain_table
+from nestde.words import as_sentence
 
 CHAPTER = "brief"
 NAMED = 5
@@ -25,17 +26,12 @@ def sections(results: Results) -> list[Section]:
     question = results.check.get("model", {}).get("sentence", "")
     asked = f"<p>{escape(question)}</p>" if question else ""
     missed = "".join(
-        note(f"<b>{escape(name)} was not tested.</b> {escape(sentence(why))}", "danger")
+        note(f"<b>{escape(name)} was not tested.</b> {escape(as_sentence(why))}", "danger")
         for name, why in untested.items()
     )
     found = "".join(f"<li>{line}</li>" for line in lines if line)
     text = f"{QUIET}{asked}{missed}<ul>{found}</ul>{_pairs(tests, fdr)}{_cautions(results)}"
     return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
-
-
-def sentence(words: str) -> str:
-    """Words as a sentence."""
-    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"
 
 
 def _one_of_each(tests: Sequence[Test]) -> list[Test]:

@@ -80,6 +80,15 @@ def cell_types(study: Study, answer: Answer) -> Iterator[Warned]:
                 f"{report.cell_type} cannot be tested",
                 f"{report.reason} Its genes are in the tables, as not testable.",
             )
+    without = [
+        f"{report.cell_type}: {words}" for report in answer.cell_types for words in report.levels_left_out
+    ]
+    if without:
+        yield Warned(
+            "level_left_out",
+            "Levels are left out of some cell types",
+            f"With one sample, nothing tells a level from its sample; the other levels are compared. {'. '.join(without)}.",
+        )
     fewer = []
     for report in answer.cell_types:
         few = [entry for entry in report.levels if 0 < entry.samples < ADVISED]
