@@ -160,7 +160,7 @@ class Rates(Family):
         return f"slopes of {', '.join(slopes)}: the family rates has none" if slopes else ""
 
     def alike(self, formula):
-        return Alike("~ x + (1 | a)", "~ x + (1 | a)", 2)
+        return Alike("~ x + (1 | a)", "~ x + d + (1 | a)", 2)
 
 
 RATES = Rates(

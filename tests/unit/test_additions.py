@@ -86,7 +86,11 @@ def test_a_family_of_the_linear_engine(study):
     assert "√(counts per 10,000) = " in report["nestde_model"]["data"]
     assert "the coefficient on the scale of square roots" in report["nestde_volcano"]["helptext"]
     assert tables["de"]["icc"].notna().all()
-    compile_kernels("~ diagnosis + (1 | sample_id)", ROOT)
+
+
+@pytest.mark.parametrize("toy", [ROOT, RATES])
+def test_the_kernels_of_a_family_are_compiled(study, toy):
+    assert compile_kernels("~ diagnosis + (1 | sample_id)", toy) == "~ x + (1 | a)"
 
 
 def test_a_family_with_an_engine_of_its_own(study):

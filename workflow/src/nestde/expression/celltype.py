@@ -37,7 +37,7 @@ def fit_table(
     design: Design | NotTestable,
     statistics: "Statistics",
     terms: Sequence[str],
-    headline: str = "lrt",
+    headline: str = AUTO,
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Fit some genes and lay the results out in rows: gene by gene, term by term, level against level.
