@@ -89,7 +89,7 @@ def _offset_of(frame: pd.DataFrame, offset: str | None, faults: Faults) -> Float
             f"offset: there is no column {offset}; there are {a_few([str(c) for c in frame.columns], 12)}."
         )
         return np.zeros(len(frame))
-    values = pd.to_numeric(frame[offset], errors="coerce").to_numpy(float)
+    values: Floats = pd.to_numeric(frame[offset], errors="coerce").to_numpy(float)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         found = a_few([f"{frame[offset].iloc[row]} in row {row + 1}" for row in wrong])
@@ -152,7 +152,7 @@ class GLMMResult:
     @property
     def bic(self) -> float:
         """Bayesian information criterion, with the number of observations."""
-        return self.deviance + np.log(self.design.n) * self.fits.df
+        return float(self.deviance + np.log(self.design.n) * self.fits.df)
 
     @property
     def coef(self) -> "pd.Series[float]":

@@ -7,8 +7,8 @@ import pandas as pd
 
 from nestde.report import calibration, genes, trust
 from nestde.report.results import Results, Test
-from nestde.report.sections import Raw, Section, count, html, note, plain_table
-from nestde.words import as_sentence
+from nestde.report.sections import Raw, Section, html, note, plain_table
+from nestde.words import as_sentence, count
 
 CHAPTER = "brief"
 NAMED = 5

@@ -7,7 +7,8 @@ from nestde.calibrate.calibration import ALPHAS, CALLED
 from nestde.check.advice import CALIBRATED_ON_AVERAGE
 from nestde.io.files import slug
 from nestde.report.results import Results
-from nestde.report.sections import Section, count, html, note, plain_table
+from nestde.report.sections import Section, html, note, plain_table
+from nestde.words import count
 
 CHAPTER = "trust"
 

@@ -10,7 +10,8 @@ from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.genes import joint_words
 from nestde.report.results import Results, Test
-from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, count, html, listing, plain_table
+from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, listing, plain_table
+from nestde.words import count
 
 CHAPTER = "trust"
 LISTED = 12

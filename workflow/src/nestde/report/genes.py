@@ -10,7 +10,8 @@ from nestde.fit.family import Family, Scale
 from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.results import Results, Test
-from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, count, heading, html, table
+from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, heading, html, table
+from nestde.words import count
 
 CHAPTER = "genes"
 TOP = 25

@@ -6,8 +6,9 @@ from typing import Any
 
 from nestde.cells.concerns import concerns
 from nestde.report.results import Results
-from nestde.report.sections import KEPT, Columns, Section, bars, count, html, note, plain_table, table
+from nestde.report.sections import KEPT, Columns, Section, bars, html, note, plain_table, table
 from nestde.study.config import QC
+from nestde.words import count
 
 CHAPTER = "quality"
 

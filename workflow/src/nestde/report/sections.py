@@ -190,8 +190,3 @@ def note(text: str, kind: str = "info") -> str:
 def listing(sentences: Iterable[str]) -> str:
     """A bulleted list of plain sentences, escaped."""
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """Write a number with its noun: 1 gene, 1,204 genes."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -26,7 +26,7 @@ _ROOT_HALF = 0x3FE6A09E667F3BCD
 _LARGEST = 700.0
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def _bits(_context: Any, _number: Any) -> Any:
     """A float's bits, as an integer."""
 
@@ -36,7 +36,7 @@ def _bits(_context: Any, _number: Any) -> Any:
     return types.int64(types.float64), generate
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def _of_bits(_context: Any, _bits: Any) -> Any:
     """The float that has some bits."""
 
@@ -46,7 +46,7 @@ def _of_bits(_context: Any, _bits: Any) -> Any:
     return types.float64(types.int64), generate
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def _exponent(_context: Any, _bits: Any) -> Any:
     """Bits without those of the mantissa, shifted to the right; numba's own shift keeps a sign."""
 
@@ -77,7 +77,7 @@ def exp(x: float) -> float:
     p = p * r + 1.0 / 6.0
     p = p * r + 0.5
     p = p * r * r + r + 1.0
-    return p * _of_bits(np.int64((power + np.int64(_BIAS)) << np.int64(_MANTISSA)))
+    return float(p * _of_bits(np.int64((power + np.int64(_BIAS)) << np.int64(_MANTISSA))))
 
 
 @compiled(inline=True)
@@ -99,4 +99,4 @@ def log1p(x: float, inverse: float) -> float:
     p = p * z + 3.999999999940941908e-01
     p = p * z + 6.666666666666735130e-01
     half = 0.5 * f * f
-    return whole * _LN2_HIGH - ((half - (s * (half + p * z) + (whole * _LN2_LOW + lost))) - f)
+    return float(whole * _LN2_HIGH - ((half - (s * (half + p * z) + (whole * _LN2_LOW + lost))) - f))

@@ -169,7 +169,7 @@ class CountFits:
     @property
     def df(self) -> int:
         """Number of parameters."""
-        return self.coef.shape[1] + (2 if self.family == "negative_binomial" else 1)
+        return int(self.coef.shape[1] + (2 if self.family == "negative_binomial" else 1))
 
     def effect(self, weights: Floats) -> tuple[Floats, Floats]:
         """Estimate of a combination of coefficients and its standard error, each gene by itself."""

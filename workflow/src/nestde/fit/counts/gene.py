@@ -230,7 +230,7 @@ def weighted(model: Model, rate: Floats, weight: Floats, alpha: Floats) -> float
             left -= model.z[s, i] * alpha[i]
         square += weight[s] * left * left
         information += weight[s]
-    return (square - (groups - a)) / information
+    return float((square - (groups - a)) / information)
 
 
 @compiled()
@@ -263,7 +263,7 @@ def _first(g: int, model: Model, gene: Gene, data: Data, starts: Starts, point: 
         information += weight[s]
     if not fresh:
         parameters[-1] = max(v, square / groups, _LEAST_V)
-    return max(information / groups, _LEAST_INFORMATION)
+    return float(max(information / groups, _LEAST_INFORMATION))
 
 
 @compiled()

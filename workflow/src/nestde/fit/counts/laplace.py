@@ -240,7 +240,7 @@ def _value(total: Floats, t: float, gamma: Floats, mode: float, v: float, step: 
         k = 1.0 + v * room.a[2, 0]
         value -= 0.5 * (mode * mode / v + math.log(k))
         value += 0.5 * step * (step * k / v - v * room.a[3, 0] / k)
-    return value
+    return float(value)
 
 
 @compiled()

@@ -139,7 +139,8 @@ def _polynomials(offset: Floats, x: Floats, degrees: tuple[int, int]) -> Floats:
 
 
 def _to_unit(values: Floats) -> Floats:
-    return (values - 0.5 * (values.max() + values.min())) / max(0.5 * float(np.ptp(values)), 1e-12)
+    found: Floats = (values - 0.5 * (values.max() + values.min())) / max(0.5 * float(np.ptp(values)), 1e-12)
+    return found
 
 
 def missed(cells: Cells, nodes: Cells, slope: float) -> float:

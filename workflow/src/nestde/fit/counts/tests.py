@@ -4,7 +4,7 @@ import numpy as np
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
-from nestde.fit.containment import constant_within
+from nestde.design.within import constant_within
 from nestde.fit.log_sf import log_f_sf
 
 # LRT/N beyond which F is beyond a float.
