@@ -84,6 +84,7 @@ def test_a_family_of_the_linear_engine(study):
     tables, report = study("root", "lrt")
     assert (tables["crosscheck"]["verdict"] == "agrees").all() and len(tables["crosscheck"]) == 3
     assert "√(counts per 10,000) = " in report["nestde_model"]["data"]
+    assert "linear mixed model of roots" in report["nestde_model"]["data"]
     assert "the coefficient on the scale of square roots" in report["nestde_volcano"]["helptext"]
     assert tables["de"]["icc"].notna().all()
 

@@ -6,6 +6,7 @@ from scipy import sparse
 from test_fit_genes import GENES, build, study
 
 from nestde.design import design as designs
+from nestde.design.testable import NotTestable
 from nestde.errors import NestdeError
 from nestde.fit import fit_genes, statistics
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
@@ -102,3 +103,16 @@ def test_statistics_of_a_family_that_is_gone_are_refused_in_words(tmp_path):
     statistics.save(strange.sum_up(build(frame), counts, size_factor, NAMES), tmp_path / "s.npz")
     with pytest.raises(NestdeError, match="they are of a family toy, of which this nestde knows nothing"):
         statistics.load(tmp_path / "s.npz")
+
+
+def test_statistics_of_what_cannot_be_tested_hold_the_genes_alone(tmp_path):
+    frame, counts, size_factor = study()
+    parts = [
+        statistics.sum_up(GAUSSIAN, NotTestable("too few"), counts[:, cut], size_factor, NAMES[cut])
+        for cut in (slice(0, 7), slice(7, GENES))
+    ]
+    statistics.save(statistics.together(parts), tmp_path / "s.npz")
+    found = statistics.load(tmp_path / "s.npz")
+    assert list(found.of(slice(3, None)).genes) == NAMES[3:] and found.family is GAUSSIAN
+    with pytest.raises(NestdeError, match="when there was nothing to test"):
+        found.fitted(build(frame))

@@ -108,6 +108,7 @@ def de(
     from nestde.expression.celltype import fit_table, moderate
     from nestde.expression.tables import adjust, combine
     from nestde.fit.family import family as family_of
+    from nestde.fit.statistics import sum_up
 
     terms = [test] if isinstance(test, str) else list(test)
     headline = _setting(p_value, "inference.p_value")
@@ -148,7 +149,7 @@ def de(
         obs = adata.obs.iloc[part.rows].reset_index(drop=True)
         ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
         tested = np.flatnonzero(ledger["status"] == "")
-        statistics = fitted.sum_up(part.design, mine[:, tested], size_factor, names[tested], threads)
+        statistics = sum_up(fitted, part.design, mine[:, tested], size_factor, names[tested], threads)
         fits = fit_table(part.design, statistics, terms, headline, threads)
         every = moderate(part.design, statistics, terms, threads).table
         tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, statistics.family, every)

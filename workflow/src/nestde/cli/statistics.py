@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.cells.matrix import blocks_of_genes, read_size_factors
     from nestde.design.testable import load_design
     from nestde.fit.family import family
-    from nestde.fit.statistics import save, together
+    from nestde.fit.statistics import save, sum_up, together
     from nestde.logs import log
     from nestde.study.config import sections
 
@@ -35,5 +35,5 @@ def main(args: argparse.Namespace) -> None:
     parts = []
     for counts, genes in blocks_of_genes(args.matrix):
         log.info("%d genes of %d cells are summed", len(genes), len(size_factor))
-        parts.append(chosen.sum_up(design, counts, size_factor, genes, args.threads))
+        parts.append(sum_up(chosen, design, counts, size_factor, genes, args.threads))
     save(together(parts), args.out)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
-from nestde.design.testable import NotTestable
 from nestde.errors import NestdeError
 from nestde.fit.basis import basis
 from nestde.fit.crossproducts import Sums, Values, collect, leaves, leaves_as, sums_of_counts
@@ -127,17 +126,13 @@ class LeafSums:
 
 def sum_up(
     family: "LinearFamily",
-    design: Design | NotTestable,
+    design: Design,
     counts: scipy.sparse.csc_array,
     values: Values,
     genes: Sequence[str] | NDArray[np.object_],
     threads: int | None = None,
 ) -> LeafSums:
     """Sum up what `values` makes of the counts of each gene; see `Family.sum_up`."""
-    names = np.asarray(genes, object)
-    if isinstance(design, NotTestable):
-        none = np.zeros((len(names), 0))
-        return LeafSums(family, names, np.zeros(0, np.int64), np.zeros((0, 0)), none[:, :, None], none)
     leaf = leaves(design, basis(design))
     sums, squares = sums_of_counts(leaf, counts, values, threads)
-    return LeafSums(family, names, leaf.code, leaf.f, sums, squares)
+    return LeafSums(family, np.asarray(genes, object), leaf.code, leaf.f, sums, squares)

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -14,7 +15,10 @@ from nestde.errors import NestdeError
 from nestde.io.files import atomic
 
 if TYPE_CHECKING:
+    import scipy.sparse
+
     from nestde.design.design import Design
+    from nestde.design.testable import NotTestable
     from nestde.fit.family import Family, Fitted
 
 
@@ -54,6 +58,61 @@ class Statistics(Protocol):
 Some = TypeVar("Some", bound=Statistics)
 
 
+@dataclass(frozen=True)
+class Untested:
+    """What stands for the statistics of G genes of which there is no design."""
+
+    family: "Family"
+    genes: NDArray[np.object_]
+
+    @property
+    def mean(self) -> Floats:
+        """Nothing is known of it."""
+        return np.full(len(self.genes), np.nan)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Nothing."""
+        return {}
+
+    def of(self, chosen: NDArray[Any] | slice) -> Self:
+        """Those of some genes."""
+        return replace(self, genes=self.genes[chosen])
+
+    def of_cells(self, kept: NDArray[np.bool_]) -> Self:
+        """The same: they are of no cell."""
+        del kept
+        return self
+
+    def above(self, others: Sequence[Self]) -> Self:
+        """With other genes below."""
+        return replace(self, genes=np.concatenate([part.genes for part in (self, *others)]))
+
+    def fitted(
+        self, design: "Design", threads: int | None = None, learnt: dict[str, Any] | None = None
+    ) -> "Fitted":
+        """There are no fits."""
+        del threads, learnt
+        raise NestdeError(
+            f'"{design.formula.text}": the statistics were made when there was nothing to test. Run `nestde run` again.'
+        )
+
+
+def sum_up(
+    family: "Family",
+    design: "Design | NotTestable",
+    counts: "scipy.sparse.csc_array",
+    size_factor: Floats,
+    genes: Sequence[str] | NDArray[np.object_],
+    threads: int | None = None,
+) -> Statistics:
+    """Sum up the counts of each gene as its family does (see `Family.sum_up`), if they are to be fitted."""
+    from nestde.design.testable import NotTestable
+
+    if isinstance(design, NotTestable):
+        return Untested(family, np.asarray(genes, object))
+    return family.sum_up(design, counts, size_factor, genes, threads)
+
+
 def together(parts: Sequence[Some]) -> Some:
     """Chunks of genes of the same cells below each other."""
     return parts[0].above(parts[1:])
@@ -85,7 +144,7 @@ def load(path: str | Path) -> Statistics:
         name = arrays.pop("family").tobytes().decode()
         if name not in names():
             raise ValueError(f"they are of a family {name}, of which this nestde knows nothing")
-        return family(name).restore(genes, arrays)
+        return family(name).restore(genes, arrays) if arrays else Untested(family(name), genes)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NestdeError(
             f"{path}: no statistics that nestde can read ({error}). Run `nestde run` again: it makes them again."

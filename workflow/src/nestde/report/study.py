@@ -122,7 +122,8 @@ def _model(results: Results) -> Section:
     model = results.config.model
     fitted = next((design for design in results.designs.values() if design.get("coefficients")), None)
     text = (
-        f"<p><code>{escape(model.formula)}</code> &nbsp; tested: <b>{escape(', '.join(model.test))}</b></p>"
+        f"<p><code>{escape(model.formula)}</code> &nbsp; tested: <b>{escape(', '.join(model.test))}</b>"
+        f" &nbsp; {escape(results.family.label)}</p>"
     )
     if fitted:
         random = [

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from nestde.design.design import Design
     from nestde.design.formula import Formula
-    from nestde.design.testable import NotTestable
     from nestde.fit.statistics import Statistics
 
 Texts = NDArray[Any]
@@ -213,19 +212,18 @@ class Family(ABC):
     @abstractmethod
     def sum_up(
         self,
-        design: "Design | NotTestable",
+        design: "Design",
         counts: "scipy.sparse.csc_array",
         size_factor: Floats,
         genes: Sequence[str] | Texts,
         threads: int | None = None,
     ) -> "Statistics":
-        """Sum up the counts of each gene, in one pass over the non-zeros.
+        """Sum up the counts of each gene, in one pass over the non-zeros; see `fit.statistics.sum_up`.
 
         Parameters
         ----------
         design
-            Of n cells: its groups, and what of its columns varies within them. Where there is none, for a reason, the
-            statistics are of no cell.
+            Of n cells: its groups, and what of its columns varies within them.
         counts
             (n, G) raw counts, compressed by column.
         size_factor

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
     from nestde.design.design import Design
     from nestde.design.formula import Formula
-    from nestde.design.testable import NotTestable
     from nestde.fit.crossproducts import Sums, Values
     from nestde.fit.genes import FitModel
     from nestde.fit.inference import FTests
@@ -198,7 +197,7 @@ class LinearFamily(Family):
 
     def sum_up(
         self,
-        design: "Design | NotTestable",
+        design: "Design",
         counts: "scipy.sparse.csc_array",
         size_factor: Floats,
         genes: Sequence[str] | Texts,
