@@ -37,10 +37,13 @@ def profiles(diagnosis, n_cells, genes=300, change=None, donor_sd=0.2, seed=0, *
     sums = rng.poisson(np.asarray(n_cells)[:, None] * per_cell * fold * donor)
     names = [f"S{i:02d}" for i in range(n)]
     obs = pd.DataFrame({"sample_id": names, "diagnosis": pd.Categorical(diagnosis)}, index=names)
-    ours = pd.DataFrame({"n_cells": n_cells, "total_counts": sums.sum(axis=1), "left_out": ""}, index=names)
+    total = sums.sum(axis=1)
+    ours = {"n_cells": n_cells, "total_counts": total, "size_factor": total / 1e4, "left_out": ""}
+    ours = pd.DataFrame(ours, index=names)
     obs, obsm = obs.assign(**columns), {OURS: ours}
     found = ad.AnnData(sums, obs=obs, obsm=obsm, var=pd.DataFrame(index=[f"G{i}" for i in range(genes)]))
     found.layers["measured"] = np.ones(sums.shape, np.uint8)
+    found.layers["cpm"] = cpm(sums, total)
     found.uns["cell_type"] = "T cell"
     return found
 
@@ -58,7 +61,7 @@ def test_unequal_numbers_of_cells_do_not_make_genes_significant():
     )
     raw = ttest_ind(found.X[:8], found.X[8:]).pvalue
     assert (raw < 0.05).mean() > 0.8
-    normalised = np.log2(1 + cpm(found.X))
+    normalised = np.log2(1 + found.layers["cpm"])
     assert (ttest_ind(normalised[:8], normalised[8:]).pvalue < 0.05).mean() < 0.09
     table, _, reason = test(found, model(), None, 0.05)
     assert reason == ""
@@ -113,6 +116,26 @@ def test_the_formula_of_samples_is_derived_or_given():
     assert (given.text, given.derived, given.dropped) == ("~ donor + diagnosis", False, ())
     with pytest.raises(NestdeError, match="has random effects; DESeq2 has none"):
         sample_formula(full, "~ diagnosis + (1 | donor)", columns)
+
+
+@pytest.mark.parametrize(
+    ("donor", "random", "formula"),
+    [
+        ("aabbccdd", "(1 | donor)", "~ diagnosis + donor"),
+        ("aabbccdd", "(1 | donor/sample_id)", "~ diagnosis + donor"),
+        ([11, 11, 12, 12, 13, 13, 14, 14], "(1 | donor) + (1 | sample_id)", "~ diagnosis + C(donor)"),
+        ("aabbccde", "(1 | donor) + (1 | sample_id)", "~ diagnosis + donor"),
+        ("abababab", "(1 | donor)", "~ diagnosis"),  # each donor has one diagnosis
+        ("aabbccdd", "(1 | sample_id)", "~ diagnosis"),
+    ],
+)
+def test_profiles_are_paired_as_the_mixed_model_pairs_samples(donor, random, formula):
+    """Pseudobulk compared samples as if they were independent, beside a mixed model that paired them."""
+    found = profiles(["Control", "AD"] * 4, [200] * 8, genes=20)
+    found.obs["donor"] = list(donor) if isinstance(donor, list) else pd.Categorical(list(donor))
+    table, fitted, reason = test(found, model(f"~ diagnosis + {random}"), None, 0.05)
+    assert (fitted.text, reason) == (formula, "")
+    assert (table["status"] == "ok").any()
 
 
 def test_a_gene_that_a_sample_did_not_measure_is_not_tested():
@@ -179,6 +202,7 @@ def test_components_go_with_what_makes_them():
     diagnosis = ["Control", "AD"] * 6
     found = profiles(diagnosis, [300] * 12, genes=100, site=site, age=np.arange(12.0))
     found.X[6:, :40] *= 4
+    found.layers["cpm"] = cpm(found.X, found.X.sum(axis=1))
     told = explore(found)
     assert told["samples"] == list(found.obs_names)
     distances = np.array(told["distances"])
@@ -187,7 +211,7 @@ def test_components_go_with_what_makes_them():
         and (np.diag(distances) == 0).all()
         and np.allclose(distances, distances.T)
     )
-    logs = np.log2(1 + cpm(found.X))
+    logs = np.log2(1 + found.layers["cpm"])
     assert distances[0, 7] == pytest.approx(np.linalg.norm(logs[0] - logs[7]))
     scores = np.array(told["pca"]["scores"])
     assert scores.shape == (12, 5)

@@ -37,6 +37,7 @@ def main(args: argparse.Namespace) -> None:
             "formula": formula.text,
             "derived": formula.derived,
             "dropped": list(formula.dropped),
+            "paired": list(formula.paired),
             "reason": reason,
             "left_out": {str(sample): str(why) for sample, why in left_out.items()},
         }

@@ -5,7 +5,7 @@ DESeq2: Love, Huber, Anders 2014 (Genome Biol 15, 550); PyDESeq2: Muzellec et al
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.parts import not_measured
 from nestde.design.design import Design
+from nestde.design.expressions import quoted
 from nestde.design.formula import parse
 from nestde.design.terms import Term, terms_of
 from nestde.design.testable import NotTestable, design_to_test
@@ -32,18 +33,22 @@ PCA_GENES = 500  # most variable genes, as DESeq2's plotPCA takes
 
 @dataclass(frozen=True)
 class SampleFormula:
-    """The formula over samples: as given, or the model's fixed effects without what varies within samples."""
+    """The formula over samples: as given, or the model's fixed effects without what varies within samples.
+
+    `paired` are grouping factors of the model, within which its tests compare samples, as fixed effects.
+    """
 
     text: str
     derived: bool
     dropped: tuple[str, ...]
+    paired: tuple[str, ...] = ()
 
 
 def sample_formula(model: Model, given: str | None, columns: Sequence[str]) -> SampleFormula:
     """Derive the formula for profiles whose covariates are `columns`; a formula that is given stays.
 
-    Random effects fall away: a profile is a sample, and the variance between samples is the dispersion. Where
-    samples are paired (a donor in both conditions), give ``~ donor + condition``.
+    Random effects fall away: a profile is a sample, and the variance between samples is the dispersion. Of groups of
+    samples see `paired_design`.
 
     Raises
     ------
@@ -94,9 +99,8 @@ def test(
     import pandas as pd
 
     cell_type = str(found.uns["cell_type"])
-    formula = sample_formula(model, given, list(found.obs.columns))
     used = tested(found)
-    design = sample_design(used.obs, formula, model)
+    formula, design = paired_design(used.obs, sample_formula(model, given, list(found.obs.columns)), model)
     genes = np.asarray(found.var_names, object)
     parts = []
     for term in model.test:
@@ -135,6 +139,40 @@ def sample_design(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> 
     tests = [term for term in model.test if set(terms_of(f"0 + {term}")) <= terms]
     levels = {name: of for name, of in model.levels.items() if name in parsed.variables}
     return design_to_test(parsed, obs, test=tests, levels=levels)
+
+
+def paired_design(
+    obs: "pd.DataFrame", formula: SampleFormula, model: Model
+) -> tuple[SampleFormula, Design | NotTestable]:
+    """Build the design of the profiles, samples compared within the groups in which the mixed model compares them.
+
+    A donor with samples of several diagnoses, ``(1 | donor)`` in the model, becomes a fixed effect: DESeq2 has no other way
+    to pair. Where the samples are too few for that, or a donor has one diagnosis, it is left out.
+    """
+    design = sample_design(obs, formula, model)
+    if not formula.derived or isinstance(design, NotTestable):
+        return formula, design
+    names = dict.fromkeys(name for term in parse(model.formula).random for name in term.factors)
+    for name in names:
+        if name == "sample_id" or name not in obs or name in parse(formula.text).variables:
+            continue
+        groups = obs[name].astype(str)
+        if not 1 < groups.nunique() < len(obs) or not _varies(design, groups.to_numpy(object)):
+            continue
+        term = f"C({quoted(name)})" if obs[name].dtype.kind in "iuf" else quoted(name)
+        candidate = replace(formula, text=f"{formula.text} + {term}", paired=(*formula.paired, name))
+        found = sample_design(obs, candidate, model)
+        if isinstance(found, Design):
+            formula, design = candidate, found
+    return formula, design
+
+
+def _varies(design: Design, groups: NDArray[np.object_]) -> bool:
+    """Whether what is tested differs between samples of one group."""
+    tested = sorted({column for columns in design.tests.values() for column in columns})
+    codes = np.unique(groups, return_inverse=True)[1]
+    first = np.unique(codes, return_index=True)[1]
+    return bool(tested) and bool((design.x[:, tested] != design.x[first][codes][:, tested]).any())
 
 
 def deseq2(
