@@ -5,6 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from nestde.arrays import Floats
+from nestde.cells.sexes import swapped
 from nestde.design.formula import variables_of
 from nestde.errors import a_few
 from nestde.study.config import Model
@@ -45,7 +46,13 @@ def concerns(ledgers: Ledgers, sheet: "pd.DataFrame", model: Model) -> list[tupl
     model
         Section ``model`` of the configuration: what is compared.
     """
-    found = [_most_removed(ledgers), _no_mt_genes(ledgers), _equal_totals(ledgers)]
+    found = [
+        swapped(ledgers, sheet),
+        _most_removed(ledgers),
+        _doublets_of_some(ledgers),
+        _no_mt_genes(ledgers),
+        _equal_totals(ledgers),
+    ]
     names = dict.fromkeys(name for term in model.test for name in variables_of(term))
     found += [_apart(ledgers, sheet, name, name in model.levels) for name in names if name in sheet]
     return [(title, text) for title, text in found if text]
@@ -90,6 +97,18 @@ def _most_removed(ledgers: Ledgers) -> tuple[str, str]:
         "Quality control removed most cells of some samples",
         f"More than half of the cells were removed in {len(poor)} of {len(ledgers)} samples: {named}. There it removed "
         f"{removed_words(poor)}.",
+    )
+
+
+def _doublets_of_some(ledgers: Ledgers) -> tuple[str, str]:
+    """Whether doublets were looked for in some samples and not in others, as qc.doublets: auto does by their size."""
+    run = [ledger["sample_id"] for ledger in ledgers if ledger.get("doublets", {}).get("run")]
+    if not run or len(run) == len(ledgers):
+        return "", ""
+    return (
+        "Doublets were removed from some samples only",
+        f"Scrublet ran on {len(run)} of {len(ledgers)} samples ({a_few(run)}), the larger ones. What was removed there stayed in "
+        "the others. Set qc.doublets to always or never.",
     )
 
 
