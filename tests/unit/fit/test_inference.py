@@ -87,7 +87,7 @@ def test_each_response_is_tested_by_itself(null):
     fits = fit_responses(built, y, reml=True)
     alone = dataclasses.replace(
         fits,
-        record=dataclasses.replace(fits.record, end=fits.record.end[7:8]),
+        record=fits.record._replace(end=fits.record.end[7:8]),
         zy=tuple(part[7:8] for part in fits.zy),
         **{name: getattr(fits, name)[7:8] for name in ("coef", "shift", "sigma", "status")},
     )

@@ -60,21 +60,18 @@ def test_as_defined(bars):
     quadratic = y[:, 0] @ p @ y[:, 0]
     variance = quadratic / (70 - q.shape[1])
 
-    found = moments(
-        *(cut.n, cut.zz, cut.zx, cut.xx, cut.entries, cut.forms, theta, variance),
-        *(b - sums.shift[0], cut.place(sums.zy)[0]),
-    )
+    found = moments(cut.products, theta, variance, b - sums.shift[0], cut.place(sums.zy)[0])
     every = [v, *directions]
-    np.testing.assert_allclose(found[0], phi, rtol=1e-9)
+    np.testing.assert_allclose(found.phi, phi, rtol=1e-9)
     np.testing.assert_allclose(
-        found[1], [q.T @ inverse @ d @ inverse @ q for d in every], rtol=1e-8, atol=1e-10
+        found.inner, [q.T @ inverse @ d @ inverse @ q for d in every], rtol=1e-8, atol=1e-10
     )
     outer = [[q.T @ inverse @ d @ inverse @ e @ inverse @ q for e in every] for d in every]
-    np.testing.assert_allclose(found[2], outer, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found.outer, outer, rtol=1e-8, atol=1e-10)
     expected = [[0.5 * np.trace(p @ d @ p @ e) for e in every] for d in every]
-    np.testing.assert_allclose(found[3], expected, rtol=1e-8)
+    np.testing.assert_allclose(found.expected, expected, rtol=1e-8)
     py = p @ y[:, 0]
     gradient = [np.trace(p @ d) - py @ d @ py / variance for d in every]
-    np.testing.assert_allclose(found[4], gradient, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(found.gradient, gradient, rtol=1e-8, atol=1e-8)
     hessian = [[2 * py @ d @ p @ e @ py / variance - np.trace(p @ d @ p @ e) for e in every] for d in every]
-    np.testing.assert_allclose(found[5], hessian, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(found.hessian, hessian, rtol=1e-8, atol=1e-8)

@@ -7,6 +7,7 @@ a factor), so one relative covariance matrix serves all; the slots of absent gro
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,8 @@ from nestde.fit.basis import Basis
 from nestde.fit.crossproducts import Leaves
 
 
-@dataclass(frozen=True)
-class Strata:
-    """What inference needs to know of a design; C strata of m slots, p coefficients, R components, T thetas.
+class Products(NamedTuple):
+    """What kernels read of a design's strata; C strata of m slots, p coefficients, R components, T thetas.
 
     Attributes
     ----------
@@ -32,29 +32,42 @@ class Strata:
         (C, m, p) Z̃'Q of each stratum.
     xx
         (p, p) Q'Q.
-    r
-        (p, p) X = Q `r`; Q has orthonormal columns.
     entries
         (E, 3) component, row, column: where the random effects' covariance holds that variance or covariance.
     forms
         (R, T, T) the components as quadratic forms: component r = ½ θ' `forms[r]` θ, because the
         relative covariance is ΛΛ'.
-    slots
-        For each factor the (groups, k) places of its effects in the C · m slots.
     """
 
     n: int
     zz: Floats
     zx: Floats
     xx: Floats
-    r: Floats
     entries: NDArray[np.int64]
     forms: Floats
+
+
+@dataclass(frozen=True)
+class Strata:
+    """What inference needs to know of a design.
+
+    Attributes
+    ----------
+    products
+        What the kernels read.
+    r
+        (p, p) X = Q `r`; Q has orthonormal columns.
+    slots
+        For each factor the (groups, k) places of its effects in the C · m slots.
+    """
+
+    products: Products
+    r: Floats
     slots: tuple[NDArray[np.int64], ...]
 
     def place(self, values: Sequence[Floats]) -> Floats:
         """Lay out one array (G, groups, k) for each factor in strata: (G, C, m)."""
-        count, m = self.zz.shape[:2]
+        count, m = self.products.zz.shape[:2]
         out = np.zeros((len(values[0]), count * m))
         for slots, part in zip(self.slots, values, strict=True):
             out[:, slots] = part
@@ -86,16 +99,15 @@ def clusters_of(design: Design, basis: Basis, leaf: Leaves) -> Strata:
         np.add.at(zx, places[:, i], leaf.cross[:, i, effects:])
         for j in range(effects):
             zz += np.bincount(places[:, i] * m + places[:, j] % m, leaf.cross[:, i, j], len(zz))
-    return Strata(
+    products = Products(
         n=design.n,
         zz=zz.reshape(count, m, m),
         zx=zx.reshape(count, m, p),
         xx=basis.q.T @ basis.q,
-        r=basis.r,
         entries=entries,
         forms=forms,
-        slots=tuple(slots),
     )
+    return Strata(products, basis.r, tuple(slots))
 
 
 def connected(random: Sequence[RandomFactor]) -> list[NDArray[np.int64]]:

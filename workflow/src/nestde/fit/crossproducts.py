@@ -3,6 +3,13 @@
 A leaf is a set of rows that agree in all grouping factors: a sample, an image of an animal. Within a leaf the
 columns of Q and Z̃ are a constant plus a combination of few columns F (often one, the covariate that is measured
 on each cell), so the sums of y and of yF over each leaf, and y'y, give all of Q'y and Z̃'y.
+
+    symbol                        array
+    U = [Z̃ | Q] = mean + F·within  Leaves.mean (leaves, c), Leaves.f (n, w), Leaves.within (w, c)
+    U'U of each leaf              Leaves.cross (leaves, c, c)
+    Σy, ΣyF of each leaf          sums (G, leaves, 1 + w)
+    Σy² of each leaf              squares (G, leaves)
+    Z̃'y, Q'y, y'y                 Sums.zy (G, groups, k) of each factor, Sums.qy (G, p), Sums.yy (G,)
 """
 
 from collections.abc import Callable

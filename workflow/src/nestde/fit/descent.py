@@ -5,6 +5,14 @@ ordinary stationary point and needs no bounds. BFGS with the exact gradient desc
 ends near zero, the face where it is exactly zero is tried and kept if the deviance does not rise. There the Hessian,
 by differences of the gradient in all of θ, is the proof: where it has a direction of negative curvature (a variance
 that wants to leave zero, a saddle) the descent goes on along it.
+
+    symbol                             array
+    x, θ                               x; Problem.theta = Problem.blocks.scale · x
+    d(θ), ∂d/∂x                        value; slope (T,), and room.there at the x that is tried, room.moved
+    ∂²d/∂x²                            room.hessian (T, T)
+    its inverse, where θ is free       inverse (T, T)
+    Λ of the f-th factor               x[element[f]], (K, K); −1 in `element` where Λ has no such element
+    elements that are not held at 0    free (T,)
 """
 
 import math
@@ -52,7 +60,23 @@ TINY = 1e-300
 
 
 class Problem(NamedTuple):
-    """One response: what the kernels need. θ = `scale` · x, and x is what is searched."""
+    """One response: what the kernels need. θ = `blocks.scale` · x, and x is what is searched.
+
+    Attributes
+    ----------
+    blocks
+        Of the model; T thetas, p coefficients.
+    zy, qy, yy
+        (effects,) Z̃'y as the layout orders them, (p,) Q'y, y'y.
+    freedom, reml
+        The likelihood, as in `Criterion`.
+    work
+        Room for `deviance` and `gradient`; so are `beta`, (p,), and `covariance`, (p, p).
+    theta
+        (T,) room for θ.
+    evaluations
+        (1,) how often the deviance was evaluated.
+    """
 
     blocks: Layout
     zy: Floats
@@ -174,9 +198,15 @@ def _upright(x: Floats, element: Integers) -> None:
         for column in range(element.shape[1]):
             diagonal = element[f, column, column]
             if diagonal >= 0 and x[diagonal] < 0.0:
-                for row in range(column, element.shape[1]):
-                    if element[f, row, column] >= 0:
-                        x[element[f, row, column]] *= -1.0
+                _flip(x, f, column, element)
+
+
+@compiled()
+def _flip(x: Floats, f: int, column: int, element: Integers) -> None:
+    """Change the sign of a column of Λ."""
+    for row in range(column, element.shape[1]):
+        if element[f, row, column] >= 0:
+            x[element[f, row, column]] *= -1.0
 
 
 @compiled()
@@ -366,19 +396,35 @@ def _zero(
                 continue
             _face(x, f, column, element, scale, moved)
             # not above, but for what a last step could still gain
-            if _evaluate(moved, problem, False, room.there) <= value + AS_GOOD:
+            if _evaluate(room.moved, problem, False, room.there) <= value + AS_GOOD:
                 copy(moved, x)
                 _fix(f, column, element, free)
+            else:
+                value = _take_back(x, value, f, column, free, element, problem, room)
+    return value
+
+
+@compiled(inline=True)
+def _take_back(
+    x: Floats,
+    value: float,
+    f: int,
+    column: int,
+    free: NDArray[np.bool_],
+    element: Integers,
+    problem: Problem,
+    room: _Room,
+) -> float:
+    """With a small pivot the elements below it turn freely into later columns: take them back; the deviance then."""
+    for row in range(column + 1, element.shape[1]):
+        for sign in (1.0, -1.0):
+            if not _gather(x, f, row, column, sign, element, problem.blocks.scale, room.moved):
                 continue
-            # with a small pivot the elements below it turn freely into later columns: take them back
-            for row in range(column + 1, element.shape[1]):
-                for sign in (1.0, -1.0):
-                    if _gather(x, f, row, column, sign, element, scale, moved):
-                        new = _evaluate(moved, problem, False, room.there)
-                        if new < value - BETTER:
-                            copy(moved, x)
-                            value = new
-                            _fix(f, row, element, free)
+            new = _evaluate(room.moved, problem, False, room.there)
+            if new < value - BETTER:
+                copy(room.moved, x)
+                value = new
+                _fix(f, row, element, free)
     return value
 
 

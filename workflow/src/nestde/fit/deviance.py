@@ -2,6 +2,15 @@
 
 Elimination runs from fine to coarse. For a group with rows [A, B], H = Λ'AΛ + I = LL' and T = L⁻¹Λ'B; coarser rows
 lose T'T, and at the end [Q, y]'[Q, y] is left with r². Innermost loops run over the groups of a level.
+
+    symbol of theirs                     array, here with Q in the place of X
+    Λ_θ                                  Work.lam (levels, K, K)
+    Z'Z, Z'X, Z'y: [A, B] by group       Work.rows (k, width, groups) of each level
+    L of L_θL_θ' = Λ'Z'ZΛ + I            Work.chol (k, k, groups) of each level, diagonal inverted; its part below: T
+    R_ZX, c_u: L⁻¹Λ'[Z'X, Z'y]           T's last columns, Work.t (k, width, groups) of each level
+    R_X, c_β                             `last` (p + 1, p + 1): its lower triangle R_X', its last row c_β'
+    r²(θ)                                r2
+    log|L|², log|R_X|²                   logdet, logdet_q
 """
 
 import math

@@ -18,6 +18,7 @@ from nestde.fit.evaluate import Layout
 from nestde.fit.layout import flatten, lay_out, order, unflatten
 from nestde.fit.log_sf import log_chi2_sf
 from nestde.fit.record import Fits, GeneFits, LikelihoodRatio
+from nestde.fit.responses import Criterion, Responses
 from nestde.fit.sparse.layout import Order
 
 
@@ -140,19 +141,18 @@ def fit(
     freedom = float(design.n - len(columns) if reml else design.n)
     untested = status.untestable(sums.yy - np.sum(qy**2, axis=1), sums.rounding)
     skip = untested[0] != ""
-    zy = flatten(design, model.order, sums.zy)
+    responses = Responses(flatten(design, model.order, sums.zy), qy, sums.yy)
+    criterion = Criterion(freedom, reml)
     if len(turned.theta) == 1:
         zz, zq = model.leaf.of_factor(design, 0)
         a, zq = np.ascontiguousarray(zz[:, 0, 0]), zq[:, 0] @ keep
-        record, *solved = scalar.fit(a, zq, zy, qy, sums.yy, freedom, reml, skip, threads)
+        record, solution = scalar.fit(a, zq, responses, criterion, skip, threads)
     else:
         layout = model.layout(keep)
         given = np.stack(starts, axis=1) if starts else np.empty((len(qy), 0, len(turned.theta)))
-        record = optimise.search(
-            layout, elements(turned), zy, qy, sums.yy, freedom, reml, skip, given, threads
-        )
-        solved = list(optimise.solve(record.end, layout, zy, qy, sums.yy, freedom, reml, threads))
-    theta, (beta, covariance, r2, value) = record.end, solved
+        record = optimise.search(layout, elements(turned), responses, criterion, skip, given, threads)
+        solution = optimise.solve(record.end, layout, responses, criterion, threads)
+    theta, (beta, covariance, r2, value) = record.end, solution
     outcome, reason = status.judge(
         untested, record, turned.theta[:, 1] == turned.theta[:, 2], _zeros(design, turned)
     )
@@ -226,6 +226,7 @@ def modes(model: FitModel, sums: Sums, fits: Fits) -> list[Floats]:
     zy = flatten(design, model.order, sums.zy)
     found = np.full(zy.shape, np.nan)
     freedom = float(design.n - len(every) if fits.reml else design.n)
-    optimise.modes(fits.record.end, layout, zy, sums.qy, sums.yy, freedom, fits.reml, found)
+    responses = Responses(zy, sums.qy, sums.yy)
+    optimise.modes(fits.record.end, layout, responses, Criterion(freedom, fits.reml), found)
     parts = unflatten(design, model.order, found)
     return [part @ np.linalg.inv(turn).T for part, turn in zip(parts, turned.turn, strict=True)]

@@ -7,6 +7,15 @@ of the coefficients too), which give M = Z'PZ within each group and w = Z'Py:
     d deviance / dΛ = 2 Σ (M − (n/r²) w w') Λ
 
 Nothing is divided by Λ, so all holds where variances are zero.
+
+    symbol                  array, of each level
+    P                       Work.square (k, k, groups), `p` in `_residual`
+    N, w in place of N_y    Work.n (k, width, groups)
+    M, N_B C                Work.nc (k, width, groups)
+    C, modes of coarser     cov (size, size, groups), mode (size, groups), views of Work.cov, Work.mode
+    ΛΛ'                     Work.psi (levels, K, K)
+    Σ M − (n/r²) ww'        Work.g (levels, K, K)
+    β, (Q'V₀⁻¹Q)⁻¹          beta (p,), covariance (p, p)
 """
 
 import numpy as np

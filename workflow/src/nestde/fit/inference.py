@@ -2,25 +2,34 @@
 
 Satterthwaite: Kuznetsova, Brockhoff, Christensen (2017, J Stat Softw 82(13)), in (θ, σ) as lmerTest does.
 Kenward–Roger: Kenward & Roger (1997, Biometrics 53); Halekoh & Højsgaard (2014, J Stat Softw 59(9)).
+
+    symbol                                                 array
+    L, Lβ                                                  contrast (rows, p) for Q's coefficients; estimate (rows, 1)
+    A, twice the inverse Hessian of d in (θ, σ)            curvature (T + 1, T + 1), the inverse
+    W, covariance of the variances by I_E⁻¹                weights (1 + R, 1 + R)
+    Φ, P, Q of Kenward & Roger                             of `Moments`
+    Φ_A, their adjusted covariance                         adjusted (p, p)
+    F, df by Satterthwaite; by Kenward and Roger           results[g, contrast] (4,)
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.fit.basis import combine
-from nestde.fit.clusters import Strata, clusters_of
+from nestde.fit.clusters import Products, Strata, clusters_of
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.containment import containment, containment_of
 from nestde.fit.differences import derivatives, why_not_kenward_roger
 from nestde.fit.genes import FitModel, prepare
 from nestde.fit.layout import flatten
 from nestde.fit.log_sf import log_f_sf
-from nestde.fit.moments import moments, product, sandwich, solve
+from nestde.fit.moments import Moments, moments, product, sandwich, solve
 from nestde.fit.record import Fits
 
 # Eigenvalues of the Hessian below this share of the largest carry no information (lmerTest drops them too).
@@ -163,8 +172,7 @@ def raw_tests(
     variances = np.full((len(theta), len(rows), 2), np.nan)
     spread(
         *(_every_response, len(theta), threads),
-        *(strata.n, strata.zz, strata.zx, strata.xx, strata.entries, strata.forms),
-        *(rows, start, theta, sigma, b, strata.place(zy), estimates),
+        *(strata.products, _Contrasts(rows, start), _Estimates(theta, sigma, b, strata.place(zy), estimates)),
         *(results, variances),
     )
     se = np.sqrt(variances)
@@ -224,48 +232,54 @@ def _with_df(tests: Tests, where: NDArray[np.bool_], df: float, method: str) -> 
     return _tests(tests.f, tests.df, df_residual, tests.se, methods)
 
 
+class _Contrasts(NamedTuple):
+    """All contrasts below each other, (rows, p) for the coefficients of Q, and where each begins and ends."""
+
+    rows: Floats
+    start: NDArray[np.int64]
+
+
+class _Estimates(NamedTuple):
+    """Of G responses (G, T) θ, (G,) σ, (G, p) coefficients of Q, (G, C, m) Z̃'y and (G, rows) what contrasts are."""
+
+    theta: Floats
+    sigma: Floats
+    b: Floats
+    zy: Floats
+    of_rows: Floats
+
+
 @compiled()
 def _every_response(
     begin: int,
     end: int,
-    n: int,
-    zz: Floats,
-    zx: Floats,
-    xx: Floats,
-    entries: NDArray[np.int64],
-    forms: Floats,
-    rows: Floats,
-    start: NDArray[np.int64],
-    theta: Floats,
-    sigma: Floats,
-    b: Floats,
-    zy: Floats,
-    estimates: Floats,
+    products: Products,
+    contrasts: _Contrasts,
+    estimates: _Estimates,
     results: Floats,
     variances: Floats,
 ) -> None:
     """Fill `results` (G, contrasts, 4: F, df, F, df) and `variances` (G, rows, 2) of responses begin … end − 1."""
     for g in range(begin, end):
-        if not sigma[g] > 0.0:
+        if not estimates.sigma[g] > 0.0:
             continue
-        variance = sigma[g] ** 2
-        phi, inner, outer, expected, gradient, hessian, slope = moments(
-            n, zz, zx, xx, entries, forms, theta[g], variance, b[g], zy[g]
-        )
-        curvature = _flat_inverse(_hessian(gradient, hessian, slope, forms))
-        weights = _unit_free_inverse(expected)
-        adjusted = _adjusted(phi, inner, outer, weights)
-        for i in range(len(start) - 1):
-            count = start[i + 1] - start[i]
-            contrast = rows[start[i] : start[i + 1]].copy()
-            estimate = estimates[g, start[i] : start[i + 1]].copy().reshape(count, 1)
-            plain, wide = sandwich(contrast, phi), sandwich(contrast, adjusted)
+        variance = estimates.sigma[g] ** 2
+        found = moments(products, estimates.theta[g], variance, estimates.b[g], estimates.zy[g])
+        curvature = _flat_inverse(_hessian(found, products.forms))
+        weights = _unit_free_inverse(found.expected)
+        adjusted = _adjusted(found, weights)
+        for i in range(len(contrasts.start) - 1):
+            first, last = contrasts.start[i], contrasts.start[i + 1]
+            count = last - first
+            contrast = contrasts.rows[first:last].copy()
+            estimate = estimates.of_rows[g, first:last].copy().reshape(count, 1)
+            plain, wide = sandwich(contrast, found.phi), sandwich(contrast, adjusted)
             for j in range(count):
-                variances[g, start[i] + j, 0] = plain[j, j] * variance
-                variances[g, start[i] + j, 1] = wide[j, j] * variance
+                variances[g, first + j, 0] = plain[j, j] * variance
+                variances[g, first + j, 1] = wide[j, j] * variance
             results[g, i, 0] = _wald(plain, estimate) / (count * variance)
-            results[g, i, 1] = _satterthwaite_df(contrast, phi, inner, slope, curvature)
-            scale, results[g, i, 3] = _kenward_roger_df(contrast, phi, inner, weights)
+            results[g, i, 1] = _satterthwaite_df(contrast, found.phi, found.inner, found.slope, curvature)
+            scale, results[g, i, 3] = _kenward_roger_df(contrast, found.phi, found.inner, weights)
             results[g, i, 2] = scale * _wald(wide, estimate) / (count * variance)
 
 
@@ -281,8 +295,9 @@ def _wald(covariance: Floats, estimate: Floats) -> float:
 
 
 @compiled()
-def _hessian(gradient: Floats, hessian: Floats, slope: Floats, forms: Floats) -> Floats:
+def _hessian(found: Moments, forms: Floats) -> Floats:
     """Hessian of the REML deviance in (θ, σ/σ̂), by the chain rule; exact at zeros of θ too."""
+    gradient, hessian, slope = found.gradient, found.hessian, found.slope
     components, thetas = slope.shape
     out = np.zeros((thetas + 1, thetas + 1))
     for t in range(thetas):
@@ -367,8 +382,12 @@ def _satterthwaite_df(
 
 
 @compiled()
-def _adjusted(phi: Floats, inner: Floats, outer: Floats, weights: Floats) -> Floats:
-    """Kenward & Roger's covariance of the coefficients, in units of σ² (their section 2; R_ij = 0)."""
+def _adjusted(found: Moments, weights: Floats) -> Floats:
+    """Kenward & Roger's covariance of the coefficients, in units of σ²: Φ + 2Φ {ΣΣ W_ij (Q_ij − P_iΦP_j)} Φ.
+
+    Their section 2; R_ij = 0, and `inner` is −P, whose sign is gone in the product of two.
+    """
+    phi, inner, outer = found.phi, found.inner, found.outer
     directions, p = len(inner), len(phi)
     bias = np.zeros_like(phi)
     for r in range(directions):
@@ -387,7 +406,15 @@ def _adjusted(phi: Floats, inner: Floats, outer: Floats, weights: Floats) -> Flo
 
 @compiled()
 def _kenward_roger_df(contrast: Floats, phi: Floats, inner: Floats, weights: Floats) -> tuple[float, float]:
-    """Scale λ of F and denominator df m by matching moments (Kenward & Roger, section 3.2)."""
+    """Scale λ of F and denominator df m by matching moments (Kenward & Roger, section 3.2).
+
+    ℓ rows L, Θ = L'(LΦL')⁻¹L; names are theirs, `expectation` is E*, `variance` V* and `ratio` ρ:
+
+        A₁ = ΣΣ W_ij tr(ΘΦP_iΦ) tr(ΘΦP_jΦ)    A₂ = ΣΣ W_ij tr(ΘΦP_iΦΘΦP_jΦ)    B = (A₁ + 6A₂) / 2ℓ
+        g = ((ℓ + 1)A₁ − (ℓ + 4)A₂) / ((ℓ + 2)A₂)    c₁, c₂, c₃ = (g, ℓ − g, ℓ + 2 − g) / (3ℓ + 2(1 − g))
+        E* = (1 − A₂/ℓ)⁻¹    V* = (2/ℓ) (1 + c₁B) / ((1 − c₂B)² (1 − c₃B))    ρ = V* / 2E*²
+        m = 4 + (ℓ + 2) / (ℓρ − 1)    λ = m / (E*(m − 2)); of one row m = 2/A₂ and λ = 1
+    """
     directions, rows = len(inner), len(contrast)
     covariance, turned = sandwich(contrast, phi), product(contrast, phi)
     # Θ Φ P Φ acts on the contrast's rows only: in their coordinates it is (LΦL')⁻¹ LΦPΦL'

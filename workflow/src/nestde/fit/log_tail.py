@@ -2,6 +2,10 @@
 
 As a function of s = √F the log of P(F > s²) is smooth from s = 0 on, and all but a parabola far out; between nodes it is a
 cubic that has its value and derivative at both. Nodes are even in s up to `_BEND`, then in log s. The error is below 1e-7.
+
+    symbol                            array (distributions, nodes)
+    log P(F > s²), by node            LogTail.value, LogTail.slope
+    P(F > s²), by node                LogTail.tail, LogTail.density
 """
 
 import math

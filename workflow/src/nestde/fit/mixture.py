@@ -1,6 +1,20 @@
-"""Kernels: tests and estimates at each point of a grid, averaged over each gene's posterior."""
+"""Kernels: tests and estimates at each point of a grid, averaged over each gene's posterior.
+
+At point k the F test of a contrast has s² = |Oz|² / (rows · r²/(n − p)), and the gene the posterior weight π_k, prior
+times REML likelihood, of sum 1:
+
+    p = Σ π_k P(F > s_k²)    estimate = Σ π_k Lβ_k    se² = Σ π_k (v_k + (Lβ_k − estimate)²)
+
+    symbol                   array
+    log-likelihood at k      Along.loglik (LANES, K)
+    Oz, r²/(n − p)           Along.z (rows, LANES, K), Along.scale (LANES, K)
+    prior, π                 prior, posterior (K,)
+    P(F > s²), its log       of LogTail
+    Lβ_k, √v_k               room[1], room[2] of the likely points, whose π is room[0]
+"""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +22,8 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.log_tail import LogTail, look_up, tail_of
-from nestde.fit.points import LANES, Points, at_point, block_of, load, reml
+from nestde.fit.points import LANES, Block, Points, at_point, block_of, load, reml
+from nestde.fit.responses import Responses
 
 Integers = NDArray[np.int64]
 
@@ -24,102 +39,175 @@ _LOWEST = -1e300
 _CLOSE = 1e-6
 
 
-@compiled()
-def average(
-    begin: int,
-    end: int,
-    points: Points,
-    table: LogTail,
-    distribution: Integers,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
-    shift: Floats,
-    skip: NDArray[np.bool_],
-    weights: Floats,
-    left: Integers,
-    share: Floats,
-    functions: Floats,
-    alpha: float,
-    log_p: Floats,
-    estimates: Floats,
-    means: Floats,
-    variances: Floats,
-) -> None:
-    """Fill the results of some blocks of genes.
+class Wanted(NamedTuple):
+    """What is asked of every gene; C contrasts, K points, M functions of them.
 
-    Parameters
+    Attributes
     ----------
-    begin, end
-        Blocks of `LANES` genes.
-    points
-        Of K.
     table, distribution
-        F's tails; (C,) the one that each of C contrasts has.
-    zy, qy, yy, shift, skip
-        (G, e), (G, p), (G,), (G, p) sums of the responses; (G,) those that are left as they are.
-    weights, left, share
-        (S, K) of the points, (G,), (G,) of the prior.
+        F's tails; (C,) the one that each contrast has.
     functions
-        (K, M) of the grid's points.
+        (K, M) whose posterior means are wanted.
     alpha
         One less the coverage of the limits.
+    """
+
+    table: LogTail
+    distribution: Integers
+    functions: Floats
+    alpha: float
+
+
+class KnownGenes(NamedTuple):
+    """G genes, and what is known of each beforehand.
+
+    Attributes
+    ----------
+    responses
+        Effects as `place` orders them.
+    shift
+        (G, p) what was subtracted of Q's columns.
+    skip
+        (G,) genes that are left as they are.
+    weights
+        (S, K) prior of the points at S knots.
+    left, share
+        (G,), (G,) the knot on a gene's left, and the share of the one on its right.
+    """
+
+    responses: Responses
+    shift: Floats
+    skip: NDArray[np.bool_]
+    weights: Floats
+    left: Integers
+    share: Floats
+
+
+class Averages(NamedTuple):
+    """What is found for G genes.
+
+    Attributes
+    ----------
     log_p
-        (G, C).
+        (G, C) natural log of the p-values.
     estimates
         (G, C, 4) of contrasts of one row estimate, standard error, lower and upper limit.
     means, variances
         (G, M) posterior means of the functions; (G, 1 + M) of the residual variance, and of it times the functions.
     """
-    p, count_k = qy.shape[1], len(points.logdet)
+
+    log_p: Floats
+    estimates: Floats
+    means: Floats
+    variances: Floats
+
+
+class Along(NamedTuple):
+    """A block of genes at all K points.
+
+    Attributes
+    ----------
+    z
+        (rows, LANES, K) Oz of all contrasts.
+    scale
+        (LANES, K) r²/(n − p).
+    loglik
+        (LANES, K) REML log-likelihood.
+    shift
+        (p, LANES) what was subtracted of Q's columns.
+    """
+
+    z: Floats
+    scale: Floats
+    loglik: Floats
+    shift: Floats
+
+
+@compiled()
+def average(begin: int, end: int, points: Points, wanted: Wanted, genes: KnownGenes, found: Averages) -> None:
+    """Fill the results of some blocks of `LANES` genes."""
+    p, count_k = genes.shift.shape[1], len(points.logdet)
     block = block_of(points)
-    along = np.empty((points.o.shape[1], LANES, count_k))
-    scale, loglik = np.empty((LANES, count_k)), np.empty((LANES, count_k))
-    posterior, room = np.empty(count_k), np.empty((3, count_k))
-    prior, some_shift = np.empty(count_k), np.zeros((p, LANES))
+    along = Along(
+        np.empty((points.o.shape[1], LANES, count_k)),
+        np.empty((LANES, count_k)),
+        np.empty((LANES, count_k)),
+        np.zeros((p, LANES)),
+    )
+    prior, posterior, room = np.empty(count_k), np.empty(count_k), np.empty((3, count_k))
     for which in range(begin, end):
-        count = load(which * LANES, points, zy, qy, yy, block)
+        count = load(which * LANES, points, genes.responses, block)
         for g in range(count):
             for i in range(p):
-                some_shift[i, g] = shift[which * LANES + g, i]
+                along.shift[i, g] = genes.shift[which * LANES + g, i]
         for k in range(count_k):
             at_point(k, points, block)
-            for g in range(count):
-                scale[g, k] = block.r2[g] / points.freedom
-                loglik[g, k] = reml(k, points, block.r2[g])
-            for row in range(points.o.shape[1]):
-                for g in range(LANES):
-                    block.t[g] = 0.0
-                for i in range(p):
-                    factor, back = points.o[k, row, i], points.back[k, row, i]
-                    for g in range(LANES):
-                        block.t[g] += factor * block.z[i, g] + back * some_shift[i, g]
-                for g in range(count):
-                    along[row, g, k] = block.t[g]
+            _keep(k, count, points, block, along)
         for g in range(count):
             gene = which * LANES + g
-            if skip[gene] or not math.isfinite(loglik[g].sum()):  # rounding left no residual somewhere
-                continue
-            for k in range(count_k):
-                prior[k] = weights[left[gene], k]
-                if share[gene] > 0.0:
-                    prior[k] += share[gene] * (weights[left[gene] + 1, k] - prior[k])
-            constant = _posterior(loglik[g], prior, posterior)
-            for c in range(len(distribution)):
-                first, last = points.first[c], points.first[c + 1]
-                total = _p(posterior, along[first:last, g], scale[g], table, distribution[c])
-                if total > _SMALL:
-                    log_p[gene, c] = min(math.log(total), 0.0)
-                else:
-                    log_p[gene, c] = _log_p(
-                        loglik[g], prior, constant, along[first:last, g], scale[g], table, distribution[c]
-                    )
-                if last == first + 1:
-                    _estimate(
-                        posterior, along[first, g], scale[g], points.size[:, first], table,
-                        distribution[c], alpha, room, estimates[gene, c],
-                    )  # fmt: skip
-            _means(posterior, scale[g], functions, means[gene], variances[gene])
+            if genes.skip[gene] or not math.isfinite(along.loglik[g].sum()):
+                continue  # rounding left no residual somewhere
+            _prior_of(gene, genes, prior)
+            _average(gene, g, points, wanted, along, prior, posterior, room, found)
+
+
+@compiled(inline=True)
+def _keep(k: int, count: int, points: Points, block: Block, along: Along) -> None:
+    """Keep what a block of genes is at the k-th point."""
+    for g in range(count):
+        along.scale[g, k] = block.r2[g] / points.freedom
+        along.loglik[g, k] = reml(k, points, block.r2[g])
+    for row in range(points.o.shape[1]):
+        for g in range(LANES):
+            block.t[g] = 0.0
+        for i in range(len(block.z)):
+            factor, back = points.o[k, row, i], points.back[k, row, i]
+            for g in range(LANES):
+                block.t[g] += factor * block.z[i, g] + back * along.shift[i, g]
+        for g in range(count):
+            along.z[row, g, k] = block.t[g]
+
+
+@compiled(inline=True)
+def _prior_of(gene: int, genes: KnownGenes, out: Floats) -> None:
+    """Fill the prior of one gene, (K,)."""
+    left, share = genes.left[gene], genes.share[gene]
+    for k in range(len(out)):
+        out[k] = genes.weights[left, k]
+        if share > 0.0:
+            out[k] += share * (genes.weights[left + 1, k] - out[k])
+
+
+@compiled(inline=True)
+def _average(
+    gene: int,
+    g: int,
+    points: Points,
+    wanted: Wanted,
+    along: Along,
+    prior: Floats,
+    posterior: Floats,
+    room: Floats,
+    found: Averages,
+) -> None:
+    """Fill the results of one gene, the g-th of its block."""
+    loglik, scale = along.loglik[g], along.scale[g]
+    constant = _posterior(loglik, prior, posterior)
+    for c in range(len(wanted.distribution)):
+        first, last, which = points.first[c], points.first[c + 1], wanted.distribution[c]
+        total = _p(posterior, along.z[first:last, g], scale, wanted.table, which)
+        if total > _SMALL:
+            found.log_p[gene, c] = min(math.log(total), 0.0)
+        else:
+            found.log_p[gene, c] = _log_p(
+                loglik, prior, constant, along.z[first:last, g], scale, wanted.table, which
+            )
+        if last == first + 1:
+            _estimate(
+                posterior, along.z[first, g], scale, points.size[:, first], wanted.table,
+                which, wanted.alpha, room, found.estimates[gene, c],
+            )  # fmt: skip
+    _means(posterior, scale, wanted.functions, found.means[gene], found.variances[gene])
 
 
 @compiled()

@@ -25,8 +25,9 @@ from nestde.fit.crossproducts import Sums
 from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms
 from nestde.fit.log_tail import log_tail
-from nestde.fit.mixture import average
+from nestde.fit.mixture import Averages, KnownGenes, Wanted, average
 from nestde.fit.prior import Prior
+from nestde.fit.responses import Responses
 from nestde.fit.status import untestable
 
 # Fewer genes than this tell no prior.
@@ -193,7 +194,8 @@ def moderate(
         left_out |= skip
     if prior is None:
         chosen = priors.sample(grid, left_out, expression)
-        likelihood = free.marginals(points, grid, zy[chosen], sums.qy[chosen], sums.yy[chosen], threads)
+        some = Responses(zy[chosen], sums.qy[chosen], sums.yy[chosen])
+        likelihood = free.marginals(points, grid, some, threads)
         known = np.isfinite(likelihood).all(axis=1)
         prior = priors.fit(grid, likelihood[known], expression[chosen[known]], threads)
     left, share = prior.place(expression)
@@ -201,16 +203,18 @@ def moderate(
     genes, rows = len(sums.yy), [len(contrast) for contrast in contrasts]
     shares = grid.shares()
     functions = np.hstack([shares, grid.values])
-    log_p, estimates = np.full((genes, len(rows)), np.nan), np.full((genes, len(rows), 4), np.nan)
-    means = np.full((genes, functions.shape[1]), np.nan)
-    variances = np.full((genes, 1 + functions.shape[1]), np.nan)
     distributions = sorted(set(rows))
-    spread(
-        average, math.ceil(genes / free.LANES), threads, points, log_tail(distributions, points.freedom),
-        np.array([distributions.index(q) for q in rows]), zy, sums.qy, sums.yy, sums.shift,
-        left_out,
-        grid.of_points(prior.weights), left, share, functions, 1.0 - coverage, log_p, estimates, means, variances,
-    )  # fmt: skip
+    which = np.array([distributions.index(q) for q in rows])
+    wanted = Wanted(log_tail(distributions, points.freedom), which, functions, 1.0 - coverage)
+    responses = Responses(zy, sums.qy, sums.yy)
+    of_genes = KnownGenes(responses, sums.shift, left_out, grid.of_points(prior.weights), left, share)
+    log_p, estimates, means, variances = found = Averages(
+        log_p=np.full((genes, len(rows)), np.nan),
+        estimates=np.full((genes, len(rows), 4), np.nan),
+        means=np.full((genes, functions.shape[1]), np.nan),
+        variances=np.full((genes, 1 + functions.shape[1]), np.nan),
+    )
+    spread(average, math.ceil(genes / free.LANES), threads, points, wanted, of_genes, found)
     first = 1 + shares.shape[1]
     intercepts = shares.shape[1] > 0
     return Moderated(

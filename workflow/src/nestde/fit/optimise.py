@@ -2,6 +2,12 @@
 
 Two starts must come to the same end. If they do not, or if groups are few, more are tried, and an end with a
 correlation of ±1 is left for its mirror image.
+
+    symbol                                     array
+    θ of all responses, where it began         Record.end, Record.start (G, T)
+    x = θ / scale at the end of each descent   ends (attempts, T), in the order in which they were made
+    d(θ) there                                 values (attempts,)
+    Λ of the f-th factor                       x[element[f]], (K, K); −1 in `element` where Λ has no such element
 """
 
 import math
@@ -14,7 +20,8 @@ from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import copy, stretch
 from nestde.fit.descent import Problem, descend
 from nestde.fit.evaluate import Layout, coefficients, deviance, gradient, space
-from nestde.fit.record import Record
+from nestde.fit.record import Record, unsearched
+from nestde.fit.responses import Criterion, Responses, Solution, unsolved
 
 Integers = NDArray[np.int64]
 
@@ -22,18 +29,17 @@ Integers = NDArray[np.int64]
 _STARTS = (2.0, 32.0, 0.5, 8.0)
 # With fewer random effects than this every start is used: local optima are common, and evaluations cost little.
 _FEW = 100
-# Ends whose deviances differ by less are the same optimum.
-SAME = 1e-6
+# Ends whose deviances differ by less are the same optimum, if no element of x differs by this share (or so much, below 1).
+SAME, _NEAR = 1e-6, 1e-2
+# A variance of zero that is left for the mirror image of its correlation starts at so many times its scale.
+_AGAIN = 1.0
 
 
 def search(
     blocks: Layout,
     element: Integers,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
-    freedom: float,
-    reml: bool,
+    responses: Responses,
+    criterion: Criterion,
     skip: NDArray[np.bool_],
     given: Floats,
     threads: int | None,
@@ -46,12 +52,10 @@ def search(
         Of the model.
     element
         From `elements`.
-    zy, qy, yy
-        (G, effects) Z̃'y from `flatten`, (G, p) Q'y, (G,) y'y.
-    freedom
-        n for ML, n − p for REML.
-    reml
-        REML, else ML.
+    responses
+        Effects as `flatten` orders them.
+    criterion
+        Which likelihood.
     skip
         (G,) responses that are left NaN.
     given
@@ -59,58 +63,42 @@ def search(
     threads
         As for `spread`.
     """
-    shape = len(yy), len(blocks.scale)
-    theta, start, margin = np.full(shape, np.nan), np.full(shape, np.nan), np.full(len(yy), np.inf)
-    evaluations, optima = np.zeros(len(yy), np.int64), np.zeros(len(yy), np.int64)
-    steepest, decrease = np.full(len(yy), np.nan), np.full(len(yy), np.nan)
-    spread(
-        _minimise, len(yy), threads, blocks, element, zy, qy, yy, freedom, reml, skip, given,
-        theta, start, evaluations, optima, steepest, decrease, margin,
-    )  # fmt: skip
-    return Record(start, theta, evaluations, steepest, decrease, optima, margin)
+    record = unsearched(len(responses.yy), len(blocks.scale))
+    spread(_minimise, len(responses.yy), threads, blocks, element, responses, criterion, skip, given, record)
+    return record
 
 
 def solve(
-    theta: Floats,
-    blocks: Layout,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
-    freedom: float,
-    reml: bool,
-    threads: int | None,
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """At θ of each of G responses (G, p) β, (G, p, p) (Q'V₀⁻¹Q)⁻¹, (G,) r² and deviance but for its constants."""
-    beta, covariance = np.full(qy.shape, np.nan), np.full((*qy.shape, qy.shape[1]), np.nan)
-    r2, value = np.full(len(yy), np.nan), np.full(len(yy), np.nan)
-    spread(_solve, len(yy), threads, theta, blocks, zy, qy, yy, freedom, reml, beta, covariance, r2, value)
-    return beta, covariance, r2, value
+    theta: Floats, blocks: Layout, responses: Responses, criterion: Criterion, threads: int | None
+) -> Solution:
+    """What is estimated at θ of each of G responses, (G, T)."""
+    solution = unsolved(*responses.qy.shape)
+    spread(_solve, len(theta), threads, theta, blocks, responses, criterion, solution)
+    return solution
 
 
 @compiled(inline=True)
 def _search(
+    gene: int,
     blocks: Layout,
     element: Integers,
-    zy: Floats,
-    qy: Floats,
-    yy: float,
-    freedom: float,
-    reml: bool,
+    responses: Responses,
+    criterion: Criterion,
     given: Floats,
-    theta: Floats,
-    start: Floats,
-) -> tuple[int, int, float, float, float]:
-    """Best of several descents; fills θ and its start. Evaluations, optima, gradient, promised decrease, margin."""
-    size, p = len(theta), len(qy)
+    record: Record,
+) -> None:
+    """Fill the record of one response with the best of several descents."""
+    theta, start, p = record.end[gene], record.start[gene], responses.qy.shape[1]
+    size = len(theta)
     problem = Problem(
-        blocks, zy, qy, yy, freedom, reml, space(blocks),
-        np.empty(p), np.empty((p, p)), np.empty(size), np.zeros(1, np.int64),
+        blocks, responses.zy[gene], responses.qy[gene], responses.yy[gene], criterion.freedom, criterion.reml,
+        space(blocks), np.empty(p), np.empty((p, p)), np.empty(size), np.zeros(1, np.int64),
     )  # fmt: skip
     own, mirrors = len(given), len(given) + len(_STARTS)
     attempts = mirrors + element.shape[0] * element.shape[1]
     ends, values = np.zeros((attempts, size)), np.full(attempts, np.inf)
     slope, begin = np.empty(size), np.empty(size)
-    best, steepest, decrease, apart, done = 0, np.nan, np.nan, 0.0, 0
+    best, apart, done = 0, 0.0, 0
     for attempt in range(attempts):
         if attempt < own:
             stretch(given[attempt], 1.0 / blocks.scale, begin)
@@ -126,21 +114,36 @@ def _search(
         values[done], promise = descend(x, element, problem, slope)
         apart = max(apart, abs(values[done] - values[0]))
         if done == 0 or values[done] < values[best]:
-            best, decrease, steepest = done, promise, 0.0
-            for t in range(size):
-                steepest = max(steepest, abs(slope[t]))
+            best = done
+            record.decrease[gene], record.gradient[gene] = promise, _steepest(slope)
             stretch(x, blocks.scale, theta)
             stretch(begin, blocks.scale, start)
         done += 1
+    record.evaluations[gene] = problem.evaluations[0]
+    record.optima[gene], record.margin[gene] = _different(ends[:done], values[:done], best)
+
+
+@compiled(inline=True)
+def _steepest(slope: Floats) -> float:
+    """Largest element without its sign."""
+    steepest = 0.0
+    for t in range(len(slope)):
+        steepest = max(steepest, abs(slope[t]))
+    return steepest
+
+
+@compiled(inline=True)
+def _different(ends: Floats, values: Floats, best: int) -> tuple[int, float]:
+    """How many different optima descents have ended in, and by how much the second best is higher than the best."""
     margin, optima = np.inf, 0
-    for attempt in range(done):
+    for attempt in range(len(ends)):
         new = True
         for other in range(attempt):
             new = new and not _same(ends[attempt], values[attempt], ends[other], values[other])
         optima += new
         if not _same(ends[attempt], values[best], ends[best], values[best]):
             margin = min(margin, values[attempt] - values[best])
-    return problem.evaluations[0], optima, steepest, decrease, margin
+    return optima, margin
 
 
 @compiled()
@@ -169,7 +172,7 @@ def _mirror(end: Floats, which: int, element: Integers, x: Floats) -> bool:
     diagonal = element[f, row, row]
     if diagonal < 0 or not crossed or not (singular or end[diagonal] == 0.0):
         return False
-    x[diagonal] = max(x[diagonal], 1.0)
+    x[diagonal] = max(x[diagonal], _AGAIN)
     return True
 
 
@@ -177,7 +180,7 @@ def _mirror(end: Floats, which: int, element: Integers, x: Floats) -> bool:
 def _same(end: Floats, value: float, other_end: Floats, other_value: float) -> bool:
     """Whether two ends are one optimum."""
     for t in range(len(end)):
-        if abs(end[t] - other_end[t]) >= 1e-2 * max(1.0, abs(end[t])):
+        if abs(end[t] - other_end[t]) >= _NEAR * max(1.0, abs(end[t])):
             return False
     return abs(value - other_value) < SAME
 
@@ -188,36 +191,16 @@ def _minimise(
     end: int,
     blocks: Layout,
     element: Integers,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
-    freedom: float,
-    reml: bool,
+    responses: Responses,
+    criterion: Criterion,
     skip: NDArray[np.bool_],
     given: Floats,
-    theta: Floats,
-    start: Floats,
-    evaluations: Integers,
-    optima: Integers,
-    steepest: Floats,
-    decrease: Floats,
-    margin: Floats,
+    record: Record,
 ) -> None:
-    """Fill for some responses θ, where the descent to it began, and the record."""
+    """Fill the records of some responses."""
     for gene in range(begin, end):
         if not skip[gene]:
-            evaluations[gene], optima[gene], steepest[gene], decrease[gene], margin[gene] = _search(
-                blocks,
-                element,
-                zy[gene],
-                qy[gene],
-                yy[gene],
-                freedom,
-                reml,
-                given[gene],
-                theta[gene],
-                start[gene],
-            )
+            _search(gene, blocks, element, responses, criterion, given[gene], record)
 
 
 @compiled()
@@ -226,37 +209,45 @@ def _solve(
     end: int,
     theta: Floats,
     blocks: Layout,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
-    freedom: float,
-    reml: bool,
-    beta: Floats,
-    covariance: Floats,
-    r2: Floats,
-    value: Floats,
+    responses: Responses,
+    criterion: Criterion,
+    solution: Solution,
 ) -> None:
-    """Fill for some responses what `solve` returns."""
+    """Fill the solutions of some responses at θ, (G, T)."""
     for gene in range(begin, end):
         if math.isnan(theta[gene].sum()):
             continue
         work = space(blocks)
-        value[gene], r2[gene] = deviance(
-            theta[gene], blocks, zy[gene], qy[gene], yy[gene], freedom, reml, work
+        solution.value[gene], solution.r2[gene] = deviance(
+            theta[gene],
+            blocks,
+            responses.zy[gene],
+            responses.qy[gene],
+            responses.yy[gene],
+            criterion.freedom,
+            criterion.reml,
+            work,
         )
-        coefficients(blocks, work, beta[gene], covariance[gene])
+        coefficients(blocks, work, solution.beta[gene], solution.covariance[gene])
 
 
 @compiled()
-def modes(
-    theta: Floats, blocks: Layout, zy: Floats, qy: Floats, yy: Floats, freedom: float, reml: bool, out: Floats
-) -> None:
-    """Fill `out`, (G, effects) as `zy`, with the conditional modes on the fitted basis at θ of each response."""
-    p, slope = qy.shape[1], np.empty(len(blocks.scale))
+def modes(theta: Floats, blocks: Layout, responses: Responses, criterion: Criterion, out: Floats) -> None:
+    """Fill `out`, (G, effects) as `zy`, with the conditional modes on the fitted basis at θ of each response, (G, T)."""
+    p, slope = responses.qy.shape[1], np.empty(len(blocks.scale))
     beta, covariance = np.empty(p), np.empty((p, p))
     work = space(blocks)
     for gene in range(len(theta)):
         if not math.isnan(theta[gene].sum()):
-            _, r2 = deviance(theta[gene], blocks, zy[gene], qy[gene], yy[gene], freedom, reml, work)
-            gradient(blocks, r2, freedom, reml, work, beta, covariance, slope)
+            _, r2 = deviance(
+                theta[gene],
+                blocks,
+                responses.zy[gene],
+                responses.qy[gene],
+                responses.yy[gene],
+                criterion.freedom,
+                criterion.reml,
+                work,
+            )
+            gradient(blocks, r2, criterion.freedom, criterion.reml, work, beta, covariance, slope)
             out[gene] = work.modes

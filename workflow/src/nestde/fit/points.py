@@ -10,6 +10,15 @@ is |Oz|², O an orthonormal basis of the rows of LR⁻¹: given Λ this is exact
 T has the sparsity of the blocked elimination: effects of the finest factor stand alone in it. Effects fall into classes
 that depend on different variances, one for each arm: a class's part of |t|² and (TZ'Q)'t is summed once for each value of
 its own variance, and a point adds up what its classes have. Without arms all is one class, whose values are the points.
+
+    symbol                     array
+    T at each value, sparse    Points.t (V, entries), at rows `begin` and columns `column`
+    TZ'Q                       Points.tq (V, e, p)
+    R⁻ᵀ                        Points.root (K, p, p)
+    log|H| + log|R'R|          Points.logdet (K,)
+    O, |LR⁻¹|                  Points.o (K, rows, p), Points.size (K, rows)
+    |t|², (TZ'Q)'t             Block.part[class, value, 0], Block.part[class, value, 1:], (LANES,) each
+    z, r²                      Block.z (p, LANES), Block.r2 (LANES,)
 """
 
 import math
@@ -24,6 +33,7 @@ from nestde.fit import clusters
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms, Grid
+from nestde.fit.responses import Responses
 
 Integers = NDArray[np.int64]
 
@@ -96,11 +106,11 @@ def build(model: FitModel, grid: Grid, contrasts: Sequence[Floats], arms: Arms |
     """
     cut = clusters.clusters_of(model.design, model.basis, model.leaf)
     used, pattern = _order(cut, arms), _pattern(cut)
-    points, p, m = len(grid.values), len(cut.r), cut.zz.shape[1]
+    points, p, m = len(grid.values), len(cut.r), cut.products.zz.shape[1]
     # LR⁻¹ begins with the coefficients of X = Qr
     rows = [np.linalg.solve(cut.r.T, contrast.T).T for contrast in contrasts]
     first = np.cumsum([0, *(len(contrast) for contrast in rows)])
-    effect = np.empty(cut.zz.shape[0] * m, np.int64)
+    effect = np.empty(cut.products.zz.shape[0] * m, np.int64)
     effect[used] = np.arange(len(used))
     row, column = (effect[pattern[0] * m + slot] for slot in pattern[1:])
     sort = np.lexsort((column, row))
@@ -110,23 +120,27 @@ def build(model: FitModel, grid: Grid, contrasts: Sequence[Floats], arms: Arms |
     if arms is None:
         value, member = np.arange(points)[:, None], np.array([0, len(used)])
     else:
-        value, member = grid.place, np.cumsum([0, *np.bincount(arms.arm, minlength=len(arms.names))])
+        # one layout in memory, with arms and without: the kernels are compiled once
+        value, member = (
+            np.ascontiguousarray(grid.place),
+            np.cumsum([0, *np.bincount(arms.arm, minlength=len(arms.names))]),
+        )
     length = value.max(axis=0) + 1
     t, tq = np.zeros((length.max(), len(row))), np.zeros((length.max(), len(used), p))
     root, logdet = np.empty((points, p, p)), np.empty(points)
     o, size = np.empty((points, int(first[-1]), p)), np.full((points, int(first[-1])), np.nan)
     back = np.empty_like(o)
-    for some in np.array_split(np.arange(points), math.ceil(points * cut.zz.size / _AT_ONCE)):
+    for some in np.array_split(np.arange(points), math.ceil(points * cut.products.zz.size / _AT_ONCE)):
         lam = _lambda(cut, [part[some] for part in grid.factors], arms)
-        lower = np.linalg.cholesky(np.eye(m) + lam.swapaxes(-1, -2) @ cut.zz @ lam)
+        lower = np.linalg.cholesky(np.eye(m) + lam.swapaxes(-1, -2) @ cut.products.zz @ lam)
         whole = np.linalg.solve(lower, lam.swapaxes(-1, -2))
-        by_q = (whole @ cut.zx).reshape(len(some), -1, p)
+        by_q = (whole @ cut.products.zx).reshape(len(some), -1, p)
         entries, by_q = whole[:, *entry], by_q[:, used]
         for c in range(len(length)):
             effects = slice(member[c], member[c + 1])
             mine = slice(begin[member[c]], begin[member[c + 1]])
             t[value[some, c], mine], tq[value[some, c], effects] = entries[:, mine], by_q[:, effects]
-        r = np.linalg.cholesky(cut.xx - by_q.swapaxes(-1, -2) @ by_q)
+        r = np.linalg.cholesky(cut.products.xx - by_q.swapaxes(-1, -2) @ by_q)
         root[some] = np.linalg.inv(r)
         diagonals = np.einsum("kcii->kci", lower).reshape(len(some), -1), np.einsum("kii->ki", r)
         logdet[some] = 2.0 * sum(np.log(diagonal).sum(axis=1) for diagonal in diagonals)
@@ -148,7 +162,7 @@ def place(model: FitModel, zy: Sequence[Floats], arms: Arms | None = None) -> Fl
     """Lay out Z̃'y of each factor as the effects of `Points`: (G, e)."""
     cut = clusters.clusters_of(model.design, model.basis, model.leaf)
     return np.ascontiguousarray(
-        cut.place(zy).reshape(len(zy[0]), math.prod(cut.zz.shape[:2]))[:, _order(cut, arms)]
+        cut.place(zy).reshape(len(zy[0]), math.prod(cut.products.zz.shape[:2]))[:, _order(cut, arms)]
     )
 
 
@@ -162,7 +176,7 @@ def _order(cut: clusters.Strata, arms: Arms | None) -> Integers:
 
 def _lambda(cut: clusters.Strata, factors: Sequence[Floats], arms: Arms | None) -> Floats:
     """(points, C, m, m) Λ of every stratum, from that of each factor, (points, arms, k, k)."""
-    count, m = cut.zz.shape[:2]
+    count, m = cut.products.zz.shape[:2]
     lam = np.zeros((len(factors[0]), count * m, m))
     for factor, slots in zip(factors, cut.slots, strict=True):
         own = factor[:, np.zeros(len(slots), np.int64) if arms is None else arms.arm]
@@ -173,14 +187,14 @@ def _lambda(cut: clusters.Strata, factors: Sequence[Floats], arms: Arms | None) 
 
 def _pattern(cut: clusters.Strata) -> Integers:
     """(3, entries) stratum, row and column of what can be other than 0 in T."""
-    count, m = cut.zz.shape[:2]
+    count, m = cut.products.zz.shape[:2]
     joined = np.zeros((count * m, m), bool)
     for slots in cut.slots:
         for i, j in np.ndindex(slots.shape[1], slots.shape[1]):
             joined[slots[:, i], slots[:, j] % m] = True
     joined = joined.reshape(count, m, m)
     # all off the diagonal negative, and this the larger: nothing cancels in the factor's inverse
-    linked = joined.astype(float) @ (cut.zz != 0) @ joined
+    linked = joined.astype(float) @ (cut.products.zz != 0) @ joined
     lower = np.linalg.cholesky((1.0 + linked.sum(axis=(1, 2)))[:, None, None] * 2.0 * np.eye(m) - linked)
     return np.array(np.nonzero(np.linalg.inv(lower) @ joined))
 
@@ -227,16 +241,16 @@ def block_of(points: Points) -> Block:
 
 
 @compiled()
-def load(begin: int, points: Points, zy: Floats, qy: Floats, yy: Floats, block: Block) -> int:
+def load(begin: int, points: Points, responses: Responses, block: Block) -> int:
     """Lay genes begin, begin + 1, … side by side and sum up their classes; return how many genes there are."""
-    count = min(LANES, len(yy) - begin)
+    count = min(LANES, len(responses.yy) - begin)
     for g in range(LANES):
         gene = begin + min(g, count - 1)
-        block.yy[g] = yy[gene]
+        block.yy[g] = responses.yy[gene]
         for e in range(len(block.zy)):
-            block.zy[e, g] = zy[gene, e]
+            block.zy[e, g] = responses.zy[gene, e]
         for i in range(len(block.qy)):
-            block.qy[i, g] = qy[gene, i]
+            block.qy[i, g] = responses.qy[gene, i]
     for c in range(len(points.length)):
         for v in range(points.length[c]):
             _sum_up(c, v, points, block)
@@ -292,13 +306,11 @@ def at_point(k: int, points: Points, block: Block) -> None:
             r2[g] -= z[i, g] * z[i, g]
 
 
-def marginals(
-    points: Points, grid: Grid, zy: Floats, qy: Floats, yy: Floats, threads: int | None
-) -> NDArray[np.float32]:
+def marginals(points: Points, grid: Grid, responses: Responses, threads: int | None) -> NDArray[np.float32]:
     """(G, C) likelihood of each response by node of the grid, relative to its largest; NaN where rounding leaves none."""
-    out = np.empty((len(yy), len(grid.flat)), np.float32)
-    blocks = math.ceil(len(yy) / LANES)
-    spread(_marginals, blocks, threads, points, grid.node, grid.share, zy, qy, yy, out)
+    out = np.empty((len(responses.yy), len(grid.flat)), np.float32)
+    blocks = math.ceil(len(out) / LANES)
+    spread(_marginals, blocks, threads, points, grid.node, grid.share, responses, out)
     return out
 
 
@@ -309,16 +321,14 @@ def _marginals(
     points: Points,
     node: Integers,
     share: Floats,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
+    responses: Responses,
     out: NDArray[np.float32],
 ) -> None:
     """Fill what `marginals` returns of some blocks of genes."""
     block, loglik = block_of(points), np.empty((LANES, len(node)))
     sums = np.empty(out.shape[1])
     for which in range(begin, end):
-        count = load(which * LANES, points, zy, qy, yy, block)
+        count = load(which * LANES, points, responses, block)
         for k in range(len(node)):
             at_point(k, points, block)
             for g in range(count):

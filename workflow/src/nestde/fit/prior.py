@@ -4,6 +4,13 @@ A non-parametric prior on a grid, fitted by maximum likelihood (Kiefer & Wolfowi
 spread evenly, so that no point is excluded. It changes with mean expression: weights are fitted at a few knots, and those of
 a gene are interpolated between its neighbours, without jumps. The EM algorithm is accelerated by SQUAREM (Varadhan &
 Roland 2008, Scand J Stat 35). Sums over genes are taken in blocks of fixed size, so threads do not change a bit.
+
+    symbol                                               array
+    L_gk, likelihood of gene g at node k                 likelihood (G, C), relative to its largest
+    w_k at each knot                                     weights (S, C)
+    a, u: pseudo-genes, and how they are spread          _PSEUDO, flat (C,)
+    Σ_g L_gk / (Lw)_g, of each block and knot            sums (blocks, S, C)
+    r, v of SQUAREM, in log w; −its step length          r, v (S, C); length
 """
 
 import math

@@ -1,6 +1,7 @@
 """What a fit is: estimates, and how they were reached, as arrays over responses."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,8 @@ from nestde.design.design import Design
 Texts = NDArray[np.str_]
 
 
-@dataclass(frozen=True)
-class Record:
-    """How G optimisations went, on the fitted basis (see `nestde.fit.basis`).
+class Record(NamedTuple):
+    """How G optimisations went, on the fitted basis (see `nestde.fit.basis`); kernels fill it.
 
     Attributes
     ----------
@@ -38,6 +38,20 @@ class Record:
     decrease: Floats
     optima: NDArray[np.int64]
     margin: Floats
+
+
+def unsearched(genes: int, thetas: int) -> Record:
+    """Room for the records of G responses that are still to be fitted."""
+    shape = genes, thetas
+    return Record(
+        start=np.full(shape, np.nan),
+        end=np.full(shape, np.nan),
+        evaluations=np.zeros(genes, np.int64),
+        gradient=np.full(genes, np.nan),
+        decrease=np.full(genes, np.nan),
+        optima=np.zeros(genes, np.int64),
+        margin=np.full(genes, np.inf),
+    )
 
 
 @dataclass(frozen=True)

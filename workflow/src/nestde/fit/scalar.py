@@ -8,6 +8,16 @@ of y'P₀y: the profiled deviance (Bates et al. 2015, eq. 34 and 42) is
 with d = μ and freedom n − p for REML, d = Z_g'Z_g and n for ML. Its derivative by ψ has a root for each local optimum;
 the signs on a grid from ψ = 0 to where groups are all but fixed effects bracket them all. Each is found to the last
 digits, and the best is taken. All that is free of y is computed once.
+
+    symbol                      array
+    ψ, on the grid              Spectrum.psi (K,), the first is 0
+    μ, d                        Spectrum.mu (m,), Spectrum.d (m,) or (N,)
+    U / √μ                      Spectrum.turn (N, m)
+    Z'Q, Z'y, Q'y, y'y          Spectrum.zq (N, p); Responses.zy, qy, yy
+    u², rest                    Curve.u (m,), Curve.rest
+    r², Σ u²μ / (1 + ψμ)²       r2, fall (K,) on the grid
+    ψ̂, derivative, r², d(ψ̂)    Ends.psi, slope, r2, value (G,)
+    β, (Q'V₀⁻¹Q)⁻¹              Solution.beta (G, p), Solution.covariance (G, p, p)
 """
 
 import math
@@ -19,7 +29,8 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import cholesky, inverse
-from nestde.fit.record import Record
+from nestde.fit.record import Record, unsearched
+from nestde.fit.responses import Criterion, Responses, Solution, unsolved
 
 # Neighbours on the grid differ by 10^(1/6) in ψ; each term bends over more than a decade.
 _PER_DECADE = 6
@@ -97,57 +108,72 @@ def grid(mu: Floats) -> Floats:
 def fit(
     a: Floats,
     zq: Floats,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
-    freedom: float,
-    reml: bool,
+    responses: Responses,
+    criterion: Criterion,
     skip: NDArray[np.bool_],
     threads: int | None,
-) -> tuple[Record, Floats, Floats, Floats, Floats]:
+) -> tuple[Record, Solution]:
     """Find the global optimum for each of G responses that is not skipped, and what is estimated there.
 
     Parameters
     ----------
     a, zq
         (N,) Z̃'Z̃ and (N, p) Z̃'Q of the groups.
-    zy, qy, yy
-        (G, N) Z̃'y, (G, p) Q'y, (G,) y'y.
-    freedom
-        n for ML, n − p for REML.
-    reml
-        REML, else ML.
+    responses
+        Of G, effects are groups.
+    criterion
+        Which likelihood.
     skip
         (G,) responses that are left NaN.
     threads
         As for `spread`.
-
-    Returns
-    -------
-    tuple
-        The record, (G, p) β, (G, p, p) (Q'V₀⁻¹Q)⁻¹, (G,) r² and deviance but for its constants.
     """
-    genes, p = qy.shape
-    free = spectrum(a, zq, reml)
-    evaluations, optima, margin = np.zeros(genes, np.int64), np.zeros(genes, np.int64), np.full(genes, np.inf)
-    psi, slope, r2, value = np.full((4, genes), np.nan)
-    spread(
-        _minimise, genes, threads, free, zy, qy, yy, freedom, skip,
-        psi, slope, r2, value, evaluations, optima, margin,
-    )  # fmt: skip
-    beta, covariance = np.full((genes, p), np.nan), np.full((genes, p, p), np.nan)
-    spread(_solve, genes, threads, psi, a, free.zq, zy, qy, beta, covariance)
+    genes, p = responses.qy.shape
+    free = spectrum(a, zq, criterion.reml)
+    record, solution = unsearched(genes, 1), unsolved(genes, p)
+    psi, slope = np.full((2, genes), np.nan)
+    ends = Ends(psi, slope, solution.r2, solution.value, record.evaluations, record.optima, record.margin)
+    spread(_minimise, genes, threads, free, responses, criterion.freedom, skip, ends)
+    spread(_solve, genes, threads, psi, a, free.zq, responses, solution)
     theta = np.sqrt(psi)[:, None]
-    record = Record(
+    return record._replace(
         start=np.zeros_like(theta),
         end=theta,
-        evaluations=evaluations,
         gradient=np.abs(2.0 * theta[:, 0] * slope) / math.sqrt(a.mean()),
         decrease=np.abs(slope) * psi,
-        optima=optima,
-        margin=margin,
-    )
-    return record, beta, covariance, r2, value
+    ), solution
+
+
+class Ends(NamedTuple):
+    """Where G searches ended: all (G,).
+
+    Attributes
+    ----------
+    psi, slope
+        ψ, NaN where it is unbounded, and the derivative of the deviance there.
+    r2, value
+        As in `Solution`.
+    evaluations, optima, margin
+        As in `Record`.
+    """
+
+    psi: Floats
+    slope: Floats
+    r2: Floats
+    value: Floats
+    evaluations: NDArray[np.int64]
+    optima: NDArray[np.int64]
+    margin: Floats
+
+
+class Curve(NamedTuple):
+    """The profiled deviance of one response as a function of ψ: `mu` and `d` of `Spectrum`, u², what is left, and freedom."""
+
+    mu: Floats
+    d: Floats
+    u: Floats
+    rest: float
+    freedom: float
 
 
 @compiled()
@@ -155,29 +181,23 @@ def _minimise(
     begin: int,
     end: int,
     free: Spectrum,
-    zy: Floats,
-    qy: Floats,
-    yy: Floats,
+    responses: Responses,
     freedom: float,
     skip: NDArray[np.bool_],
-    best: Floats,
-    slopes: Floats,
-    residual: Floats,
-    lowest: Floats,
-    evaluations: NDArray[np.int64],
-    optima: NDArray[np.int64],
-    margin: Floats,
+    ends: Ends,
 ) -> None:
-    """Fill for some responses, all (G,), ψ (NaN where it is unbounded), derivative, r², deviance and the record."""
+    """Fill the ends of some responses."""
     u, r2, fall = np.empty(len(free.mu)), np.empty(len(free.psi)), np.empty(len(free.psi))
     for gene in range(begin, end):
         if skip[gene]:
             continue
-        rest = _project(free, zy[gene], qy[gene], yy[gene], u)
-        if not rest > _CANCELLED * yy[gene]:  # no residual is left within groups: ψ has no bound
+        yy = responses.yy[gene]
+        rest = _project(free, responses.zy[gene], responses.qy[gene], yy, u)
+        if not rest > _CANCELLED * yy:  # no residual is left within groups: ψ has no bound
             continue
+        curve = Curve(free.mu, free.d, u, rest, freedom)
         _on_grid(free, u, rest, r2, fall)
-        evaluations[gene] = len(free.psi)
+        ends.evaluations[gene] = len(free.psi)
         here = -1.0  # as if the deviance fell towards 0, so that an optimum there counts
         for k in range(len(free.psi)):
             before = here
@@ -186,16 +206,15 @@ def _minimise(
                 continue
             psi, slope = free.psi[k], here
             if k > 0:
-                psi, slope, used = _root(
-                    free.psi[k - 1], psi, before, here, free.mu, free.d, u, rest, freedom
-                )
-                evaluations[gene] += used
-            square, value = _deviance(psi, free.mu, free.d, u, rest, freedom)
-            if optima[gene] > 0:
-                margin[gene] = min(margin[gene], abs(value - lowest[gene]))
-            if optima[gene] == 0 or value < lowest[gene]:
-                best[gene], slopes[gene], residual[gene], lowest[gene] = psi, slope, square, value
-            optima[gene] += 1
+                psi, slope, used = _root(free.psi[k - 1], psi, before, here, curve)
+                ends.evaluations[gene] += used
+            square, value = _deviance(psi, curve)
+            if ends.optima[gene] > 0:
+                ends.margin[gene] = min(ends.margin[gene], abs(value - ends.value[gene]))
+            if ends.optima[gene] == 0 or value < ends.value[gene]:
+                ends.psi[gene], ends.slope[gene] = psi, slope
+                ends.r2[gene], ends.value[gene] = square, value
+            ends.optima[gene] += 1
 
 
 @compiled()
@@ -231,56 +250,43 @@ def _on_grid(free: Spectrum, u: Floats, rest: float, r2: Floats, fall: Floats) -
 
 
 @compiled(sums=True)
-def _derivatives(
-    psi: float, mu: Floats, d: Floats, u: Floats, rest: float, freedom: float
-) -> tuple[float, float]:
+def _derivatives(psi: float, curve: Curve) -> tuple[float, float]:
     """First and second derivative of the deviance at ψ."""
-    r2, fall, bend = rest, 0.0, 0.0
+    mu, d, u, freedom = curve.mu, curve.d, curve.u, curve.freedom
+    r2, fall, bend = curve.rest, 0.0, 0.0
     for s in range(len(mu)):
         shrink = 1.0 / (1.0 + psi * mu[s])
         part, rate = u[s] * shrink, mu[s] * shrink
         r2 += part
         fall += part * rate
         bend += part * rate * rate
-    slope, curve = 0.0, 0.0
+    slope, second = 0.0, 0.0
     for s in range(len(d)):
         rate = d[s] / (1.0 + psi * d[s])
         slope += rate
-        curve += rate * rate
+        second += rate * rate
     fall /= r2
-    return slope - freedom * fall, freedom * (2.0 * bend / r2 - fall * fall) - curve
+    return slope - freedom * fall, freedom * (2.0 * bend / r2 - fall * fall) - second
 
 
 @compiled()
-def _deviance(
-    psi: float, mu: Floats, d: Floats, u: Floats, rest: float, freedom: float
-) -> tuple[float, float]:
+def _deviance(psi: float, curve: Curve) -> tuple[float, float]:
     """r² and the deviance, but for its constants, at ψ."""
-    r2, logdet = rest, 0.0
-    for s in range(len(mu)):
-        r2 += u[s] / (1.0 + psi * mu[s])
-    for s in range(len(d)):
-        logdet += math.log1p(psi * d[s])
-    return r2, logdet + freedom * math.log(r2)
+    r2, logdet = curve.rest, 0.0
+    for s in range(len(curve.mu)):
+        r2 += curve.u[s] / (1.0 + psi * curve.mu[s])
+    for s in range(len(curve.d)):
+        logdet += math.log1p(psi * curve.d[s])
+    return r2, logdet + curve.freedom * math.log(r2)
 
 
 @compiled()
-def _root(
-    low: float,
-    high: float,
-    at_low: float,
-    at_high: float,
-    mu: Floats,
-    d: Floats,
-    u: Floats,
-    rest: float,
-    freedom: float,
-) -> tuple[float, float, int]:
+def _root(low: float, high: float, at_low: float, at_high: float, curve: Curve) -> tuple[float, float, int]:
     """Root of the derivative between a negative and a positive one, by Newton's method kept within its bracket."""
     psi = (low * at_high - high * at_low) / (at_high - at_low)
     slope, used, last = at_high, 0, False
     while used < _MOST:
-        slope, curve = _derivatives(psi, mu, d, u, rest, freedom)
+        slope, second = _derivatives(psi, curve)
         used += 1
         if last or slope == 0.0:
             break
@@ -288,26 +294,18 @@ def _root(
             low = psi
         else:
             high = psi
-        ahead = psi - slope / curve
-        last = curve > 0.0 and abs(ahead - psi) <= _STEP * psi
-        psi = ahead if last or (curve > 0.0 and low < ahead < high) else 0.5 * (low + high)
+        ahead = psi - slope / second
+        last = second > 0.0 and abs(ahead - psi) <= _STEP * psi
+        psi = ahead if last or (second > 0.0 and low < ahead < high) else 0.5 * (low + high)
     return psi, slope, used
 
 
 @compiled()
 def _solve(
-    begin: int,
-    end: int,
-    psi: Floats,
-    a: Floats,
-    zq: Floats,
-    zy: Floats,
-    qy: Floats,
-    beta: Floats,
-    covariance: Floats,
+    begin: int, end: int, psi: Floats, a: Floats, zq: Floats, responses: Responses, solution: Solution
 ) -> None:
     """Fill for some responses β and (Q'V₀⁻¹Q)⁻¹ at ψ, (G,)."""
-    p = zq.shape[1]
+    p, zy, qy, beta = zq.shape[1], responses.zy, responses.qy, solution.beta
     information, c = np.empty((p, p)), np.empty(p)
     for gene in range(begin, end):
         if math.isnan(psi[gene]):
@@ -324,8 +322,9 @@ def _solve(
                 for j in range(i + 1):
                     information[i, j] -= weighted * zq[g, j]
         cholesky(information, p)
-        inverse(information, p, covariance[gene])
+        covariance = solution.covariance[gene]
+        inverse(information, p, covariance)
         for i in range(p):
             beta[gene, i] = 0.0
             for j in range(p):
-                beta[gene, i] += covariance[gene, i, j] * c[j]
+                beta[gene, i] += covariance[i, j] * c[j]
