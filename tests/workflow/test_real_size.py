@@ -28,6 +28,7 @@ CONFIG = {
     },
     "inference": {"crosscheck_genes": 2},
     "calibration": {"relabellings": 5},
+    "genes": {"size_factors": "library"},
     "chunks": 2,
 }
 

@@ -79,7 +79,8 @@ def test_sums_beyond_32_bits_are_kept(study):
 
 
 def test_cpm_of_nothing_is_nothing():
-    assert np.array_equal(cpm(np.array([[0, 0], [1, 3]])), [[0, 0], [2.5e5, 7.5e5]])
+    sums = np.array([[0, 0], [1, 3]])
+    assert np.array_equal(cpm(sums, sums.sum(axis=1)), [[0, 0], [2.5e5, 7.5e5]])
 
 
 def test_the_configured_minimum_is_a_minimum():

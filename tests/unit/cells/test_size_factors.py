@@ -1,16 +1,19 @@
 """Size factors: the registry, DESeq2's own numbers, and what they must not depend on."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from makers.tiny_study import SAMPLES, cells, write_study
+from scipy.sparse import csr_matrix
 
 from nestde import NestdeError
 from nestde.api.de import de
 from nestde.cells import size_factors
+from nestde.cells.depth import LOG_SIZE_FACTOR, OFFERED
 from nestde.cells.pseudobulk import read
 from nestde.cells.size_factors import Counted, Scaled, SizeFactor, size_factor
 from nestde.cells.size_factors.median_of_ratios import FEWEST, LEAST, abundant, median_ratios
@@ -132,7 +135,12 @@ def test_a_new_way_runs_from_configuration_to_tables(tmp_path, monkeypatch):
     assert bulk.uns["size_factors"]["words"] == "as a toy"
     about = json.loads(Path(f"design/{slug(TYPE)}.json").read_text())
     assert about["size_factors"] == {"name": "toy", "words": "as a toy"}
+    assert about["depths"]["S1"]["factor"] == pytest.approx(
+        3e4 / np.mean(x[x.obs["sample_id"] == "S1"].X.sum(axis=1))
+    )
     assert table["pvalue_lrt"].notna().all()
+    section = json.loads(Path("content/nestde_depth_mqc.json").read_text())
+    assert "Size factors: toy." in section["description"] and "as a toy" in section["data"]
 
 
 def whole(study):
@@ -160,14 +168,45 @@ def whole(study):
     return read_tsv(of["de"], TEXT)
 
 
+def apart(adata, genes, times=1, deeper=1):
+    """The same cells, but with `times` the counts of some genes in the samples of AD, and all of their counts `deeper`."""
+    counts = adata.X.toarray()
+    of_ad = adata.obs["sample_id"].isin(["S2", "S4"]).to_numpy()
+    counts[np.ix_(of_ad, range(genes))] *= times
+    counts[of_ad] *= deeper
+    adata.X = csr_matrix(counts)
+    return adata
+
+
+def test_arms_that_part_in_composition_or_depth_are_told_in_the_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    formula = {"formula": "~ diagnosis + (1 | sample_id)"}
+    study = write_study(
+        tmp_path, apart(cells(genes=120), 4, times=40, deeper=2), cell_types=[TYPE], model=formula
+    )
+    whole(study)
+    told = json.loads(Path("content/nestde_depth_mqc.json").read_text())["data"]
+    assert "T cell: size factors and totals part by diagnosis" in told
+    assert (
+        "T cell: depth differs by diagnosis" in told
+        and re.search("× (1.9|2.0).* in AD", told.partition("depth differs")[2])
+        and "+ nestde.log_size_factor" in told
+    )
+
+
 @pytest.mark.parametrize("name", ["library", "median_of_ratios"])
 def test_de_in_memory_gives_the_numbers_of_the_workflow(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    adata = cells(genes=120)
+    adata = apart(cells(genes=120), 4, times=40)
+    # what is measured cannot be reached by columns of that name
+    adata.obs[list(OFFERED)] = 1.0
+    formula = f"~ {' + '.join(OFFERED[1:])} + sequencing_saturation + diagnosis + (1 | sample_id)"
     adata.obs["diagnosis"] = (
         adata.obs["sample_id"].map(dict(zip(SAMPLES, ["Control", "AD"] * 2, strict=True))).astype(str)
     )
-    study = write_study(tmp_path, adata, cell_types=[TYPE], genes={"size_factors": name})
+    study = write_study(
+        tmp_path, adata, cell_types=[TYPE], genes={"size_factors": name}, model={"formula": formula}
+    )
     table = whole(study)
     mine = de(
         adata[np.random.default_rng(0).permutation(len(adata))].copy(), study.config.model.formula, test="diagnosis",
@@ -175,7 +214,7 @@ def test_de_in_memory_gives_the_numbers_of_the_workflow(tmp_path, monkeypatch, n
         size_factors=name,
     )  # fmt: skip
     mine = mine[mine["cell_type"] == TYPE].set_index("gene").loc[table["gene"]]
-    for column in ("mean_AD", "coef", "se", "pvalue_lrt"):
+    for column in ("mean_AD", "coef", "se", "pvalue_lrt", f"coef_{LOG_SIZE_FACTOR}"):
         np.testing.assert_allclose(mine[column], table[column], rtol=1e-6, err_msg=column)
     if name == "median_of_ratios":
         assert not json.loads(Path(f"design/{slug(TYPE)}.json").read_text())["size_factors"]["words"]

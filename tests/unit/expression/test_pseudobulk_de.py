@@ -9,7 +9,8 @@ from makers.real import REAL, needs_real_data
 from makers.tiny_study import Steps, cells, config, sheet, write_study
 from scipy.stats import spearmanr, ttest_ind
 
-from nestde.cells.pseudobulk import cpm, read
+from nestde.cells.pseudobulk import cpm, read, scale_profiles
+from nestde.cells.size_factors import Counted
 from nestde.errors import NestdeError
 from nestde.expression.pseudobulk_de import COLUMNS, explore, sample_formula, test
 from nestde.io.counts import OURS
@@ -37,13 +38,15 @@ def profiles(diagnosis, n_cells, genes=300, change=None, donor_sd=0.2, seed=0, *
     sums = rng.poisson(np.asarray(n_cells)[:, None] * per_cell * fold * donor)
     names = [f"S{i:02d}" for i in range(n)]
     obs = pd.DataFrame({"sample_id": names, "diagnosis": pd.Categorical(diagnosis)}, index=names)
-    total = sums.sum(axis=1)
-    ours = {"n_cells": n_cells, "total_counts": total, "size_factor": total / 1e4, "left_out": ""}
-    ours = pd.DataFrame(ours, index=names)
+    depth = sums.sum(axis=1)
+    cells = Counted(depth.astype(float), np.arange(n), n, lambda: sums)
+    _, effective = scale_profiles(cells, sums, np.ones(n, bool), "median_of_ratios")
+    ours = pd.DataFrame({"n_cells": n_cells, "total_counts": depth, "left_out": ""}, index=names)
+    ours["size_factor"] = effective / 1e4
     obs, obsm = obs.assign(**columns), {OURS: ours}
     found = ad.AnnData(sums, obs=obs, obsm=obsm, var=pd.DataFrame(index=[f"G{i}" for i in range(genes)]))
     found.layers["measured"] = np.ones(sums.shape, np.uint8)
-    found.layers["cpm"] = cpm(sums, total)
+    found.layers["cpm"] = cpm(sums, effective)
     found.uns["cell_type"] = "T cell"
     return found
 

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.cells.depth import offered
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
-from nestde.cells.size_factors import Counted
+from nestde.cells.size_factors import Counted, Scaled
 from nestde.cells.size_factors import size_factor as size_factor_of
 from nestde.design.formula import of_genes
 from nestde.design.testable import NotTestable, design_to_test
@@ -122,6 +123,7 @@ def de(
     with faults.noting():
         fitted = family_of(_setting(family, "model.family"))
         fitted.method(headline)
+    scale = size_factor_of("library").scale
     with faults.noting():
         scale = size_factor_of(rules.size_factors).scale
     counts = None
@@ -130,7 +132,15 @@ def de(
     plan = None
     with faults.noting():
         plan = _plan(
-            adata, formula, terms, cell_type_key, levels or {}, _setting(min_cells, "model.min_cells"), fitted
+            adata,
+            counts,
+            scale,
+            formula,
+            terms,
+            cell_type_key,
+            levels or {},
+            _setting(min_cells, "model.min_cells"),
+            fitted,
         )
     faults.raise_if_any()
     assert counts is not None and plan is not None and fitted is not None
@@ -144,12 +154,10 @@ def de(
     for cell_type, part in plan.parts.items():
         mine = counts[part.rows].tocsc()
         mine.sort_indices()
-        scaled = scale(_counted(mine, plan.samples.iloc[part.rows]))
-        size_factor = scaled.of_cells
         obs = adata.obs.iloc[part.rows].reset_index(drop=True)
-        ledger = _ledger(mine, size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
+        ledger = _ledger(mine, part.size_factor, obs, plan.samples.iloc[part.rows], names, plan.model, rules)
         tested = np.flatnonzero(ledger["status"] == "")
-        statistics = sum_up(fitted, part.design, mine[:, tested], size_factor, names[tested], threads)
+        statistics = sum_up(fitted, part.design, mine[:, tested], part.size_factor, names[tested], threads)
         fits = fit_table(part.design, statistics, terms, headline, threads)
         every = moderate(part.design, statistics, terms, threads).table
         tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, statistics.family, every)
@@ -177,7 +185,23 @@ def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_ma
     return counts
 
 
-def _counted(counts: "scipy.sparse.csc_matrix", samples: "pd.Series[str]") -> Counted:
+def _measured(
+    counts: "scipy.sparse.csr_matrix | None",
+    scale: Callable[[Counted], Scaled],
+    rows: NDArray[np.intp],
+    samples: "pd.Series[str]",
+) -> tuple[Floats, dict[str, Floats]]:
+    """Size factors of some cells, and what is offered to formulas."""
+    if counts is None:
+        made_up = np.random.default_rng(1).lognormal(size=(3, len(rows)))
+        return made_up[0], offered(*made_up)
+    mine = counts[rows]
+    counted = _counted(mine, samples.iloc[rows])
+    size_factor = scale(counted).of_cells
+    return size_factor, offered(counted.total, np.diff(mine.indptr).astype(float), size_factor)
+
+
+def _counted(counts: "scipy.sparse.csr_matrix", samples: "pd.Series[str]") -> Counted:
     """What size factors of some cells are made of."""
     from scipy.sparse import csr_matrix
 
@@ -203,6 +227,7 @@ class Part:
     """One cell type: its cells in samples with enough of them, their design or why there is none, what was left out."""
 
     rows: NDArray[np.intp]
+    size_factor: Floats
     design: "Design | NotTestable"
     cells: dict[str, int]
     left_out: dict[str, str]
@@ -263,6 +288,8 @@ class Plan:
 
 def _plan(
     adata: "anndata.AnnData",
+    counts: "scipy.sparse.csr_matrix | None",
+    scale: Callable[[Counted], Scaled],
     formula: str,
     tests: Sequence[str],
     cell_type_key: str | Literal[False] | None,
@@ -270,7 +297,7 @@ def _plan(
     min_cells: int,
     family: "Family | None",
 ) -> Plan:
-    """Decide what is tested with which cells, from obs alone.
+    """Decide what is tested with which cells. Without counts, whose faults are told elsewhere, what a formula may read of them is made up.
 
     Raises
     ------
@@ -311,13 +338,14 @@ def _plan(
         cells = {str(sample): int(number[sample]) for sample in roster.tested}
         rows = rows[samples.iloc[rows].isin(list(cells)).to_numpy()]
         why = roster.untestable()
-        table = obs.iloc[rows].reset_index(drop=True)
+        size_factor, measured = _measured(counts, scale, rows, samples)
+        table = obs.iloc[rows].reset_index(drop=True).assign(**measured)
         design = (
             NotTestable(why)
             if why
             else design_to_test(formula, table, test=fixed, levels=chosen, why_not=why_not)
         )
-        parts[cell_type] = Part(rows, design, cells, roster.left_out)
+        parts[cell_type] = Part(rows, size_factor, design, cells, roster.left_out)
     refused = {
         name: part.design.reason for name, part in parts.items() if isinstance(part.design, NotTestable)
     }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.cells.depth import offered
 from nestde.cells.parts import Part, counted, gene_names, not_measured, parts_of, roster_of_parts
 from nestde.cells.qc import MEASURED
 from nestde.cells.roster import Fewest, Roster, factors_tested, roster_of
@@ -38,6 +39,12 @@ def read_obs(path: str | Path) -> "pd.DataFrame":
         return counts.obs()
 
 
+def read_measured(path: str | Path) -> "pd.DataFrame":
+    """Return what was measured of a matrix's cells (see `measurements`)."""
+    with Counts(path) as counts:
+        return counts.cells()
+
+
 def read_size_factors(path: str | Path) -> Floats:
     """(n,) what the counts of each cell of a matrix are divided by."""
     with Counts(path) as counts:
@@ -60,7 +67,7 @@ def covariates(parts: Sequence[Part], sheet: "pd.DataFrame", measured: "pd.DataF
     """Cells of all parts below each other, with all that a formula can name.
 
     `measured` (n rows) see `measurements`. The columns of the sheet win over those of the data, and both over what is measured (`MEASURED` of `qc`, and
-    ``size_factor``), which is there where no column of the user's has the name.
+    ``size_factor``), which is there where no column of the user's has the name; `OFFERED` of `depth` win over all.
     """
     import pandas as pd
 
@@ -73,7 +80,8 @@ def covariates(parts: Sequence[Part], sheet: "pd.DataFrame", measured: "pd.DataF
     for name in sheet.columns.drop(["sample_id", "counts"]):
         column = sheet[name].take(place).reset_index(drop=True)
         columns[name] = column if column.dtype.kind in "iufb" else pd.Series(pd.Categorical(column))
-    obs = pd.DataFrame(dict(measured.items()) | columns)
+    own = offered(*(measured[name].to_numpy(float) for name in ("total_counts", "n_genes", "size_factor")))
+    obs = pd.DataFrame(dict(measured.items()) | columns | own)
     barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
     obs.index = pd.Index(
         [f"{name}:{barcode}" for name, barcode in zip(names, barcodes, strict=True)], dtype=object

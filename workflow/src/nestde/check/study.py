@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.cells.depth import OFFERED
 from nestde.cells.qc import MEASURED as MEASURED_BY_QC
 from nestde.check.cells import CellsOfFile, named_covariates, read_part
 from nestde.check.features import Features, read_features
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What quality control and the matrix measure of each cell: a formula may use it.
-MEASURED = (*MEASURED_BY_QC, "size_factor")
+MEASURED = (*MEASURED_BY_QC, "size_factor", *OFFERED)
 BY_QC = "quality control"
 
 
@@ -186,8 +187,8 @@ def _assemble(
     }
     variables = {}
     for name in wanted:
-        mine = in_data.get(name)
-        if name in sheet and name != "counts":
+        mine = in_data.get(name) if name not in OFFERED else None
+        if name in sheet and name not in ("counts", *OFFERED):
             values = tidy(sheet[name])
             origin, between = config.samples, True
         elif mine is not None:

@@ -22,7 +22,8 @@ def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
     from dataclasses import asdict
 
-    from nestde.cells.matrix import read_obs, read_roster, read_uns
+    from nestde.cells.depth import depths
+    from nestde.cells.matrix import read_measured, read_obs, read_roster, read_uns
     from nestde.check.footing import cells_of, footings
     from nestde.design.effects import RandomEffects
     from nestde.design.testable import NotTestable, design_to_test
@@ -60,6 +61,7 @@ def main(args: argparse.Namespace) -> None:
     content |= cells_of(obs, model) | {
         "cell_type": of_slug(args.cell_type, config.cell_types),
         "roster": roster.content(),
+        "depths": depths(read_measured(args.matrix), obs["sample_id"]),
         "size_factors": {name: str(value) for name, value in told["size_factors"].items()},
         "genes": {
             "absent_genes": str(told["genes"]["absent_genes"]),

@@ -8,7 +8,17 @@ from typing import Any
 
 from nestde.io.files import write_json, write_text
 from nestde.provenance.manifest import versions
-from nestde.report import brief, calibration, concordance, genes, quality, sample_similarity, study, trust
+from nestde.report import (
+    brief,
+    calibration,
+    concordance,
+    depth,
+    genes,
+    quality,
+    sample_similarity,
+    study,
+    trust,
+)
 from nestde.report.results import Results
 from nestde.report.sections import Section
 from nestde.study.config import Config
@@ -31,6 +41,7 @@ PARTS: list[Callable[[Results], list[Section]]] = [
     calibration.sections,
     concordance.sections,
     quality.sections,
+    depth.sections,
     sample_similarity.sections,
 ]
 

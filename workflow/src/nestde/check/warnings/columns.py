@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nestde.cells.depth import OFFERED, RESERVED
 from nestde.check.found import Warned
 from nestde.check.wording import count
 from nestde.errors import NestdeError, a_few
@@ -23,6 +24,13 @@ def of_the_users(study: "Study", answer: "Answer") -> Iterator[Warned]:
     from nestde.check.study import BY_QC, MEASURED
 
     for name, variable in study.variables.items():
+        if name in OFFERED and name in study.known:
+            yield Warned(
+                "column_not_read",
+                f"A column {name} is not read",
+                f"The formula reads {name} as it is measured of each cell: names that begin with {RESERVED} are nestde's own. Rename "
+                "your column if it is meant.",
+            )
         if name in MEASURED and variable.origin != BY_QC:
             yield Warned(
                 "column_named_as_measured",
