@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from nestde import __version__
+from nestde.cli import plain
 from nestde.errors import NestdeError, printable
 from nestde.logs import telling
 
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """Entry point of the installed command; a reader that hangs up, such as `head`, is no fault."""
+    plain.use()
     try:
         status = main()
         sys.stdout.flush()

@@ -70,6 +70,8 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
         ]
     # Rules call `nestde` and `multiqc` by name: those of this environment, activated or not.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # Jobs and their files are in UTF-8, whatever the locale.
+    os.environ["PYTHONUTF8"] = "1"
     parser, args = parse_args([*study, "--profile", str(profile_dir), *extra])
     asked = _checked(args)
     tells = any(getattr(args, name, None) for name in UTILITIES)
