@@ -27,6 +27,7 @@ from nestde.cli import summary as cli
 from nestde.design.effects import RandomEffects
 from nestde.expression.tables import TEXT
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
+from nestde.fit.methods import method
 from nestde.io import layout
 from nestde.io.files import read_tsv, slug, write_tsv
 from nestde.report import concordance, figures, genes, study
@@ -353,7 +354,7 @@ def test_model_in_an_equation_and_in_words():
     html = study.equation(["(Intercept)", "age", "diagnosis[AD]"], random, GAUSSIAN.scale)
     text = re.sub("<[^>]*>", "", html)
     assert "β0 + β1 · age + β2 · diagnosis[AD] + udonor + udonor, age · age + udonor:sample_id + ε" in text
-    words = study.sentence("age + diagnosis", random, ["diagnosis"], GAUSSIAN.method("lrt"))
+    words = study.sentence("age + diagnosis", random, ["diagnosis"], method("lrt", GAUSSIAN.engine))
     assert "each donor has its own level and slope of age" in words
     assert "each sample_id within donor has its own level" in words
     assert "with and without diagnosis" in words

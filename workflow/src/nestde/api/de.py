@@ -109,6 +109,7 @@ def de(
     from nestde.expression.celltype import fit_table, moderate
     from nestde.expression.tables import adjust, combine
     from nestde.fit.family import family as family_of
+    from nestde.fit.methods import method
     from nestde.fit.statistics import sum_up
 
     terms = [test] if isinstance(test, str) else list(test)
@@ -122,7 +123,7 @@ def de(
     fitted = None
     with faults.noting():
         fitted = family_of(_setting(family, "model.family"))
-        fitted.method(headline)
+        method(headline, fitted.engine)
     scale = size_factor_of("library").scale
     with faults.noting():
         scale = size_factor_of(rules.size_factors).scale

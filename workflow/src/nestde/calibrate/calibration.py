@@ -16,10 +16,9 @@ from nestde.arrays import Floats
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.design.contrasts import joint
 from nestde.design.design import Design
-from nestde.fit.family import Fitted
+from nestde.fit.family import Fitted, Statistics
 from nestde.fit.fdr import benjamini_hochberg
-from nestde.fit.methods import Method
-from nestde.fit.statistics import Statistics
+from nestde.fit.methods import Method, method, of_engine
 
 ALPHAS = (0.05, 0.01, 0.001)
 # Genes called at this false discovery rate under the true labels are not counted.
@@ -91,11 +90,11 @@ def calibrate(
     ways = relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
         return Calibration(term, ways, pd.DataFrame(columns=COLUMNS))
-    methods, learnt = statistics.family.methods, dict[str, object]()
+    methods, learnt = of_engine(statistics.family.engine), dict[str, object]()
     true = statistics.fitted(design, threads, learnt)
     observed = {each.name: _log_p(each, true, term) for each in methods}
     chosen = observed[
-        statistics.family.method(headline, lambda name: bool(np.isfinite(observed[name]).any())).name
+        method(headline, statistics.family.engine, lambda name: bool(np.isfinite(observed[name]).any())).name
     ]
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
     counted = np.flatnonzero(~called & np.isfinite(chosen))

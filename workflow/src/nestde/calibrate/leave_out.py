@@ -14,7 +14,7 @@ from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast
 from nestde.design.design import Design
 from nestde.fit.containment import unit_of
-from nestde.fit.statistics import Statistics
+from nestde.fit.family import Statistics
 
 # Of an effect, the share that is to be left without any one sample.
 HALF = 0.5

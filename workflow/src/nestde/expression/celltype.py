@@ -11,11 +11,10 @@ from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast, contrasts, joint
 from nestde.design.design import Design
 from nestde.design.testable import NotTestable
-from nestde.fit.methods import AUTO, Method, Tested
+from nestde.fit.methods import AUTO, Method, Tested, method, of_engine
 
 if TYPE_CHECKING:
-    from nestde.fit.family import Fitted
-    from nestde.fit.statistics import Statistics
+    from nestde.fit.family import Fitted, Statistics
 
 
 PRIOR = ["term", "expression", "weight"]
@@ -67,7 +66,7 @@ def fit_table(
         rows = [(gene, term, "not_testable", design.reason) for gene in genes for term in terms]
         return pd.DataFrame(rows, columns=["gene", "term", "status", "reason"])
     fitted = statistics.fitted(design, threads)
-    chosen = statistics.family.method(headline)
+    chosen = method(headline, statistics.family.engine)
     of_model = _model_columns(fitted, chosen.estimates)
     parts = []
     for term in terms:
@@ -132,7 +131,7 @@ def moderate(
     for term in terms:
         whole, pairs = joint(design, term), contrasts(design, term)
         columns = [dict[str, object]() for _ in pairs]
-        for each in statistics.family.methods:
+        for each in of_engine(statistics.family.engine):
             if not each.every_gene:
                 continue
             found = each.test(fitted, [whole, *pairs])
@@ -170,7 +169,7 @@ def _without(fitted: "Fitted", pair: Contrast, columns: Mapping[str, object]) ->
     from nestde.calibrate.leave_out import leave_out
     from nestde.fit.fdr import benjamini_hochberg
 
-    name = fitted.statistics.family.method(AUTO, lambda name: f"logpvalue_{name}" in columns).name
+    name = method(AUTO, fitted.statistics.family.engine, lambda name: f"logpvalue_{name}" in columns).name
     log_p = np.asarray(columns.get(f"logpvalue_{name}", np.full(len(fitted.statistics.genes), np.nan)), float)
     found = np.flatnonzero(benjamini_hochberg(np.exp(log_p)) <= LIKELY)
     if not len(found):
@@ -199,7 +198,7 @@ def _effect(fitted: "Fitted", by: str, weights: Floats) -> dict[str, Floats]:
 def _level_columns(fitted: "Fitted", contrast: Contrast, headline: Method) -> dict[str, Floats]:
     """Level against level, by the headline; by the family's own choice where the headline has no such test of its own."""
     family = fitted.statistics.family
-    chosen = headline if headline.levels and not headline.every_gene else family.method(family.pairs)
+    chosen = headline if headline.levels and not headline.every_gene else method(family.pairs, family.engine)
     found = _alone(chosen, fitted, contrast)
     usable = fitted.trusted(chosen.estimates, contrast.term)
     columns = {}
@@ -220,7 +219,7 @@ def _term_columns(fitted: "Fitted", term: str, headline: Method) -> dict[str, ob
     whole = joint(fitted.design, term)
     status, reason = fitted.status(headline.estimates, term)
     columns: dict[str, object] = {"term": term, "status": status, "reason": reason}
-    for each in fitted.statistics.family.methods:
+    for each in of_engine(fitted.statistics.family.engine):
         if each.every_gene:
             continue
         found = _alone(each, fitted, whole)

@@ -10,7 +10,7 @@ from nestde.design.formula import variables_of
 from nestde.errors import NestdeError, a_few
 from nestde.fit.family import Family
 from nestde.fit.fdr import benjamini_hochberg
-from nestde.fit.methods import Method
+from nestde.fit.methods import Method, method
 
 STATUSES = ("ok", "singular", "unstable", "not_testable", "failed")
 VALID = ("ok", "singular")
@@ -92,7 +92,9 @@ def combine(
             f"{len(surplus)} fits without a gene ({a_few(surplus)}). Remove results/fit and run again."
         )
     every = fitted if moderated is None else moderated
-    chosen = family.method(headline, lambda name: f"pvalue_{name}" in fitted or f"pvalue_{name}" in every)
+    chosen = method(
+        headline, family.engine, lambda name: f"pvalue_{name}" in fitted or f"pvalue_{name}" in every
+    )
     if moderated is not None and len(moderated):
         fitted = _with_moderated(fitted, moderated, chosen)
     untested = genes.loc[genes["status"] != "", ["gene", "status", "reason"]]

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from nestde.design.design import Design, build_design
 from nestde.design.formula import parse
 from nestde.expression.celltype import fit_table, moderate
-from nestde.fit.family import Family
-from nestde.fit.statistics import Statistics
+from nestde.fit.family import Family, Statistics
 
 CELLS = np.arange(48)
 

@@ -5,13 +5,14 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.errors import NestdeError
+from nestde.fit.family.family import Statistics
 from nestde.io.files import atomic
 
 if TYPE_CHECKING:
@@ -20,39 +21,6 @@ if TYPE_CHECKING:
     from nestde.design.design import Design
     from nestde.design.testable import NotTestable
     from nestde.fit.family import Family, Fitted
-
-
-class Statistics(Protocol):
-    """All that fits of a family's models need of the counts of G genes in n cells."""
-
-    @property
-    def family(self) -> "Family":
-        """Whose they are."""
-
-    @property
-    def genes(self) -> NDArray[np.object_]:
-        """(G,) names."""
-
-    @property
-    def mean(self) -> Floats:
-        """(G,) mean expression, along which priors may change."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is stored of them beside family and genes, by name: of it `Family.restore` makes them again."""
-
-    def of(self, chosen: NDArray[Any] | slice) -> Self:
-        """Those of some genes."""
-
-    def of_cells(self, kept: NDArray[np.bool_]) -> Self:
-        """Those of some cells, given as the (n,) cells that stay: all of a sample or none."""
-
-    def above(self, others: Sequence[Self]) -> Self:
-        """With those of other genes of the same cells below."""
-
-    def fitted(
-        self, design: "Design", threads: int | None = None, learnt: dict[str, Any] | None = None
-    ) -> "Fitted":
-        """Fits of a design of these cells, which may have other covariates of the samples than the one of the sums."""
 
 
 Some = TypeVar("Some", bound=Statistics)

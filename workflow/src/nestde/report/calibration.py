@@ -5,6 +5,7 @@ from typing import Any
 
 from nestde.calibrate.calibration import ALPHAS, CALLED
 from nestde.check.advice import CALIBRATED_ON_AVERAGE
+from nestde.fit.methods import of_engine
 from nestde.io.files import slug
 from nestde.report.results import Results
 from nestde.report.sections import Section, html, note, plain_table
@@ -19,7 +20,7 @@ def sections(results: Results) -> list[Section]:
     if not tables:
         return []
     headline = {(test.cell_type, test.term): test.headline for test in results.terms()}
-    labels = {each.name: each.label for each in results.family.methods}
+    labels = {each.name: each.label for each in of_engine(results.family.engine)}
     rows, lines = [], []
     for cell_type, table in tables.items():
         for term, told in results.json("relabellings", cell_type=slug(cell_type)).items():

@@ -13,7 +13,7 @@ from nestde.design.effects import INTERCEPT, RandomEffects
 from nestde.design.formula import parse
 from nestde.errors import a_few
 from nestde.fit.family import Scale
-from nestde.fit.methods import Method
+from nestde.fit.methods import Method, method
 from nestde.report.results import Results
 from nestde.report.sections import Section, html, listing, note, plain_table
 
@@ -134,7 +134,7 @@ def _model(results: Results) -> Section:
             parse(model.formula).fixed,
             random,
             model.test,
-            results.family.method(results.config.inference.p_value),
+            method(results.config.inference.p_value, results.family.engine),
         )
         text += f"{equation(fitted['coefficients'], random, results.family.scale)}<p>{escape(words)}</p>"
     elif results.check:  # nothing was fitted

@@ -6,6 +6,7 @@ from nestde.check.advice import FEW_SAMPLES, MEASURED
 from nestde.expression.crosscheck import failed as no_fit
 from nestde.expression.crosscheck import stopped_short
 from nestde.fit.fdr import benjamini_hochberg
+from nestde.fit.methods import of_engine
 from nestde.report.results import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
 
@@ -100,7 +101,7 @@ def _p_values(results: Results) -> list[Section]:
     fdr = results.config.inference.fdr
     rows = []
     for test in results.terms():
-        ways = {way: test.frame.get(f"pvalue_{way.name}") for way in results.family.methods}
+        ways = {way: test.frame.get(f"pvalue_{way.name}") for way in of_engine(results.family.engine)}
         known = {way: p for way, p in ways.items() if p is not None and p.notna().any()}
         if len(known) < 2:
             continue

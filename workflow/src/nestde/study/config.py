@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from nestde.errors import Faults, NestdeError, NotGivenError
 from nestde.fit.family import family
+from nestde.fit.methods import method
 from nestde.study.schema import OF_KEYS, Reader, broken, meant, schema, with_defaults
 from nestde.study.yamlread import Content, Place, read_yaml
 
@@ -205,7 +206,7 @@ def read(source: str | Path | Mapping[str, Any]) -> tuple[Config, list[str]]:
     with faults.noting(
         f"{name}: inference."
     ):  # what the schema cannot say: not every family has every p-value
-        family(config.model.family).method(config.inference.p_value)
+        method(config.inference.p_value, family(config.model.family).engine)
     return config, faults.sentences
 
 

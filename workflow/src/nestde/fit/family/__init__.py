@@ -4,9 +4,20 @@ import difflib
 
 from nestde.errors import NestdeError
 from nestde.fit.family import gaussian
-from nestde.fit.family.family import Alike, Component, Family, Fitted, Reference, Scale
+from nestde.fit.family.family import Alike, Component, Family, Fitted, Reference, Scale, Statistics
 
-__all__ = ["FAMILIES", "Alike", "Component", "Family", "Fitted", "Reference", "Scale", "family", "names"]
+__all__ = [
+    "FAMILIES",
+    "Alike",
+    "Component",
+    "Family",
+    "Fitted",
+    "Reference",
+    "Scale",
+    "Statistics",
+    "family",
+    "names",
+]
 
 FAMILIES: list[Family] = [
     gaussian.FAMILY,

@@ -7,23 +7,53 @@ A family is asked by everything that comes after the counts. It sums a gene's co
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.fit import methods
-from nestde.fit.methods import Method
 
 if TYPE_CHECKING:
     import scipy.sparse
 
     from nestde.design.design import Design
     from nestde.design.formula import Formula
-    from nestde.fit.statistics import Statistics
 
 Texts = NDArray[Any]
+
+
+class Statistics(Protocol):
+    """All that fits of a family's models need of the counts of G genes in n cells."""
+
+    @property
+    def family(self) -> "Family":
+        """Whose they are."""
+
+    @property
+    def genes(self) -> NDArray[np.object_]:
+        """(G,) names."""
+
+    @property
+    def mean(self) -> Floats:
+        """(G,) mean expression, along which priors may change."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is stored of them beside family and genes, by name: of it `Family.restore` makes them again."""
+
+    def of(self, chosen: NDArray[Any] | slice) -> Self:
+        """Those of some genes."""
+
+    def of_cells(self, kept: NDArray[np.bool_]) -> Self:
+        """Those of some cells, given as the (n,) cells that stay: all of a sample or none."""
+
+    def above(self, others: Sequence[Self]) -> Self:
+        """With those of other genes of the same cells below."""
+
+    def fitted(
+        self, design: "Design", threads: int | None = None, learnt: dict[str, Any] | None = None
+    ) -> "Fitted":
+        """Fits of a design of these cells, which may have other covariates of the samples than the one of the sums."""
 
 
 class Fitted(Protocol):
@@ -199,15 +229,6 @@ class Family(ABC):
     shown: tuple[Component, ...]
     reference: Reference | None
     oracles: str
-
-    @property
-    def methods(self) -> list[Method]:
-        """Every way to a p-value that it has, in the order of the tables' columns."""
-        return methods.of_engine(self.engine)
-
-    def method(self, name: str, there: Callable[[str], bool] = lambda name: True) -> Method:
-        """Find a method of its own by name, as `methods.method`."""
-        return methods.method(name, self.engine, there)
 
     @abstractmethod
     def sum_up(

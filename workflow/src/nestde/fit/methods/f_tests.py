@@ -7,7 +7,7 @@ from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
-    from nestde.fit.family.linear import LinearFitted
+    from nestde.fit.leaf_sums import LinearFitted
 
 
 def _by(way: str) -> Callable[["LinearFitted", Sequence["Contrast"]], list[Tested]]:

@@ -9,7 +9,7 @@ from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
-    from nestde.fit.family.linear import LinearFitted
+    from nestde.fit.leaf_sums import LinearFitted
 
 
 def test(fitted: "LinearFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
