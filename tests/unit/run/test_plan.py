@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from makers import public
 
 from nestde.cli import main
 from nestde.errors import NestdeError
@@ -19,6 +20,7 @@ SETTINGS = {
     "samples": "samples.tsv",
     "cell_types": ["Neuron", "Glia"],
     "input": {"counts": "counts.h5ad"},
+    "qc": {"min_cells_per_sample": 10},
     "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
 }
 
@@ -86,3 +88,45 @@ def test_a_job_takes_some_time(study: config.Config, minutes: float) -> None:
 
 def test_there_are_no_more_chunks_than_genes(study: config.Config) -> None:
     assert plan(study, minutes=1e-12).chunks <= 100
+
+
+def test_the_forecast_applies_quality_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules that removed every cell of a panel were first heard of in the run."""
+    monkeypatch.chdir(public.write("three_levels", tmp_path).parent)
+    assert main(["init", "study", "--from", "three_levels.h5ad"]) == 0
+    monkeypatch.chdir("study")
+    given = config.load("config/config.yaml")
+    said = list(plan(given).quality)
+    assert re.match(r"Quality control would remove \d+ of 1,411 cells", said[0])
+    assert (
+        "  Pericyte would be tested without MCI: MCI has only P06: of its 5 samples, 4 have too few"
+        in said[-2]
+    )
+    assert said[-1].startswith(
+        "  T cell would be tested without AD: AD has none: of its 5 samples, 5 have no cell"
+    )
+    strict = replace(given, qc=replace(given.qc, min_counts=10**7))
+    assert (
+        "  Neuron would not be tested. No sample is left to be tested: 15 have too few cells in all"
+        in "\n".join(plan(strict).quality)
+    )
+
+
+def test_check_and_plan_run_from_outside_and_agree_on_what_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = public.write("coded", tmp_path)
+    study, home = tmp_path / "study", Path.cwd()
+    assert main(["init", str(study), "--from", str(data)]) == 0
+    monkeypatch.chdir(tmp_path)  # is undone after the test, wherever a command went
+    assert main(["check", "-d", str(study)]) == 0
+    assert "diagnosis 0: 5 samples" in capsys.readouterr().out  # coded levels have their tree
+    spoilt = (study / "config/config.yaml").read_text().replace("gene_key: null", 'gene_key: "nope"')
+    (study / "config/config.yaml").write_text(spoilt.replace('layer: "X"', 'layer: "none"'))
+    for command in ("check", "plan"):
+        monkeypatch.chdir(home)
+        assert main([command, "-d", str(study)]) == 2
+        assert "holds no layer none (input.layer). It holds X." in capsys.readouterr().err
+    (study / "config/config.yaml").write_text(spoilt)
+    assert main(["check", "--configfile", str(study / "config/config.yaml"), "-d", str(study)]) == 2
+    assert "var has no column nope (input.gene_key)" in capsys.readouterr().err

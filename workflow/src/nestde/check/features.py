@@ -34,15 +34,13 @@ def read_features(files: Sequence[str], config: Config, faults: Faults) -> Featu
     """Read the names of genes of each file, no counts; what cannot be read is noted. None of a single file."""
     import pandas as pd
 
-    if len(files) < 2:
-        return None
     named: list[NDArray[np.object_]] = []
     for file in files:
         with faults.noting():
             names = read_genes(file, layer=config.input.layer, gene_key=config.input.gene_key)
             # one array for all that are alike: hundreds of files of a study mostly are
             named.append(named[0] if named and np.array_equal(named[0], names) else names)
-    if len(named) < len(files):
+    if len(named) < len(files) or len(files) < 2:
         return None
     genes = pd.unique(np.concatenate(list({id(names): names for names in named}.values())))
     index = pd.Index(genes)

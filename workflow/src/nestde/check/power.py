@@ -302,7 +302,11 @@ def _cells_per_group(
 
 def cell_type_report(study: Study, cell_type: str) -> TypeFound:
     """Say what can be estimated in one cell type; where nothing can, why not."""
-    roster = _roster(study, cell_type)
+    mine, every = (
+        np.bincount(study.sample[chosen], minlength=len(study.samples))
+        for chosen in (study.cells_of(cell_type), slice(None))
+    )
+    roster = roster_of_type(study, mine, mine, every)
     kept = np.isin(study.samples, roster.tested)
     rows = study.cells_of(cell_type)
     rows = rows[kept[study.sample[rows]]]
@@ -330,11 +334,23 @@ def cell_type_report(study: Study, cell_type: str) -> TypeFound:
     )
 
 
-def _roster(study: Study, cell_type: str) -> Roster:
-    """Say of each sample whether it will be tested, if quality control keeps all of its cells."""
+def roster_of_type(
+    study: Study,
+    left: NDArray[np.int64],
+    came: NDArray[np.int64],
+    every: NDArray[np.int64],
+    counted: str = "",
+) -> Roster:
+    """Say of each sample whether it will be tested in a cell type.
+
+    Parameters
+    ----------
+    left, came, every
+        (samples,) its cells of the type that are left and that came, and those of any type that are left.
+    counted
+        When: ``after quality control``; '' where it is taken to keep all cells.
+    """
     config = study.config
-    mine = np.bincount(study.sample[study.cells_of(cell_type)], minlength=len(study.samples))
-    every = np.bincount(study.sample, minlength=len(study.samples))
     levels: dict[str, NDArray[np.object_]] = {}
     factors: dict[str, list[str]] = {}
     for name in tested_variables(study):
@@ -346,8 +362,8 @@ def _roster(study: Study, cell_type: str) -> Roster:
     entries = [
         Entry(
             sample,
-            int(mine[row]),
-            int(mine[row]),
+            int(left[row]),
+            int(came[row]),
             int(every[row]),
             {name: str(of[row]) for name, of in levels.items() if of[row] == of[row]},
         )
@@ -358,6 +374,7 @@ def _roster(study: Study, cell_type: str) -> Roster:
         factors,
         of_type=Fewest("model.min_cells", config.model.min_cells),
         in_all=Fewest("qc.min_cells_per_sample", config.qc.min_cells_per_sample),
+        counted=counted,
     )
 
 

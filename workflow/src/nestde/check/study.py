@@ -35,7 +35,7 @@ class Variable:
     origin
         Path of the sheet or of the data, or that quality control will measure it.
     factor
-        Whether it is a factor (text, true and false), not a number.
+        Whether it is a factor (text, true and false, numbers whose levels the configuration names), not a number.
     between
         Whether it is constant within each sample.
     values
@@ -202,7 +202,8 @@ def _assemble(
             continue
         if isinstance(values.dtype, pd.CategoricalDtype) and "" in values.cat.categories:
             values = values.cat.remove_categories([""])
-        factor = pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype)
+        number = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
+        factor = name in config.model.levels or not number
         variables[name] = Variable(name, origin, factor, between, values, mine)
     known = dict.fromkeys(sheet.columns.drop("counts", errors="ignore"))
     known |= dict.fromkeys(name for part in parts for name in part.known)

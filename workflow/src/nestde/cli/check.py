@@ -10,10 +10,12 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
+    parser.add_argument(
+        *("-d", "--directory"), metavar="DIR", type=Path, default=Path(), help="folder of the study"
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--configfile",
-        default="config/config.yaml",
         metavar="FILE",
         help="configuration (default: config/config.yaml)",
     )
@@ -31,9 +33,10 @@ def main(args: argparse.Namespace) -> int | None:
     from nestde.check import check_study
     from nestde.check.render import terminal
     from nestde.io.files import write_json, write_tsv
-    from nestde.study.config import read, sections
+    from nestde.study.config import enter, read, sections
 
-    config, told = (sections(args.settings), []) if args.settings else read(args.configfile)
+    file = enter(args.directory, args.configfile)
+    config, told = (sections(args.settings), []) if args.settings else read(file)
     check = check_study(config, told)
     if args.json:
         print(json.dumps(check.as_json(), indent=1, ensure_ascii=False))

@@ -1,13 +1,16 @@
 """Forecast a run: jobs, hours, memory and the number of gene chunks, from a short timed fit of the data."""
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument(
+        *("-d", "--directory"), metavar="DIR", type=Path, default=Path(), help="folder of the study"
+    )
+    parser.add_argument(
         "--configfile",
-        default="config/config.yaml",
         metavar="FILE",
         help="configuration (default: config/config.yaml)",
     )
@@ -20,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
     """Forecast and say it."""
     from nestde.errors import printable
     from nestde.run.plan import plan
-    from nestde.study.config import load
+    from nestde.study.config import enter, load
 
-    print(printable("\n".join(plan(load(args.configfile), args.minutes).story())))
+    config = load(enter(args.directory, args.configfile))
+    print(printable("\n".join(plan(config, args.minutes).story())))

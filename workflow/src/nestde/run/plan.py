@@ -15,6 +15,8 @@ import numpy as np
 
 from nestde.arrays import Floats
 from nestde.cells.size_factors import PER
+from nestde.check.faults import check
+from nestde.check.foreseen import foreseen
 from nestde.check.study import Study, read_study
 from nestde.design.design import Design
 from nestde.design.testable import NotTestable, design_to_test
@@ -57,6 +59,8 @@ class Plan:
         Number of gene chunks of each cell type that lets the longest take about the minutes asked for.
     jobs
         Rule -> number of jobs, with that many chunks.
+    quality
+        What quality control would remove, and what could not be tested for it; see `check.foreseen`.
     """
 
     samples: int
@@ -69,6 +73,7 @@ class Plan:
     memory: int
     chunks: int
     jobs: dict[str, int]
+    quality: tuple[str, ...]
 
     @property
     def hours(self) -> float:
@@ -79,6 +84,9 @@ class Plan:
     def story(self) -> Iterator[str]:
         """Say it, line by line."""
         yield f"{self.samples:,} samples in {self.files:,} file{'s' * (self.files != 1)}, {self.cells:,} cells"
+        yield ""
+        yield from self.quality
+        yield ""
         yield f"timed {self.timed}: {1000 * self.seconds_per_gene:.2g} ms a gene on one core"
         yield ""
         width = max(9, *map(len, self.fits))
@@ -113,6 +121,8 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         raise NestdeError(f"--minutes {minutes:g}: the longest job takes some time. Give a number above 0.")
     faults = Faults()
     study = read_study(config, faults)
+    if study is not None:
+        check(study, faults)
     faults.raise_if_any()
     if study is None:
         raise NestdeError("the study cannot be read. `nestde check` says why.")
@@ -144,6 +154,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         chunks=chunks,
         jobs=_jobs(config, study.paths.values(), chunks),
+        quality=tuple(foreseen(study)),
     )
 
 

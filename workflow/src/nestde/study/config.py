@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,23 @@ _SECTIONS: dict[str, type[_Given]] = {
     for field in dataclasses.fields(Config)
     if isinstance(field.type, type) and issubclass(field.type, _Given)
 }
+
+
+def enter(directory: Path, configfile: str | None) -> str:
+    """Go to the folder of a study, to which its paths are relative; return its configuration.
+
+    Parameters
+    ----------
+    configfile
+        Seen from where we are; None takes the study's own ``config/config.yaml``.
+    """
+    if not directory.is_dir():
+        raise NestdeError(f"{directory}: there is no such folder.")
+    found = (
+        str(Path(configfile).resolve()) if configfile and directory.resolve() != Path.cwd() else configfile
+    )
+    os.chdir(directory)
+    return found or "config/config.yaml"
 
 
 def load(source: str | Path | Mapping[str, Any]) -> Config:

@@ -54,6 +54,8 @@ def _check_parts(path: Path, root: Any) -> None:
 
 def genes_of_root(path: Path, root: Any, layer: str, gene_key: str | None) -> NDArray[np.object_]:
     """Names of the genes, as `open_root` names them."""
+    if layer != "X":
+        _matrix(path, root, layer)
     return _named(path, _var(root, layer), gene_key)
 
 
