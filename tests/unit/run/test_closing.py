@@ -9,7 +9,10 @@ from nestde.cells import concerns
 from nestde.cells.ingest import peek
 from nestde.errors import NestdeError
 from nestde.io.files import slug, write_json, write_tsv
+from nestde.report import brief
+from nestde.report.results import Results
 from nestde.run.closing import say
+from nestde.words import as_sentence
 
 SHEET = pd.DataFrame({"sample_id": list("abcd"), "diagnosis": ["Control", "AD"] * 2, "age": [1, 2, 3, 4]})
 
@@ -121,6 +124,20 @@ def test_a_run_in_which_nothing_was_tested_fails_with_the_rule(tmp_path, capsys)
 def test_a_run_in_which_nothing_was_tested_fails_with_the_most_frequent_reason(tmp_path):
     with pytest.raises(NestdeError, match="T cell: of most genes: no sample has enough cells of this type"):
         say([results(tmp_path, 0)])
+
+
+def test_a_cell_type_that_was_promised_and_not_tested_is_the_last_line_and_a_red_box(tmp_path, capsys):
+    folder, _ = results(tmp_path, 2)
+    settings = config(cell_types=["T cell", "B/cell"])
+    write_tsv(pd.DataFrame({"cell_type": ["T cell", "B/cell"], "tested": [2, 0]}), folder / "summary.tsv")
+    why = "no test of diagnosis can be made: AD has none"
+    write_json({"testable": False, "reason": why}, folder / f"design/{slug('B/cell')}.json")
+    say([(folder, settings)])
+    assert capsys.readouterr().out.splitlines()[-1] == f"B/cell was not tested: {why}."
+    (folder / f"de/{slug('T cell')}.tsv").unlink()
+    (section,) = brief.sections(Results(folder, settings))
+    assert "alert-danger" in section.content["data"]
+    assert f"<b>B/cell was not tested.</b> {as_sentence(why)}" in section.content["data"]
 
 
 def test_a_run_with_results_ends_without_a_word(tmp_path, capsys):
