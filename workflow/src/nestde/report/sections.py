@@ -94,14 +94,14 @@ def table(
     }
 
 
-def _by_name(rows: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def _by_name(rows: Iterable[tuple[str, dict[Any, Any]]]) -> dict[str, dict[Any, Any]]:
     """Rows by names as MultiQC leaves them, each name with its row.
 
     MultiQC takes row names for those of files, also where it is told not to clean them: what stands before a slash
     is dropped, and so are spaces around a name, and rows that share what is left become one. So a look-alike
     stands for the slash, also that of an escaped ``</b>``. A zero-width space sets a second row of one name apart.
     """
-    named: dict[str, dict[str, Any]] = {}
+    named: dict[str, dict[Any, Any]] = {}
     for name, row in rows:
         key = shown(name).replace("/", "∕").strip()
         while key in named:
@@ -152,6 +152,17 @@ def bars(
             "tt_decimals": 0,
             **options,
         },
+    }
+
+
+def curves(
+    id: str, title: str, across: str, up: str, lines: Mapping[str, Sequence[tuple[float, float]]]
+) -> dict[str, Any]:
+    """A MultiQC line graph of percentages, one line of (x, y) by name; names (see `_by_name`) are escaped here."""
+    return {
+        "plot_type": "linegraph",
+        "data": _by_name((name, dict(line)) for name, line in lines.items()),
+        "pconfig": {"id": id, "title": title, "xlab": across, "ylab": up, "ymin": 0, "ymax": 100},
     }
 
 
