@@ -377,6 +377,17 @@ def test_what_a_study_is_warned_of(name, tmp_path, monkeypatch):
             assert (found.title, found.text) == wanted
 
 
+@pytest.mark.parametrize(("cells", "told"), [(3, False), (5, True)])
+def test_one_sample_with_many_times_the_cells_of_the_median_is_told(cells, told, tmp_path, monkeypatch):
+    """105, 111 and 512 cells went without a word, as 512 is less than ten times 105."""
+    monkeypatch.chdir(tmp_path)
+    study = Study(cells=12)
+    rich = study.obs[study.obs["sample_id"] == "S05"]
+    more = pd.concat([rich] * (cells - 1)).reset_index(drop=True).rename(index="M{}".format)
+    study.obs = pd.concat([study.obs, more]).sort_values("sample_id", kind="stable")
+    assert any(one["id"] == "unequal_cells" for one in study.check().as_json()["warnings"]) == told
+
+
 def test_what_belongs_to_a_donor_is_no_donor(tmp_path, monkeypatch):
     """The age of paired donors, a number, groups samples as donors do; their towns, too."""
     monkeypatch.chdir(tmp_path)

@@ -63,6 +63,28 @@ def test_unequal_shares_of_what_is_compared():
     assert "30 % in AD" in text and "5 % in Control" in text
 
 
+def metrics(counts, hb=0.0):
+    return {"after": {"total_counts": [0, 0, counts, 0, 0], "pct_counts_hb": [0, 0, hb, 0, 0]}}
+
+
+@pytest.mark.parametrize(
+    ("control", "ad", "words"),
+    [
+        ({"metrics": metrics(1200)}, {"metrics": metrics(3100)}, "counts of a cell: 1,200 in Control, 3,100 in AD"),
+        ({"metrics": metrics(1200)}, {"metrics": metrics(2000)}, ""),
+        ({"metrics": metrics(900, 0.1)}, {"metrics": metrics(900, 3)}, "% of haemoglobin: 0.1 in Control, 3 in AD"),
+        ({"kept": 950, "came": 1000}, {"kept": 190, "came": 200}, "cells of a sample: 950 in Control, 190 in AD"),
+    ],
+)  # fmt: skip
+def test_arms_that_are_unlike_in_depth_cells_or_blood(control, ad, words):
+    ledgers = [
+        ledger(sample, **({"kept": 900} | of)) for sample, of in zip("abcd", [control, ad] * 2, strict=True)
+    ]
+    told = dict(concerns.concerns(ledgers, SHEET, config().model))
+    assert words in told.get("Samples of one diagnosis are unlike those of another", "")
+    assert bool(told) == bool(words)
+
+
 def test_rules_for_mitochondria_without_any_such_gene():
     ledgers = [ledger(sample, 900, mt_genes=0) for sample in "abcd"]
     assert titles(ledgers) == ["No mitochondrial gene was found"]

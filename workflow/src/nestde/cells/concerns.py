@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MOST = 0.5  # share of a sample's cells
 APART = 0.2  # of the shares removed in two levels
 EQUAL = 0.03  # spread of cells' total counts (SD / mean), far below that of any cells that were counted
+TIMES, TIMES_CELLS = 2.0, 3.0  # depth, and cells, of the median sample of a level as of another's
+APART_HB = 0.5  # per cent of haemoglobin
 FEWEST = 20  # cells whose totals say something
 
 RULES = {
@@ -54,7 +56,10 @@ def concerns(ledgers: Ledgers, sheet: "pd.DataFrame", model: Model) -> list[tupl
         _equal_totals(ledgers),
     ]
     names = dict.fromkeys(name for term in model.test for name in variables_of(term))
-    found += [_apart(ledgers, sheet, name, name in model.levels) for name in names if name in sheet]
+    for name in names:
+        if name in sheet and (sheet[name].dtype.kind not in "iuf" or name in model.levels):
+            of_level = _by_level(ledgers, sheet, name)
+            found += [_apart(of_level, name), _unlike(of_level, name)]
     return [(title, text) for title, text in found if text]
 
 
@@ -147,16 +152,19 @@ def _equal_totals(ledgers: Ledgers) -> tuple[str, str]:
     )
 
 
-def _apart(ledgers: Ledgers, sheet: "pd.DataFrame", name: str, is_factor: bool) -> tuple[str, str]:
-    """Whether levels of what is compared lost cells unequally."""
-    if sheet[name].dtype.kind in "iuf" and not is_factor:
-        return "", ""
+def _by_level(ledgers: Ledgers, sheet: "pd.DataFrame", name: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Level of what is compared -> ledgers of its samples."""
     level_of = dict(zip(sheet["sample_id"].astype(str), sheet[name].astype(str), strict=True))
-    shares = {}
-    for level in dict.fromkeys(level_of.values()):
-        mine = [ledger for ledger in ledgers if level_of.get(ledger["sample_id"]) == level]
-        if mine:
-            shares[level] = median(share([ledger]) for ledger in mine)
+    found: dict[str, list[Mapping[str, Any]]] = {level: [] for level in dict.fromkeys(level_of.values())}
+    for ledger in ledgers:
+        if ledger["sample_id"] in level_of:
+            found[level_of[ledger["sample_id"]]].append(ledger)
+    return {level: mine for level, mine in found.items() if mine}
+
+
+def _apart(of_level: Mapping[str, Ledgers], name: str) -> tuple[str, str]:
+    """Whether levels of what is compared lost cells unequally."""
+    shares = {level: median(share([ledger]) for ledger in mine) for level, mine in of_level.items()}
     if not shares or max(shares.values()) - min(shares.values()) < APART:
         return "", ""
     told = ", ".join(f"{100 * value:.0f} % in {level}" for level, value in shares.items())
@@ -165,3 +173,36 @@ def _apart(ledgers: Ledgers, sheet: "pd.DataFrame", name: str, is_factor: bool) 
         f"Of the cells of the median sample it removed {told}. What is left may differ for that reason. Look at which rule it "
         "was (the report's chapter on quality control), and whether it removes a kind of cell and not bad ones.",
     )
+
+
+def _unlike(of_level: Mapping[str, Ledgers], name: str) -> tuple[str, str]:
+    """Whether levels of what is compared differ in depth, in number of cells, or in the RNA of blood."""
+    parts = []
+    for what, of_sample, times, apart in (
+        ("counts of a cell", lambda ledger: _median_of(ledger, "total_counts"), TIMES, 0.0),
+        ("cells of a sample", lambda ledger: float(ledger["cells_kept"]), TIMES_CELLS, 0.0),
+        ("% of haemoglobin", lambda ledger: _median_of(ledger, "pct_counts_hb"), 1.0, APART_HB),
+    ):
+        middles = {}
+        for level, mine in of_level.items():
+            values = [value for value in map(of_sample, mine) if value is not None]
+            if values:
+                middles[level] = median(values)
+        if len(middles) < 2:
+            continue
+        most, least = max(middles.values()), min(middles.values())
+        if most >= times * least and most - least > apart:
+            told = ", ".join(f"{value:,.4g} in {level}" for level, value in middles.items())
+            parts.append(f"{what}: {told}")
+    if not parts:
+        return "", ""
+    return (
+        f"Samples of one {name} are unlike those of another",
+        f"In the median sample, {'; '.join(parts)}. What was made or sequenced in another way differs for that reason too: have "
+        "depth in the formula (log(total_counts), sequencing_saturation), and look at which batches these were.",
+    )
+
+
+def _median_of(ledger: Mapping[str, Any], metric: str) -> float | None:
+    quartiles = ledger.get("metrics", {}).get("after", {}).get(metric)
+    return None if quartiles is None else float(quartiles[2])

@@ -153,6 +153,7 @@ def _samples(ledgers: list[dict[str, Any]]) -> Section:
         columns.add(f"{metric}_before", f"{title} before", f"Median of all cells: {title}", format=form)
         columns.add(f"{metric}_after", f"{title} after", f"Median of the kept cells: {title}", format=form)
     columns.add("doublets", "Doublets", "Doublets that Scrublet called")
+    columns.add("sex_counts", "XIST / Y", "Counts of XIST, and of genes of the Y chromosome")
     columns.add("left_out", "Left out of every test", "Why this sample enters no test")
     rows = []
     for ledger in ledgers:
@@ -165,6 +166,9 @@ def _samples(ledgers: list[dict[str, Any]]) -> Section:
         for when in ("before", "after"):
             quartiles = ledger["metrics"][when]
             cells |= {f"{metric}_{when}": quartiles[metric][2] for metric in shown if metric in quartiles}
+        sexes = ledger.get("sex_counts", {}).values()
+        if any(number is not None for number in sexes):
+            cells["sex_counts"] = " / ".join("–" if number is None else f"{number:,}" for number in sexes)
         doublets = ledger["doublets"]
         cells["doublets"] = f"{doublets['called']:,}" if doublets["run"] else "not run"
         rows.append((ledger["sample_id"], cells))

@@ -11,6 +11,7 @@ from nestde.check.study import Study
 from nestde.check.wording import both, count
 
 UNEQUAL = 10  # times as many cells in one sample as in another
+OVER_MEDIAN = 4  # times as many cells in one sample as in the median one
 
 
 def unnamed(study: Study, answer: Answer) -> Iterator[Warned]:
@@ -51,7 +52,8 @@ def unequal(study: Study, answer: Answer) -> Iterator[Warned]:
     parts = []
     for report in answer.cell_types:
         cells = sorted((number, name) for name, number in report.cells_per_sample.items())
-        if len(cells) > 1 and cells[-1][0] >= UNEQUAL * cells[0][0]:
+        numbers = [number for number, _ in cells]
+        if len(cells) > 1 and numbers[-1] >= min(UNEQUAL * numbers[0], OVER_MEDIAN * np.median(numbers)):
             (least, poor), (most, rich) = cells[0], cells[-1]
             parts.append(f"{report.cell_type}: {least:,} in {poor}, {most:,} in {rich}")
     if parts:
