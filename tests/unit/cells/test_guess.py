@@ -236,3 +236,4 @@ def test_real_studies_are_guessed_right(name, diagnosis, levels, types):
     assert (guess.sample, guess.diagnosis, guess.levels) == ("sample_id", diagnosis, levels)
     assert guess.cell_types == types
     assert ("+ donor +" in guess.formula) == (name == "kang_bcells")
+    assert guess.keep == ({"multiplet": ["singlet"]} if name == "kang_bcells" else {})

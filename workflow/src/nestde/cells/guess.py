@@ -1,7 +1,7 @@
 """Guess from an h5ad which columns are sample, diagnosis and cell type, where raw counts are, and what may be asked of them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ NO_DIAGNOSIS = {
     "ethnicity",
 }
 FEWEST_CELLS, FEWEST_SAMPLES = 10, 2
+SINGLET = ("singlet", "sng")  # what demultiplexing and doublet callers write of one cell
 UNKNOWN = "FILL_IN"  # what stands in the configuration for what could not be guessed
 LOOKED_AT = 200  # cells at the beginning, in the middle and at the end of a layer
 
@@ -73,6 +74,8 @@ class Guess:
         Role -> columns that would fit it too.
     covariates
         Columns of samples that a formula may want, each with what speaks against it, or ''.
+    keep
+        Column -> values of the cells to keep: singlets, where others were called.
     remarks
         What a person has to know.
     unknown
@@ -93,6 +96,7 @@ class Guess:
     sheet: "pd.DataFrame"
     others: dict[str, list[str]] = field(default_factory=dict)
     covariates: dict[str, str] = field(default_factory=dict)
+    keep: dict[str, list[str]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     qc: tuple[Change, ...] = ()
@@ -152,6 +156,7 @@ def guess_study(path: str | Path, told: Told | None = None) -> Guess:
     if gene is not None:
         source = open_source(path, layer=layer, gene_key=gene)
     obs = source.obs.apply(tidy)
+    keep = singlets(obs)
     _check_told(path, obs, told)
     fits = {
         "sample": [told.sample]
@@ -208,7 +213,10 @@ def guess_study(path: str | Path, told: Told | None = None) -> Guess:
     donor = told.donor or _donor(sheet, diagnosis)
     formula, paired = _formula(sheet, obs, diagnosis, donor)
     remarks += paired
-    proposed = _quality(source, obs, sample, diagnosis)
+    for name, values in keep.items():
+        gone = int((~obs[name].isin(values)).sum())
+        remarks.append(f"{gone:,} cells whose {name} is not {a_few(values)} are not kept (input.keep)")
+    proposed = _quality(source, obs, sample, diagnosis, keep)
     unknown = [
         f"{key}: no column of obs looks like the {what}; there are {a_few(obs.columns, 20) or 'none'} ({option})"
         for what, found, key, option in [
@@ -221,7 +229,7 @@ def guess_study(path: str | Path, told: Told | None = None) -> Guess:
     return Guess(
         path, layer, gene, sample, diagnosis, cell_type, tuple(levels), tuple(chosen), formula, sheet,
         others={role: names[1:] for role, names in fits.items() if names[1:]},
-        covariates=_covariates(sheet, diagnosis, donor),
+        covariates=_covariates(sheet, diagnosis, donor), keep=keep,
         remarks=tuple(remarks), unknown=tuple(unknown), qc=tuple(proposed[0]), forecast=tuple(proposed[1]),
     )  # fmt: skip
 
@@ -424,8 +432,20 @@ def _covariates(sheet: "pd.DataFrame", diagnosis: str, donor: str | None) -> dic
     return found
 
 
+def singlets(obs: "pd.DataFrame") -> dict[str, list[str]]:
+    """Columns in which cells were called singlets, and others were not -> the label of the singlets."""
+    found = {}
+    for name in obs:
+        if obs[name].dtype.kind in "ifb" or obs[name].nunique() < 2:
+            continue
+        labels = [str(label) for label in obs[name].dropna().unique() if str(label).lower() in SINGLET]
+        if labels:
+            found[str(name)] = sorted(labels)
+    return found
+
+
 def _quality(
-    source: Source, obs: "pd.DataFrame", sample: str, diagnosis: str
+    source: Source, obs: "pd.DataFrame", sample: str, diagnosis: str, keep: Mapping[str, Sequence[str]]
 ) -> tuple[list[Change], list[str]]:
     """Bounds that fit, and what they would remove."""
     qc, min_cells = default_qc(), int(rule("model.min_cells")["default"])
@@ -436,7 +456,10 @@ def _quality(
         else np.full(len(cells), "all cells" if i == 0 else "", object)
         for i, name in enumerate((sample, diagnosis))
     )
-    inside = samples != ""
+    wanted = np.all([obs[name].isin(values) for name, values in keep.items()], axis=0) & np.ones(
+        len(obs), bool
+    )
+    inside = (samples != "") & wanted[cells.index]
     cells, samples, levels = cells[inside], samples[inside], levels[inside]
     changes = fitting(cells, samples, levels, list(source.genes), qc, min_cells)
     return changes, forecast(cells, samples, levels, changed(qc, changes))

@@ -37,6 +37,7 @@ def configuration(guess: Guess, study: Path) -> str:
         _or_unknown("  cell_type_key", guess.cell_type, UNKNOWN),
         *_others(guess, "cell type"),
         f"  gene_key: {_yaml(guess.gene)}",
+        f"  keep: {_yaml(guess.keep)}" if guess.keep else "",
         "qc:",
         *(f"  {change.key}: {_yaml(change.value)} # {_plain(change.why)}" for change in guess.qc),
         "  doublets: auto # Scrublet in samples of 500 cells or more"
