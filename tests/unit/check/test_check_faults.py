@@ -229,7 +229,7 @@ def counts_are_no_hdf5(s):
 
 
 @fault(
-    "sample.tsv: the sample sheet cannot be read (No such file or directory). Check `samples` in the configuration.",
+    "sample.tsv: the sample sheet cannot be read (No such file or directory). Check `samples` in the configuration; paths are relative to the folder of the study, which -d names.",
 )
 def sheet_missing(s):
     s.config["samples"] = "sample.tsv"

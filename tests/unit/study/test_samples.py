@@ -54,7 +54,7 @@ def test_faults(tmp_path, text, expected):
 
 def test_file_that_cannot_be_read(tmp_path):
     assert faults(tmp_path / "samples.tsv") == [
-        "samples.tsv: the sample sheet cannot be read (No such file or directory). Check `samples` in the configuration."
+        "samples.tsv: the sample sheet cannot be read (No such file or directory). Check `samples` in the configuration; paths are relative to the folder of the study, which -d names."
     ]
     (tmp_path / "samples.tsv").write_bytes(b"sample_id\n\xff\xfe\n")
     assert faults(tmp_path / "samples.tsv") == [

@@ -36,7 +36,11 @@ def read_samples(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     lines = read_lines(
-        path, "sample_id", "sample", "the sample sheet", "Check `samples` in the configuration."
+        path,
+        "sample_id",
+        "sample",
+        "the sample sheet",
+        "Check `samples` in the configuration; paths are relative to the folder of the study, which -d names.",
     )
     header = list(lines.header)
     frame = pd.DataFrame(lines.fields(), columns=header, dtype=object)
