@@ -42,6 +42,14 @@ def test_columns_are_guessed_by_name_and_by_what_they_hold(tmp_path):
     assert list(guess.sheet["age"]) == [70, 81, 64, 90]
 
 
+def test_the_depth_of_cells_is_in_the_formula_where_no_column_tells_it(tmp_path):
+    path = cohort(tmp_path)
+    adata = ad.read_h5ad(path)
+    del adata.obs["sequencing_saturation"]
+    adata.write_h5ad(path)
+    assert guess_study(path).formula == "~ nestde.log_size_factor + Disease.State + (1 | sample_id)"
+
+
 def test_what_is_written_is_a_configuration_that_loads(tmp_path, capsys):
     data = cohort(tmp_path)
     assert main(["init", str(tmp_path / "study"), "--from", str(data)]) == 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.cells.depth import LOG_SIZE_FACTOR
 from nestde.cells.fitting import Change, changed, fitting, forecast, measure
 from nestde.design.expressions import quoted
 from nestde.errors import NestdeError, a_few
@@ -395,7 +396,7 @@ def _formula(
     sheet: "pd.DataFrame", obs: "pd.DataFrame", diagnosis: str, donor: str | None
 ) -> tuple[str, list[str]]:
     """The formula, and what is to be said of donors in it."""
-    terms = ["sequencing_saturation"] if "sequencing_saturation" in obs else []
+    terms = ["sequencing_saturation" if "sequencing_saturation" in obs else LOG_SIZE_FACTOR]
     terms.append(quoted(diagnosis) if diagnosis else UNKNOWN)
     remarks = []
     if donor is not None and donor in sheet and diagnosis in sheet:

@@ -27,6 +27,8 @@ class CellsOfFile:
 
     Attributes
     ----------
+    row
+        (n,) where each stands in the file.
     sample
         (n,) row of the sheet.
     cell_type
@@ -39,6 +41,7 @@ class CellsOfFile:
         Cells without a sample, which are left out.
     """
 
+    row: NDArray[np.int64]
     sample: NDArray[np.int64]
     cell_type: "pd.Series[Any]"
     frame: "pd.DataFrame"
@@ -125,6 +128,7 @@ def read_part(
     obs = obs.take(inside)
     own = [name for name in obs if name in wanted or names_donors(name)]
     return CellsOfFile(
+        inside.astype(np.int64),
         sample[inside],
         obs[entry.cell_type_key],
         obs[own],

@@ -66,6 +66,8 @@ class Study:
         Sample -> file.
     sample
         (n,) row of the sheet of each cell; the cells are sorted by it.
+    file, row
+        (n,) in which of the files of `paths` each cell is, and where there.
     cell_type
         (n,) categorical.
     variables
@@ -85,6 +87,8 @@ class Study:
     sheet: "pd.DataFrame"
     paths: dict[str, str]
     sample: NDArray[np.int64]
+    file: NDArray[np.int64]
+    row: NDArray[np.int64]
     cell_type: "pd.Categorical"
     variables: dict[str, Variable]
     known: tuple[str, ...]
@@ -213,6 +217,8 @@ def _assemble(
         sheet,
         paths,
         sample,
+        np.repeat(np.arange(len(parts)), lengths)[order],
+        np.concatenate([part.row for part in parts])[order],
         cell_type,
         variables,
         tuple(known),

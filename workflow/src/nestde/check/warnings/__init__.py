@@ -15,6 +15,7 @@ WARNINGS: list[Callable[[Study, Answer], Iterator[Warned]]] = [
     genes.absent_with_levels,
     groups.no_groups,
     columns.of_the_users,
+    cells.depth_apart,
     groups.no_slope,
     groups.containment,
     covariates.conditional,

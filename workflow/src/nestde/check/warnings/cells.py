@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nestde.cells.depth import ratios, span
+from nestde.check.advice import DEEPER, depth_words, lacks_depth
+from nestde.check.depth import median_totals
 from nestde.check.faults import Answer
 from nestde.check.found import Warned
 from nestde.check.labels import alike
-from nestde.check.study import Study
+from nestde.check.study import Study, labels_of
+from nestde.check.terms import ordered_levels, tested_variables
 from nestde.check.wording import both, count
+from nestde.errors import a_few
 
 UNEQUAL = 10  # times as many cells in one sample as in another
 OVER_MEDIAN = 4  # times as many cells in one sample as in the median one
@@ -23,6 +28,32 @@ def unnamed(study: Study, answer: Answer) -> Iterator[Warned]:
             f"{count(study.unnamed, 'cell')} of {study.unnamed + len(study.sample):,} in {study.data} have no value of "
             f"{study.config.input.sample_key} (input.sample_key).",
         )
+
+
+def depth_apart(study: Study, answer: Answer) -> Iterator[Warned]:
+    """Cells of one arm that are counted deeper, where nothing in the formula takes that up."""
+    if not lacks_depth(study.formula, study.config.model.family):
+        return
+    totals = median_totals(study)
+    for name in tested_variables(study):
+        variable = study.variables[name]
+        if not variable.factor or not variable.between:
+            continue
+        labels = labels_of(variable.values)
+        samples = np.array(study.samples, object)
+        of = {level: list(samples[labels == level]) for level in ordered_levels(study, name, labels)}
+        apart = {cell_type: ratios(values, of) for cell_type, values in totals.items()}
+        deep = sorted(
+            (kind for kind in apart if span(apart[kind]) >= DEEPER), key=lambda kind: -span(apart[kind])
+        )
+        if deep:
+            others = [f"{kind} (× {span(apart[kind]):.2f})" for kind in deep[1:]]
+            also = f" Levels differ in {a_few(others)}, too." if others else ""
+            yield Warned(
+                "depth_differs",
+                f"Depth differs by {name}",
+                f"{deep[0]}: {depth_words(apart[deep[0]])}{also} (By the totals of some cells of each sample, before quality control.)",
+            )
 
 
 def untyped(study: Study, answer: Answer) -> Iterator[Warned]:
