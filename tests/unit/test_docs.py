@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from nestde.check.advice import FEW_SAMPLES, MEASURED
+from nestde.cells.depth import LOG_SIZE_FACTOR
+from nestde.check.advice import DEEPER, DEPTH_SIZE, FEW_SAMPLES, MEASURED
 from nestde.design.literals import CONTRASTS
 from nestde.design.transforms import TRANSFORMS
 from nestde.fit.family import FAMILIES
@@ -68,3 +69,10 @@ def test_every_transform_is_documented():
     named = set(re.findall(r"[\w.]+", text))
     wanted = {name for name in (*CONTRASTS, *TRANSFORMS) if name.removeprefix("np.") == name}
     assert wanted <= named
+
+
+def test_the_price_of_depth_is_that_of_the_docs():
+    text = (DOCS / "inference.md").read_text(encoding="utf-8")
+    for times, size in DEPTH_SIZE.items():
+        assert f"| × {times:g} | {f'{size:.3f}'[1:]} / " in text
+    assert LOG_SIZE_FACTOR in text and f"from {DEEPER} times on" in text

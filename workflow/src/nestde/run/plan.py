@@ -34,7 +34,8 @@ GENES = 64  # timed
 PATIENCE = 60.0  # seconds to time them, if a gene takes long
 VALUES = 5_000_000  # non-zeros read to time them
 START = 5.0  # seconds that a job takes to start, whatever it does (Snakemake, Python, imports)
-PASSES = 5  # how often each count is read and written before the fit: ingest, qc, size factors, matrix, pseudobulk
+# how often each count is read and written before the fit: ingest, qc, size factors, matrix, pseudobulk
+PASSES = 5
 
 
 @dataclass(frozen=True)
