@@ -232,6 +232,16 @@ def test_a_control_is_the_reference(levels):
 
 
 @needs_real_data
+def test_a_coded_covariate_that_is_the_diagnosis_is_told():
+    """100 donors compared by sex, which a column has as 1 and 2 too."""
+    guess = guess_study(REAL / "onek1k_bcell.h5ad")
+    assert guess.covariates == {"sex": "each has one condition: the two cannot be told apart", "age": ""}
+    assert {change.key: change.value for change in guess.qc} == {
+        "min_counts": 40, "min_genes": 8, "max_pct_mt": None, "mad_pct_mt": None, "min_cells_per_sample": 10,
+    }  # fmt: skip
+
+
+@needs_real_data
 @pytest.mark.parametrize(
     "name, diagnosis, levels, types",
     [

@@ -423,7 +423,7 @@ def _covariates(sheet: "pd.DataFrame", diagnosis: str, donor: str | None) -> dic
         column, why = sheet[name], ""
         if column.isna().any():
             why = f"{int(column.isna().sum())} samples have no value"
-        elif diagnosis in sheet and column.dtype.kind not in "iuf":
+        elif diagnosis in sheet and (column.dtype.kind not in "iuf" or column.nunique() == 2):
             pairs = sheet[[name, diagnosis]].astype(str).drop_duplicates()
             if len(pairs) == column.nunique():
                 why = f"each has one {diagnosis}: the two cannot be told apart"
