@@ -11,7 +11,7 @@ from nestde.check.advice import DEEPER, DEPTH_SIZE, FEW_SAMPLES, MEASURED
 from nestde.design.literals import CONTRASTS
 from nestde.design.transforms import TRANSFORMS
 from nestde.fit.family import FAMILIES
-from nestde.fit.methods import METHODS
+from nestde.fit.methods import METHODS, of_engine
 from nestde.study.template import template_dir
 
 DOCS = template_dir() / "workflow/docs"
@@ -57,7 +57,7 @@ def test_every_family_is_explained():
     text = (DOCS / "families.md").read_text(encoding="utf-8")
     of_keys = (template_dir() / "config/README.md").read_text(encoding="utf-8")
     for each in FAMILIES:
-        ways = ", ".join(f"`{way.name}`" for way in each.methods)
+        ways = ", ".join(f"`{way.name}`" for way in of_engine(each.engine))
         run = f"; in each run {each.reference.name}" if each.reference else ""
         row = f"| `{each.name}` | {each.sentence} | {each.scale.effect} | {ways} | {each.oracles}{run} |"
         assert row in text
