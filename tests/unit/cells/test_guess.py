@@ -9,7 +9,8 @@ from makers import public
 from makers.real import REAL, needs_real_data
 from makers.tiny_study import SAMPLES, cells
 
-from nestde.cells.guess import Told, guess_study, reference_first
+from nestde.cells.guess import guess_study, reference_first
+from nestde.cells.proposal import Told
 from nestde.cells.starting import configuration
 from nestde.cli import main
 from nestde.errors import NestdeError

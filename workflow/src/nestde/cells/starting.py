@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nestde.cells.guess import UNKNOWN, Guess
+from nestde.cells.proposal import UNKNOWN, Guess
 from nestde.design.expressions import quoted
 from nestde.errors import a_few, shortened
 from nestde.io.files import write_text, write_tsv

@@ -34,7 +34,8 @@ def main(args: argparse.Namespace) -> None:
     """Copy the template; write the configuration for the data if there are any; say what to type next."""
     import dataclasses
 
-    from nestde.cells.guess import Told, guess_study
+    from nestde.cells.guess import guess_study
+    from nestde.cells.proposal import Told
     from nestde.cells.starting import write
     from nestde.errors import NestdeError, printable
     from nestde.run.rules import init
