@@ -11,6 +11,8 @@ from nestde.fit.counts import elementary, laplace, nodes
 from nestde.fit.counts.cells import Cells, products_of
 from nestde.fit.counts.fits import FAMILIES, data_of, prepare
 from nestde.fit.counts.gene import load
+from nestde.fit.log_sf import log_chi2_sf
+from nestde.fit.log_tail import log_tail, look_up, tail_of
 
 
 @compiled()
@@ -154,3 +156,11 @@ def test_the_value_is_laplaces_approximation_by_hand():
         total -= 0.5 * mode**2 / v + 0.5 * math.log1p(v * mu.sum())
         assert v * (y[mine] - mu).sum() == pytest.approx(mode, abs=1e-8)
     assert value == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("df", [1, 3])
+def test_the_table_of_tails_is_that_of_chi2_where_no_residual_is_left(df):
+    table = log_tail([df], math.inf)
+    for s in (0.0, 0.3, 1.96, 7.0, 40.0):
+        assert look_up(s, 0, table) == pytest.approx(float(log_chi2_sf(df * s**2, df)), abs=1e-6, rel=1e-7)
+        assert tail_of(s, 0, table)[0] == pytest.approx(float(np.exp(log_chi2_sf(df * s**2, df))), abs=1e-7)

@@ -17,7 +17,7 @@ from scipy import special
 
 from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
-from nestde.fit.log_sf import log_f_sf
+from nestde.fit.log_sf import log_chi2_sf, log_f_sf
 
 _PER_UNIT = 64
 _BEND, _LARGEST = 16.0, 1e9
@@ -41,16 +41,21 @@ class LogTail(NamedTuple):
 
 
 def log_tail(df: Sequence[int], df_residual: float) -> LogTail:
-    """Tabulate for each numerator degrees of freedom, and one denominator's."""
+    """Tabulate for each numerator degrees of freedom, and one denominator's, which may be infinite: χ² over its own."""
     x = np.arange(math.ceil(_PER_UNIT * _BEND * (1.0 + math.log(_LARGEST / _BEND)))) / _PER_UNIT
     far = x > _BEND
     s = np.where(far, _BEND * np.exp(x / _BEND - 1.0), x)
     q = np.array(df, float)[:, None]
-    value = log_f_sf(s**2, q, df_residual)
-    density = (
-        np.log(2.0) + 0.5 * q * np.log(q / df_residual) - special.betaln(0.5 * q, 0.5 * df_residual)
-        + special.xlogy(q - 1.0, s) - 0.5 * (q + df_residual) * np.log1p(q / df_residual * s**2)
-    )  # fmt: skip
+    density = np.log(2.0) + special.xlogy(q - 1.0, s)
+    if math.isinf(df_residual):
+        value = log_chi2_sf(q * s**2, q)
+        density = density + 0.5 * q * np.log(0.5 * q) - special.gammaln(0.5 * q) - 0.5 * q * s**2
+    else:
+        value = log_f_sf(s**2, q, df_residual)
+        density = (
+            density + 0.5 * q * np.log(q / df_residual) - special.betaln(0.5 * q, 0.5 * df_residual)
+            - 0.5 * (q + df_residual) * np.log1p(q / df_residual * s**2)
+        )  # fmt: skip
     stretch = np.where(far, s / _BEND, 1.0) / _PER_UNIT
     return LogTail(value, -np.exp(density - value) * stretch, np.exp(value), -np.exp(density) * stretch)
 

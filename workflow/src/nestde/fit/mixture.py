@@ -192,18 +192,18 @@ def _average(
 ) -> None:
     """Fill the results of one gene, the g-th of its block."""
     loglik, scale = along.loglik[g], along.scale[g]
-    constant = _posterior(loglik, prior, posterior)
+    constant = posterior_of(loglik, prior, posterior)
     for c in range(len(wanted.distribution)):
         first, last, which = points.first[c], points.first[c + 1], wanted.distribution[c]
-        total = _p(posterior, along.z[first:last, g], scale, wanted.table, which)
+        total = mean_p(posterior, along.z[first:last, g], scale, wanted.table, which)
         if total > _SMALL:
             found.log_p[gene, c] = min(math.log(total), 0.0)
         else:
-            found.log_p[gene, c] = _log_p(
+            found.log_p[gene, c] = mean_log_p(
                 loglik, prior, constant, along.z[first:last, g], scale, wanted.table, which
             )
         if last == first + 1:
-            _estimate(
+            mean_estimate(
                 posterior, along.z[first, g], scale, points.size[:, first], wanted.table,
                 which, wanted.alpha, room, found.estimates[gene, c],
             )  # fmt: skip
@@ -211,7 +211,7 @@ def _average(
 
 
 @compiled()
-def _posterior(loglik: Floats, prior: Floats, out: Floats) -> float:
+def posterior_of(loglik: Floats, prior: Floats, out: Floats) -> float:
     """Fill the posterior of one gene, (K,); return the log of what its log is less than likelihood and prior."""
     top, total = -np.inf, 0.0
     for k in range(len(out)):
@@ -227,7 +227,7 @@ def _posterior(loglik: Floats, prior: Floats, out: Floats) -> float:
 
 
 @compiled()
-def _p(posterior: Floats, along: Floats, scale: Floats, table: LogTail, which: int) -> float:
+def mean_p(posterior: Floats, along: Floats, scale: Floats, table: LogTail, which: int) -> float:
     """Posterior mean of the p-value of a contrast, rows of Oz (rows, K)."""
     total = 0.0
     for k in range(len(posterior)):
@@ -241,7 +241,7 @@ def _p(posterior: Floats, along: Floats, scale: Floats, table: LogTail, which: i
 
 
 @compiled()
-def _log_p(
+def mean_log_p(
     loglik: Floats,
     prior: Floats,
     constant: float,
@@ -250,7 +250,7 @@ def _log_p(
     table: LogTail,
     which: int,
 ) -> float:
-    """Log of what `_p` is, where it is small."""
+    """Log of what `mean_p` is, where it is small."""
     top, total = _LOWEST, 0.0
     for k in range(len(loglik)):
         # neither prior nor p-value is above 1
@@ -270,7 +270,7 @@ def _log_p(
 
 
 @compiled()
-def _estimate(
+def mean_estimate(
     posterior: Floats,
     along: Floats,
     scale: Floats,

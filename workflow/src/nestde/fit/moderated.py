@@ -102,12 +102,15 @@ class Moderated:
         return columns
 
 
+def too_few_genes(genes: int) -> str:
+    """Say that so many genes tell no prior."""
+    return f"{genes} genes are too few to tell how variances differ between genes; {LEAST_GENES} are needed"
+
+
 def not_applicable(model: FitModel, genes: int | None = None) -> str:
     """Say why genes cannot be tested so; '' if they can. `genes` is how many make the prior, None where there is one."""
     if genes is not None and genes < LEAST_GENES:
-        return (
-            f"{genes} genes are too few to tell how variances differ between genes; {LEAST_GENES} are needed"
-        )
+        return too_few_genes(genes)
     reason = grids.infeasible(model)
     return f'formula "{model.design.formula.text}": {reason}' if reason else ""
 

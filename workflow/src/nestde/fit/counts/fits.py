@@ -230,7 +230,7 @@ def fit(
     """
     untested = _untestable(model, data, threads)
     skip = untested[0] != ""
-    ends = _search(which, data, skip, None if like is None else _starts(which, *like), threads)
+    ends = _search(which, data, skip, None if like is None else starts_from(which, *like), threads)
     wide = ends.variance > _WIDE
     if wide.any():
         farther = Starts(ends.coefficients, _FARTHER * ends.variance, ends.kappa, ends.level)
@@ -240,24 +240,29 @@ def fit(
 
 
 def fit_tests(
-    model: CountModel, data: Data, contrasts: Sequence[Floats], threads: int | None = None
+    model: CountModel,
+    data: Data,
+    contrasts: Sequence[Floats],
+    full: CountFits | None = None,
+    threads: int | None = None,
 ) -> tuple[CountFits, list[CountRatio]]:
-    """Fit with all columns, and with each contrast, rows (q, p), being 0; compare the likelihoods."""
-    full = fit(model, model.full, data, threads=threads)
+    """Fit with all columns, unless that is given, and with each contrast, rows (q, p), being 0; compare the likelihoods."""
+    if full is None:
+        full = fit(model, model.full, data, threads=threads)
     reduced = []
     for rows in contrasts:
         which = model.without(rows)
         less = fit(model, which, data, (model.full, full), threads)
         low = less.loglik > full.loglik + _HIGHER
         if low.any():  # the full model's search ended on a lower hill
-            again = _search(model.full, data, ~low, _starts(model.full, which, less), threads)
+            again = _search(model.full, data, ~low, starts_from(model.full, which, less), threads)
             untested = _untestable(model, data, threads)
             full = _judged(model, model.full, data, untested, _higher(full.ends, again))
         reduced.append(less)
     return full, [_ratio(full, less, len(rows)) for less, rows in zip(reduced, contrasts, strict=True)]
 
 
-def _starts(which: Columns, other: Columns, fits: CountFits) -> Starts:
+def starts_from(which: Columns, other: Columns, fits: CountFits) -> Starts:
     """Where another model's fits ended."""
     ends = fits.ends
     return Starts(which.of(other, ends.coefficients), ends.variance, ends.kappa, ends.level)

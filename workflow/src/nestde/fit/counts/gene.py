@@ -25,7 +25,7 @@ from nestde.fit.dense import cholesky, inverse
 # Added to a group's count, so that it has a logarithm.
 _HALF = 0.5
 # The smallest ā, the range of the first v, and that of the first c/θ.
-_LEAST_INFORMATION, _FIRST_V, _FIRST_OVER = 0.2, (0.01, 2.0), (1e-3, 20.0)
+LEAST_INFORMATION, _FIRST_V, FIRST_OVER = 0.2, (0.01, 2.0), (1e-3, 20.0)
 # Where a search that begins from another fit puts v at least: from 0 it would not see a second maximum.
 _LEAST_V = 1e-3
 
@@ -118,14 +118,14 @@ def fit_some(
         over, c = overdispersion(model, gene, here, room)
         if math.isfinite(starts.kappa[g]):
             over = c * math.exp(-starts.kappa[g])
-        over = max(_FIRST_OVER[0], min(_FIRST_OVER[1], over))
+        over = max(FIRST_OVER[0], min(FIRST_OVER[1], over))
         there = search_nb.here
         for i in range(r):
             there.parameters[i] = here.parameters[i]
         there.parameters[-2], there.parameters[-1] = math.log(c / over), here.parameters[-1]
         for s in range(len(here.modes)):
             there.modes[s] = here.modes[s]
-        scale = Scale(max(information / (1.0 + over), _LEAST_INFORMATION), c, False, FINAL)
+        scale = Scale(max(information / (1.0 + over), LEAST_INFORMATION), c, False, FINAL)
         kinder = ascend(model, gene, scale, search_nb, room_nb)
         spent += kinder.evaluations
         ends.evaluations[g] = spent
@@ -263,7 +263,7 @@ def _first(g: int, model: Model, gene: Gene, data: Data, starts: Starts, point: 
         information += weight[s]
     if not fresh:
         parameters[-1] = max(v, square / groups, _LEAST_V)
-    return float(max(information / groups, _LEAST_INFORMATION))
+    return float(max(information / groups, LEAST_INFORMATION))
 
 
 @compiled()

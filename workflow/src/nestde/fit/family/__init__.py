@@ -3,7 +3,7 @@
 import difflib
 
 from nestde.errors import NestdeError
-from nestde.fit.family import gaussian
+from nestde.fit.family import bernoulli, gaussian, negative_binomial, poisson
 from nestde.fit.family.family import Alike, Component, Family, Fitted, Reference, Scale, Statistics
 
 __all__ = [
@@ -21,6 +21,9 @@ __all__ = [
 
 FAMILIES: list[Family] = [
     gaussian.FAMILY,
+    negative_binomial.FAMILY,
+    poisson.FAMILY,
+    bernoulli.FAMILY,
 ]
 
 

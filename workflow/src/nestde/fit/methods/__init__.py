@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from nestde.errors import NestdeError
-from nestde.fit.methods import lrt, means, moderated
+from nestde.fit.methods import counted, lrt, means, moderated
 from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
 from nestde.fit.methods.method import Method, Tested
 
@@ -18,12 +18,15 @@ METHODS: list[Method] = [
     KENWARD_ROGER,
     CONTAINMENT,
     means.METHOD,
+    counted.MODERATED,
+    counted.LRT,
+    counted.LRT_F,
 ]
 
 
 # What `auto` takes: the first of these that a cell type has.
 AUTO = "auto"
-PREFERRED = ("moderated", "means", "satterthwaite")
+PREFERRED = ("moderated", "means", "satterthwaite", "lrt_f")
 
 
 def names() -> list[str]:

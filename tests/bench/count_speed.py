@@ -1,0 +1,109 @@
+"""Milliseconds a gene of count models, beside glmmTMB and lme4 in the same run: 24 samples of 1,000 cells, one covariate of cells.
+
+    python tests/bench/count_speed.py [--genes 400] [--peers 2]
+
+Means are even in log from .01 to 20. Peers fit the first genes of mean about 1; R with glmmTMB and lme4 must be there for them.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from nestde.design.design import build_design
+from nestde.fit.counts import fits, moderated
+
+SAMPLES, CELLS = 24, 1000
+# Genes of about the same mean that are timed together.
+EACH = 20
+CASE = np.array([[0.0, 0.0, 1.0]])
+PEERS = """
+suppressMessages({library(glmmTMB); library(lme4)})
+d <- read.csv("cells.csv")
+for (g in grep("^g", names(d), value = TRUE)) {
+  d$y <- d[[g]]
+  pair <- function(fit) system.time({fit(y ~ depth + case + (1 | sample)); fit(y ~ depth + (1 | sample))})[["user.self"]]
+  nb <- pair(function(f) glmmTMB(f, data = d, family = nbinom2, offset = off))
+  poisson <- pair(function(f) glmmTMB(f, data = d, family = poisson, offset = off))
+  glmer <- pair(function(f) glmer(f, data = d, family = poisson, offset = off))
+  cat(sprintf("| %s | glmmTMB NB %.0f | glmmTMB Poisson %.0f | glmer Poisson %.0f |\\n", g, 1e3 * nb, 1e3 * poisson, 1e3 * glmer))
+}
+"""
+
+
+def simulate(genes):
+    """Cells, and their (n, genes) counts."""
+    random = np.random.default_rng(1)
+    sample = np.repeat(np.arange(SAMPLES), CELLS)
+    n = len(sample)
+    cells = pd.DataFrame(
+        {
+            "sample": [f"S{s:02d}" for s in sample],
+            "case": (sample % 2).astype(float),
+            "depth": random.normal(0.7, 0.1, n),
+            "off": random.normal(0, 0.4, n) + random.normal(0, 0.2, SAMPLES)[sample],
+        }
+    )
+    columns = []
+    for mean in np.geomspace(0.01, 20, genes):
+        sd, theta = 0.25 * np.exp(random.normal(0, 0.6)), 2 * np.exp(random.normal(0, 0.5))
+        mu = mean * np.exp(
+            cells["off"] + 0.5 * (cells["depth"] - 0.7) + (random.normal(0, sd, SAMPLES))[sample]
+        )
+        columns.append(
+            scipy.sparse.csc_array(random.poisson(mu * random.gamma(theta, 1 / theta, n))[:, None])
+        )
+    return cells, scipy.sparse.csc_array(scipy.sparse.hstack(columns))
+
+
+def median(milliseconds):
+    return f"{np.median(milliseconds):.2f} ({np.quantile(milliseconds, 0.1):.2f}–{np.quantile(milliseconds, 0.9):.2f})"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--genes", type=int, default=400)
+    parser.add_argument("--peers", type=int, default=0, help="genes that glmmTMB and lme4 fit")
+    arguments = parser.parse_args()
+    cells, counts = simulate(arguments.genes)
+    print(
+        "| family | full + reduced, ms: median (10–90 %) over means | moderated | free of the counts, s |\n|---|---|---|---|"
+    )
+    for formula, rows in (("~ depth + case + (1 | sample)", CASE), ("~ case + (1 | sample)", CASE[:, 1:])):
+        design = build_design(formula, cells, test=["case"])
+        for family in fits.FAMILIES:
+            begin = time.process_time()
+            model = fits.prepare(design, family, cells["off"].to_numpy())
+            which = model.without(rows)
+            built = time.process_time() - begin
+            both, over = [], []
+            for some in np.array_split(np.arange(arguments.genes), arguments.genes // EACH):
+                data = fits.data_of(model.cells, counts[:, some])
+                if not both:  # the first compiles
+                    warm = fits.fit(model, model.full, data, threads=1)
+                    moderated.moderate(model, data, warm, [rows], np.zeros(len(some)), threads=1)
+                begin = time.process_time()
+                full = fits.fit(model, model.full, data, threads=1)
+                fits.fit(model, which, data, (model.full, full), threads=1)
+                middle = time.process_time()
+                moderated.moderate(model, data, full, [rows], np.zeros(len(some)), threads=1)
+                over.append(1e3 * (time.process_time() - middle) / len(some))
+                both.append(1e3 * (middle - begin) / len(some))
+            print(f"| {family}, {formula} | {median(both)} | {median(over)} | {built:.2f} |", flush=True)
+    if arguments.peers:
+        some = np.abs(np.log(np.geomspace(0.01, 20, arguments.genes))).argsort()[: arguments.peers]
+        with tempfile.TemporaryDirectory() as folder:
+            names = [f"g{g}" for g in some]
+            cells.assign(**dict(zip(names, counts[:, some].toarray().T, strict=True))).to_csv(
+                Path(folder) / "cells.csv", index=False
+            )
+            subprocess.run(["Rscript", "-e", PEERS], cwd=folder, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The moderated test of count models: likelihood ratios at each variance between groups, averaged over what is known of it.
+
+Given the variance v between groups, and as many cells as a study has, the likelihood ratio follows χ². One gene's few samples
+do not tell v: so the p-value is the mean of those at each v over the gene's posterior, from Cox and Reid's adjusted profile
+likelihood and a prior that all genes estimate, as in the linear moderated test (`nestde.fit.moderated`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.arrays import Floats
+from nestde.fit import prior as priors
+from nestde.fit.compiled import spread
+from nestde.fit.counts.columns import Columns
+from nestde.fit.counts.fits import CountFits, CountModel, starts_from, trusted
+from nestde.fit.counts.gene import Data
+from nestde.fit.counts.profile import average_some, profile_some
+from nestde.fit.grid import Grid
+from nestde.fit.log_tail import log_tail
+from nestde.fit.prior import Prior
+
+# Nodes of the prior above 0, the smallest and the largest.
+_NODES, _SMALLEST, _LARGEST = 15, 0.002, 4.0
+# Steps of points in units of a likelihood's width in log v, √(2 / groups).
+_WIDTH = 1.5
+_COVERAGE = 0.95
+# What is so far below the largest log-likelihood has no weight in a posterior.
+_FAR = 30.0
+
+
+@dataclass(frozen=True)
+class CountTests:
+    """Moderated tests of one contrast for G genes, as `nestde.fit.moderated.Tests`; estimates NaN for several rows."""
+
+    log_p: Floats
+    estimate: Floats
+    se: Floats
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True)
+class CountModerated:
+    """Moderated tests of each contrast, (G,) posterior means of the variance between groups, and the prior."""
+
+    tests: list[CountTests]
+    variance: Floats
+    prior: Prior
+
+
+def grid(name: str, groups: int) -> Grid:
+    """Values of v at which a posterior of that many groups is summed, and nodes of the prior among them."""
+    nodes = np.geomspace(_SMALLEST, _LARGEST, _NODES)
+    parts = math.ceil(math.log(nodes[1] / nodes[0]) / (_WIDTH * math.sqrt(2.0 / groups)))
+    points = np.concatenate([[0.0], np.geomspace(_SMALLEST, _LARGEST, (_NODES - 1) * parts + 1)])
+    nodes = np.concatenate([[0.0], nodes])
+    step = np.maximum(np.arange(len(points)) - 1, 0)
+    left = np.where(points > 0, 1 + step // parts, 0)
+    beyond = np.where(points > 0, step % parts / parts, 0.0)
+    node = np.stack([left, np.minimum(left + (beyond > 0), _NODES)], axis=1)
+    share = np.stack([1.0 - beyond, beyond], axis=1)
+    total = np.bincount(node.ravel(), share.ravel(), len(nodes))
+    flat = np.gradient(np.log1p(nodes / _SMALLEST))
+    return Grid(
+        axes=[name],
+        values=points[:, None],
+        nodes=nodes[:, None],
+        place=np.arange(len(points))[:, None],
+        node=node,
+        share=share / total[node],
+        flat=flat / flat.sum(),
+        factors=(),
+        arms=(),
+        intercepts=True,
+    )
+
+
+def moderate(
+    model: CountModel,
+    data: Data,
+    full: CountFits,
+    contrasts: Sequence[Floats],
+    expression: Floats,
+    prior: Prior | None = None,
+    threads: int | None = None,
+) -> CountModerated:
+    """Test contrasts of the coefficients for all genes of a cell type.
+
+    Parameters
+    ----------
+    model, data
+        See `nestde.fit.counts.fits`.
+    full
+        Fits of all columns.
+    contrasts
+        Each (rows, p) for the columns of X, of full row rank.
+    expression
+        (G,) mean expression, with which the prior changes.
+    prior
+        One that was fitted before, instead of these genes' own.
+    threads
+        None: one per processor. The result does not depend on it.
+    """
+    on = grid(model.design.random[0].name, len(data.exposure)) if prior is None else prior.grid
+    variances = np.ascontiguousarray(on.values[:, 0])
+    skip = ~trusted(full.status)
+    genes, k = len(skip), len(variances)
+    known = np.repeat(~skip[:, None], k, axis=1)
+    single = np.array([rows[0] for rows in contrasts]) @ model.full.back
+    loglik, adjusted, estimates, squares = _profile(
+        model.full, data, skip, full, variances, known, _FAR, single, model.full, threads
+    )
+    skip |= ~known.any(axis=1)
+    if prior is None:
+        prior = _prior(on, adjusted, skip, expression, threads)
+    ratios, of_rows = np.zeros((len(contrasts), genes, k)), dict[bytes, Floats]()
+    for c, rows in enumerate(contrasts):
+        key = rows.tobytes()
+        if key not in of_rows:
+            which = model.without(rows)
+            none = np.zeros((0, which.q.shape[1]))
+            reduced, *_ = _profile(
+                which, data, skip, full, variances, known.copy(), math.inf, none, model.full, threads
+            )
+            of_rows[key] = np.zeros((genes, k))
+            both = known & np.isfinite(reduced)
+            of_rows[key][both] = np.maximum(2.0 * (loglik[both] - reduced[both]), 0.0)
+        ratios[c] = of_rows[key]
+    left, share = prior.place(expression)
+    df = np.array([len(rows) for rows in contrasts])
+    distributions = sorted(set(df.tolist()))
+    log_p = np.full((genes, len(df)), np.nan)
+    moments, variance = np.full((genes, len(df), 4), np.nan), np.full(genes, np.nan)
+    spread(
+        average_some, genes, threads, skip, adjusted, ratios, df, log_tail(distributions, math.inf),
+        np.array([distributions.index(q) for q in df]), estimates, squares,
+        on.of_points(prior.weights), left, share, variances, 1.0 - _COVERAGE, log_p, moments, variance,
+    )  # fmt: skip
+    for c, rows in enumerate(contrasts):
+        _without_bound(full, rows, moments[:, c])
+    tests = [CountTests(log_p[:, c], *np.moveaxis(moments[:, c], 1, 0)) for c in range(len(df))]
+    return CountModerated(tests, variance, prior)
+
+
+def _profile(
+    which: Columns,
+    data: Data,
+    skip: NDArray[np.bool_],
+    full: CountFits,
+    variances: Floats,
+    known: NDArray[np.bool_],
+    far: float,
+    rows: Floats,
+    like: Columns,
+    threads: int | None,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Log-likelihood, adjusted one, contrasts and their squared standard errors at each variance."""
+    loglik = np.full(known.shape, -np.inf)
+    adjusted, shape = loglik.copy(), (*known.shape, len(rows))
+    estimates, squares = np.zeros(shape), np.ones(shape)
+    starts = starts_from(which, like, full)
+    spread(
+        profile_some, len(known), threads, which.model, data, skip, starts, variances, known, far,
+        np.ascontiguousarray(rows), loglik, adjusted, estimates, squares,
+    )  # fmt: skip
+    return loglik, adjusted, estimates, squares
+
+
+def _prior(
+    on: Grid, adjusted: Floats, skip: NDArray[np.bool_], expression: Floats, threads: int | None
+) -> Prior:
+    """Fit the prior to the genes' likelihoods."""
+    chosen = priors.sample(on, skip, expression)
+    likelihood = np.exp(adjusted[chosen] - adjusted[chosen].max(axis=1, keepdims=True))
+    of_nodes = np.zeros((len(on.values), len(on.flat)))
+    np.add.at(of_nodes, (np.arange(len(on.values))[:, None], on.node), on.share)
+    by_node = np.stack([(likelihood * column).sum(axis=1) for column in of_nodes.T], axis=1)
+    return priors.fit(on, by_node.astype(np.float32), expression[chosen], threads)
+
+
+def _without_bound(full: CountFits, rows: Floats, moments: Floats) -> None:
+    """Say of effects that have no bound so, (G, 4) estimate, standard error and limits."""
+    if len(rows) > 1:
+        return
+    for g, found in full.separated.items():
+        if found.concerns(rows[0]):
+            moments[g] = found.sign(rows[0]) * np.inf, np.inf, -np.inf, np.inf

@@ -1,0 +1,218 @@
+"""Kernels: one gene's likelihood at given variances between groups, and tests averaged over what is known of them."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nestde.arrays import Floats
+from nestde.fit.compiled import compiled
+from nestde.fit.counts.gene import (
+    FIRST_OVER,
+    LEAST_INFORMATION,
+    Data,
+    Starts,
+    ascend,
+    load,
+    overdispersion,
+    rates,
+)
+from nestde.fit.counts.laplace import NEGATIVE_BINOMIAL, Gene, Model, Room, point_of, room_of
+from nestde.fit.counts.newton import Scale, Search, search_of
+from nestde.fit.dense import inverse
+from nestde.fit.log_tail import LogTail
+from nestde.fit.mixture import mean_estimate, mean_log_p, mean_p, posterior_of
+
+# As `Scale.final`: the likelihood ratio is then known to a few millionths.
+_FINAL = 1e-4
+# A p-value below this is averaged in logs.
+_SMALL = 1e-10
+
+
+@compiled()
+def profile_some(
+    begin: int,
+    end: int,
+    model: Model,
+    data: Data,
+    skip: NDArray[np.bool_],
+    starts: Starts,
+    variances: Floats,
+    known: NDArray[np.bool_],
+    far: float,
+    rows: Floats,
+    loglik: Floats,
+    adjusted: Floats,
+    estimates: Floats,
+    squares: Floats,
+) -> None:
+    """Maximise at each variance that is to be known, outwards from the one nearest to where the start has it.
+
+    Parameters
+    ----------
+    begin, end, model, data, skip
+        As for `fit_some`.
+    starts
+        Fits of the same columns.
+    variances
+        (K,) increasing, the first is 0.
+    known
+        (G, K) at which the likelihood is wanted; where it is not found it becomes False.
+    far
+        Where the adjusted likelihood is so much below its largest the search goes no farther.
+    rows
+        (C, r) contrasts of the fitted coefficients.
+    loglik, adjusted
+        (G, K) maximum, and Cox and Reid's adjusted profile likelihood; -∞ where it is not known.
+    estimates, squares
+        (G, K, C) of the contrasts, and their squared standard errors.
+    """
+    r = model.z.shape[1] + len(model.pair) - 1
+    search, room = search_of(point_of(model), point_of(model)), room_of(model)
+    groups = len(model.z)
+    rate, weight, covariance = np.empty(groups), np.empty(groups), np.empty((r, r))
+    for g in range(begin, end):
+        if skip[g]:
+            continue
+        gene = load(g, model, data)
+        rates(model, gene, data, rate, weight)
+        first = 0
+        while first + 1 < len(variances) and variances[first + 1] <= starts.variance[g]:
+            first += 1
+        while first > 0 and not known[g, first]:
+            first -= 1
+        while first + 1 < len(variances) and not known[g, first]:
+            first += 1
+        top = -np.inf
+        for upwards in (False, True):
+            scale = _start(g, model, gene, starts, weight, variances[first], search, room)
+            for step in range(len(variances)):
+                k = first + step + 1 if upwards else first - step
+                if k < 0 or k == len(variances) or not known[g, k]:
+                    break
+                search.here.parameters[-1] = variances[k]
+                found = ascend(model, gene, scale, search, room)
+                logdet = 0.0
+                for i in range(r):
+                    logdet += 2.0 * math.log(search.lower[i, i])
+                loglik[g, k], adjusted[g, k] = found.loglik, found.loglik - 0.5 * logdet
+                inverse(search.lower, r, covariance)
+                _contrast(rows, search.here.parameters, covariance, estimates[g, k], squares[g, k])
+                top = max(top, adjusted[g, k])
+                if adjusted[g, k] < top - far:
+                    break
+        for k in range(len(variances)):
+            if not adjusted[g, k] > -np.inf:
+                known[g, k] = False
+
+
+@compiled()
+def _start(
+    g: int,
+    model: Model,
+    gene: Gene,
+    starts: Starts,
+    weight: Floats,
+    v: float,
+    search: Search,
+    room: Room,
+) -> Scale:
+    """Put the search where a fit ended, but for its variance."""
+    here = search.here
+    groups, a = model.z.shape
+    information = 0.0
+    for i in range(starts.coefficients.shape[1]):
+        here.parameters[i] = starts.coefficients[g, i]
+    here.parameters[-1] = v
+    for s in range(groups):
+        here.modes[s] = starts.level[g, s]
+        for i in range(a):
+            here.modes[s] -= model.z[s, i] * here.parameters[i]
+        information += weight[s] / groups
+    over, c = 0.0, 1.0
+    if model.family == NEGATIVE_BINOMIAL:
+        _, c = overdispersion(model, gene, here, room)
+        over = max(FIRST_OVER[0], c * math.exp(-starts.kappa[g]))
+        here.parameters[-2] = math.log(c / over)
+    return Scale(max(information / (1.0 + over), LEAST_INFORMATION), c, True, _FINAL)
+
+
+@compiled()
+def _contrast(rows: Floats, parameters: Floats, covariance: Floats, estimate: Floats, square: Floats) -> None:
+    """Fill (C,) contrasts and their squared standard errors."""
+    for c in range(len(rows)):
+        estimate[c], square[c] = 0.0, 0.0
+        for i in range(rows.shape[1]):
+            estimate[c] += rows[c, i] * parameters[i]
+            for j in range(rows.shape[1]):
+                square[c] += rows[c, i] * covariance[i, j] * rows[c, j]
+
+
+@compiled()
+def average_some(
+    begin: int,
+    end: int,
+    skip: NDArray[np.bool_],
+    adjusted: Floats,
+    ratios: Floats,
+    df: NDArray[np.int64],
+    table: LogTail,
+    distribution: NDArray[np.int64],
+    estimates: Floats,
+    squares: Floats,
+    weights: Floats,
+    left: NDArray[np.int64],
+    share: Floats,
+    variances: Floats,
+    alpha: float,
+    log_p: Floats,
+    moments: Floats,
+    variance: Floats,
+) -> None:
+    """Average over the posterior of each gene's variance.
+
+    Parameters
+    ----------
+    adjusted
+        (G, K) log-likelihoods that make the posterior.
+    ratios, df
+        (C, G, K) likelihood ratios; (C,) rows of their contrasts.
+    table, distribution
+        χ²'s tails; (C,) the one that each contrast has.
+    estimates, squares
+        (G, K, C).
+    weights, left, share
+        (S, K) of the variances, (G,), (G,) of the prior.
+    variances, alpha
+        (K,); one less the coverage of the limits.
+    log_p, moments, variance
+        (G, C); (G, C, 4) estimate, standard error and limits of contrasts of one row; (G,) mean of the variance.
+    """
+    count = len(variances)
+    prior, posterior, room = np.empty(count), np.empty(count), np.empty((3, count))
+    along, scale, size = np.empty((1, count)), np.empty(count), np.ones(count)
+    for g in range(begin, end):
+        if skip[g]:
+            continue
+        for k in range(count):
+            prior[k] = weights[left[g], k]
+            if share[g] > 0.0:
+                prior[k] += share[g] * (weights[left[g] + 1, k] - prior[k])
+        constant = posterior_of(adjusted[g], prior, posterior)
+        variance[g] = 0.0
+        for k in range(count):
+            variance[g] += posterior[k] * variances[k]
+        for c in range(len(df)):
+            for k in range(count):
+                along[0, k], scale[k] = math.sqrt(ratios[c, g, k]), float(df[c])
+            total = mean_p(posterior, along, scale, table, distribution[c])
+            if total > _SMALL:
+                log_p[g, c] = min(math.log(total), 0.0)
+            else:
+                log_p[g, c] = mean_log_p(adjusted[g], prior, constant, along, scale, table, distribution[c])
+            if df[c] == 1:
+                for k in range(count):
+                    along[0, k], scale[k] = estimates[g, k, c], squares[g, k, c]
+                mean_estimate(
+                    posterior, along[0], scale, size, table, distribution[c], alpha, room, moments[g, c]
+                )

@@ -1,0 +1,73 @@
+"""Families whose response is the count of a cell, or whether it has one: mixed models with a random intercept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from nestde.arrays import Floats
+from nestde.fit.family.family import Alike, Component, Family, Reference, Texts
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+    from nestde.design.design import Design
+    from nestde.design.formula import Formula
+    from nestde.fit.counts.statistics import CellCounts
+
+ENGINE = "counts"
+_SINGLE, _BETWEEN = "~ x + (1 | a)", "~ x + d + (1 | a)"
+
+SD = Component(
+    "sd", "SD between samples", "SD of the random intercept, on the natural logarithm's scale", "{:.2f}"
+)
+DISPERSION = Component(
+    "dispersion", "dispersion", "A count of mean μ has variance μ + dispersion · μ²", "{:.2g}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountFamily(Family):
+    """A family of count models."""
+
+    engine: str = ENGINE
+    estimates: str = "ML"
+    pairs: str = "lrt_f"
+    fits: int = 2
+    shown: tuple[Component, ...] = (SD,)
+    reference: Reference | None = None
+    oracles: str = "glmmTMB, lme4"
+
+    def sum_up(
+        self,
+        design: "Design",
+        counts: "scipy.sparse.csc_array",
+        size_factor: Floats,
+        genes: Sequence[str] | Texts,
+        threads: int | None = None,
+    ) -> "CellCounts":
+        """Keep the counts as they are, and the logarithm of the size factors as an offset."""
+        from nestde.fit.counts.statistics import keep
+
+        del design, threads
+        return keep(self, counts, size_factor, genes)
+
+    def restore(self, genes: NDArray[Any], arrays: Mapping[str, NDArray[Any]]) -> "CellCounts":
+        """Counts as they were stored."""
+        from nestde.fit.counts.statistics import restore
+
+        return restore(self, genes, arrays)
+
+    def alike(self, formula: "Formula") -> Alike:
+        """One model, whatever the formula: there is one engine."""
+        from nestde.fit.moderated import LEAST_GENES
+
+        del formula
+        return Alike(_SINGLE, _BETWEEN, LEAST_GENES)
+
+    def why_not(self, design: "Design") -> str:
+        """Anything but one random intercept."""
+        from nestde.fit.counts.fits import why_not
+
+        return why_not(design).removesuffix(".")

@@ -1,0 +1,96 @@
+"""p-values of count models: the likelihood ratio against χ² and F, and its average over what is known of the variance."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nestde.fit.methods import lrt, moderated
+from nestde.fit.methods.method import Method, Tested
+
+if TYPE_CHECKING:
+    from nestde.design.contrasts import Contrast
+    from nestde.fit.counts.statistics import CountFitted
+    from nestde.fit.prior import Prior
+
+
+def ratio(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
+    """Twice the difference of the log-likelihoods with and without a contrast."""
+    found = []
+    for contrast in contrasts:
+        test = fitted.ratio(contrast)
+        columns = {
+            "lrt_stat": test.stat,
+            "lrt_df": np.full(len(test.stat), test.df),
+            "loglik_full": fitted.full.loglik,
+            "loglik_reduced": test.reduced.loglik,
+        }
+        found.append(Tested(test.log_p, columns))
+    return found
+
+
+def ratio_as_f(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
+    """The same against F."""
+    from nestde.fit.counts.tests import log_p_of_ratio, residual_df
+
+    found = []
+    for contrast in contrasts:
+        test = fitted.ratio(contrast)
+        df = np.full(len(test.stat), float(residual_df(fitted.design, contrast.rows)[1]))
+        found.append(Tested(log_p_of_ratio(fitted.design, contrast.rows, test.stat), {"df_lrt_f": df}))
+    return found
+
+
+def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
+    """Likelihood ratios at each variance between samples, averaged over each gene's posterior of it."""
+    from nestde.fit.counts.moderated import moderate
+    from nestde.fit.moderated import LEAST_GENES, too_few_genes
+
+    (term,) = {contrast.term for contrast in contrasts}
+    known: dict[str, Prior] = fitted.learnt.setdefault("moderated", {})
+    prior, genes = known.get(term), len(fitted.statistics.genes)
+    if prior is None and genes < LEAST_GENES:
+        return too_few_genes(genes)
+    rows = [contrast.rows for contrast in contrasts]
+    found = moderate(*fitted.model, fitted.full, rows, fitted.statistics.mean, prior, fitted.threads)
+    known.setdefault(term, found.prior)
+    columns = {"variance_moderated": found.variance}
+    return [
+        Tested(each.log_p, columns, each.estimate, each.se, each.lower, each.upper) for each in found.tests
+    ]
+
+
+LRT = replace(lrt.METHOD, engines=("counts",), dear=True, test=ratio)
+LRT_F = Method(
+    name="lrt_f",
+    label="likelihood ratio as F",
+    sentence=(
+        "the likelihood ratio of a count model turned to F as in a linear model, on samples less coefficients for what is tested"
+        " between samples"
+    ),
+    model_sentence=(
+        "The model is fitted by maximum likelihood with and without {term}; the likelihood ratio is turned to F on as many degrees"
+        " of freedom as samples leave."
+    ),
+    engines=("counts",),
+    estimates="ML",
+    every_gene=False,
+    levels=True,
+    dear=True,
+    test=ratio_as_f,
+)
+MODERATED = replace(
+    moderated.METHOD,
+    sentence=(
+        "of a count model, the likelihood ratio at each value of the variance between samples, averaged over what the gene and all"
+        " genes of its cell type tell of it"
+    ),
+    model_sentence=(
+        "Given the variance between samples, {term} is tested by the likelihood ratio against χ²; as the variance is not known, the"
+        " test is averaged over what the gene's own cells and all genes of the cell type tell of it (moderated test)."
+    ),
+    engines=("counts",),
+    estimates="ML",
+    test=averaged,
+)
