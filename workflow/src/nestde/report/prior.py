@@ -32,7 +32,7 @@ def sections(results: Results) -> list[Section]:
             curves(
                 "nestde_prior_plot",
                 "How much samples differ, over all genes",
-                "variance between samples, as a share of it and that between cells",
+                results.family.between,
                 "% of genes with at most that",
                 lines,
             ),

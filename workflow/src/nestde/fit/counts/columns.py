@@ -85,7 +85,7 @@ class Columns:
 
     def of(self, other: "Columns", coefficients: Floats) -> Floats:
         """(G, r) coefficients that are nearest to the other's: the same model, if its columns are all among these."""
-        turn = np.linalg.lstsq(self.q, other.q, rcond=None)[0]
+        turn = np.linalg.solve(self.q.T @ self.q, self.q.T @ other.q)
         return np.stack([np.sum(coefficients * row, axis=1) for row in turn], axis=1)
 
 

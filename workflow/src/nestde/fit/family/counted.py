@@ -38,6 +38,7 @@ class CountFamily(Family):
     shown: tuple[Component, ...] = (SD,)
     reference: Reference | None = None
     oracles: str = "glmmTMB, lme4"
+    between: str = "v / (1 + v) of the variance v between samples, on the natural logarithm's scale"
 
     def sum_up(
         self,

@@ -216,6 +216,8 @@ class Family(ABC):
         ``loglik_reduced``, columns of the p-value ``lrt``, which a family with a reference has.
     oracles
         Implementations that the tests hold its fits against.
+    between
+        What ψ/(1 + ψ) is of a variance ψ between samples, as the priors of its moderated test have it.
     """
 
     name: str
@@ -229,6 +231,7 @@ class Family(ABC):
     shown: tuple[Component, ...]
     reference: Reference | None
     oracles: str
+    between: str = "variance between samples, as a share of it and that between cells"
 
     @abstractmethod
     def sum_up(
