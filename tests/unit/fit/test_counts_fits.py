@@ -18,7 +18,7 @@ CASE = np.array([[0.0, 0.0, 1.0]])
 def fitted(frame, counts, family="negative_binomial", formula=None, rows=CASE, threads=1):
     design = design_of(frame, formula) if formula else design_of(frame)
     model = fits.prepare(design, family, frame["offset"].to_numpy())
-    return fits.fit_tests(model, fits.data_of(model.cells, counts), [rows], threads)
+    return fits.fit_tests(model, fits.data_of(model.cells, counts), [rows], threads=threads)
 
 
 def strange(n, seed):
