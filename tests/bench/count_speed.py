@@ -29,9 +29,9 @@ for (g in grep("^g", names(d), value = TRUE)) {
   d$y <- d[[g]]
   pair <- function(fit) system.time({fit(y ~ depth + case + (1 | sample)); fit(y ~ depth + (1 | sample))})[["user.self"]]
   nb <- pair(function(f) glmmTMB(f, data = d, family = nbinom2, offset = off))
-  poisson <- pair(function(f) glmmTMB(f, data = d, family = poisson, offset = off))
+  tmb <- pair(function(f) glmmTMB(f, data = d, family = poisson, offset = off))
   glmer <- pair(function(f) glmer(f, data = d, family = poisson, offset = off))
-  cat(sprintf("| %s | glmmTMB NB %.0f | glmmTMB Poisson %.0f | glmer Poisson %.0f |\\n", g, 1e3 * nb, 1e3 * poisson, 1e3 * glmer))
+  cat(sprintf("| %s | glmmTMB NB %.0f | glmmTMB Poisson %.0f | glmer Poisson %.0f |\\n", g, 1e3 * nb, 1e3 * tmb, 1e3 * glmer))
 }
 """
 
