@@ -47,7 +47,7 @@ def depth_words(deeper: Mapping[str, float]) -> str:
     size = float(np.interp(np.log(times), np.log(known), list(DEPTH_SIZE.values())))
     told = ", ".join(f"× {ratio:.2f} in {level}" for level, ratio in deeper.items())
     return (
-        f"Cells were counted to different depths: {told}. log(1 + counts per 10,000) is not free of depth. In simulated studies of 6 v 6 "
+        f"Cells were counted to different depths: {told}. Logarithms of scaled counts are not free of depth. In simulated studies of 6 v 6 "
         f"samples with that much between the arms, about {100 * size:.0f}\u00a0% of genes without any difference had p < 0.05, not "
         f"5\u00a0%, and no p-value repairs that. Add + {LOG_SIZE_FACTOR} to the formula: the logarithm of what the counts of each cell are "
         "divided by."

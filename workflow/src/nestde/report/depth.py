@@ -24,7 +24,7 @@ The counts of a cell are divided by its size factor. By library size that is its
 a factor of its sample (*factor over total*), which is below 1 where a few genes take counts from all others. Where that factor
 differs between arms, normalisation by totals would have shifted every other gene.
 
-log(1 + counts per 10,000) is not free of depth: where one arm's cells were counted deeper, its values differ though nothing else
+Logarithms of scaled counts are not free of depth: where one arm's cells were counted deeper, they differ though nothing else
 does. A depth term in the formula (nestde.log_size_factor) takes that up; see *Which p-value?* in the documentation for how much.
 """
 
