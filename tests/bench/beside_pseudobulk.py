@@ -18,14 +18,14 @@ import pandas as pd
 import scipy.sparse
 from scipy import stats
 
-from nestde.cells.size_factors import Counted, size_factor
-from nestde.cells.size_factors.median_of_ratios import median_ratios
 from nestde.design.contrasts import joint
 from nestde.design.design import Design, build_design
 from nestde.expression.pseudobulk_de import deseq2
 from nestde.fit.family import family
 from nestde.fit.methods import of_engine
 from nestde.fit.statistics import Statistics
+from nestde.size_factors import Counted, size_factor
+from nestde.size_factors.median_of_ratios import median_ratios
 
 LEVELS = (0.05, 0.01, 0.001)
 FORMULA = "~ arm + (1 | sample)"

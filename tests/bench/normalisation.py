@@ -17,12 +17,12 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy import stats
 
-from nestde.cells.size_factors import Counted, size_factor
-from nestde.cells.size_factors.median_of_ratios import abundant, median_ratios
 from nestde.design.design import build_design
 from nestde.expression.celltype import moderate
 from nestde.expression.tables import benjamini_hochberg
 from nestde.fit.family import family
+from nestde.size_factors import Counted, size_factor
+from nestde.size_factors.median_of_ratios import abundant, median_ratios
 
 GENES = 4000  # of a study; the table is of several
 TAKING = 5

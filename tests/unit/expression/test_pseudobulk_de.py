@@ -10,11 +10,11 @@ from makers.tiny_study import Steps, cells, config, sheet, write_study
 from scipy.stats import spearmanr, ttest_ind
 
 from nestde.cells.pseudobulk import cpm, read, scale_profiles
-from nestde.cells.size_factors import Counted
 from nestde.errors import NestdeError
 from nestde.expression.pseudobulk_de import COLUMNS, explore, sample_formula, test
 from nestde.io.counts import OURS
 from nestde.io.files import read_json, read_tsv
+from nestde.size_factors import Counted
 
 test.__test__ = False  # a function of ours that pytest must not take for a test
 

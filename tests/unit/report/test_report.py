@@ -32,7 +32,7 @@ from nestde.io import layout
 from nestde.io.files import read_tsv, slug, write_tsv
 from nestde.report import concordance, figures, genes, study
 from nestde.report.results import Results
-from nestde.report.sections import Columns, bars, plain_table, table
+from nestde.report.sections import TableColumns, bars, plain_table, table
 
 
 @pytest.fixture
@@ -329,14 +329,18 @@ def test_strips_draw_each_sample():
 
 def test_rows_keep_their_order_and_repeated_names_their_rows():
     made = table(
-        "t", "T", "Gene", Columns().add("a", "A", "a"), [("z", {"a": 1}), ("y", {"a": 2}), ("z", {"a": 3})]
+        "t",
+        "T",
+        "Gene",
+        TableColumns().add("a", "A", "a"),
+        [("z", {"a": 1}), ("y", {"a": 2}), ("z", {"a": 3})],
     )
     assert [row["a"] for row in made["data"].values()] == [1, 2, 3]
 
 
 def test_missing_values_are_left_out_of_tables():
     made = table(
-        "t", "T", "Gene", Columns().add("a", "A", "a"), [("z", {"a": float("nan"), "b": None, "c": "<"})]
+        "t", "T", "Gene", TableColumns().add("a", "A", "a"), [("z", {"a": float("nan"), "b": None, "c": "<"})]
     )
     assert made["data"] == {"z": {"c": "&lt;"}}
 
@@ -382,7 +386,7 @@ def test_command(results, tmp_path):
     "name", ["=1+1", "+x", "-x", "@SUM(A1)", "\tx", "\rx", " =1+1", "\u200b=1", "-2+3", "=", "-"]
 )
 def test_a_name_that_a_spreadsheet_would_compute_is_text_in_what_the_page_exports(name):
-    columns = Columns().add("x", "x", "x")
+    columns = TableColumns().add("x", "x", "x")
     in_table = table("t", "t", "Gene", columns, [(name, {"x": name})])["data"]
     (row,), (values,) = in_table.keys(), in_table.values()
     (bar,) = bars("b", "b", "n", {"k": (name, "red")}, {name: {"k": 1}})["data"]

@@ -14,13 +14,13 @@ from nestde.arrays import Floats
 from nestde.cells.depth import offered
 from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
 from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
-from nestde.cells.size_factors import Counted, Scaled
-from nestde.cells.size_factors import size_factor as size_factor_of
 from nestde.design.formula import of_genes
 from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
 from nestde.io.raw_counts import RawCounts
 from nestde.io.source import label
+from nestde.size_factors import Counted, Scaled
+from nestde.size_factors import size_factor as size_factor_of
 from nestde.study.config import Genes, Model
 from nestde.study.schema import rule
 from nestde.words import are, count, verb
@@ -224,7 +224,7 @@ def _setting(given: Any, key: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Part:
+class TypePlan:
     """One cell type: its cells in samples with enough of them, their design or why there is none, what was left out."""
 
     rows: NDArray[np.intp]
@@ -235,7 +235,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TestPlan:
     """What is tested with which cells.
 
     Attributes
@@ -256,7 +256,7 @@ class Plan:
     references: tuple[Reference, ...]
     sample_key: str
     samples: "pd.Series[str]"
-    parts: dict[str, Part]
+    parts: dict[str, TypePlan]
     untyped: int
 
     @property
@@ -297,7 +297,7 @@ def _plan(
     levels: Mapping[str, Sequence[object]],
     min_cells: int,
     family: "Family | None",
-) -> Plan:
+) -> TestPlan:
     """Decide what is tested with which cells. Without counts, whose faults are told elsewhere, what a formula may read of them is made up.
 
     Raises
@@ -346,7 +346,7 @@ def _plan(
             if why
             else design_to_test(formula, table, test=fixed, levels=chosen, why_not=why_not)
         )
-        parts[cell_type] = Part(rows, size_factor, design, cells, roster.left_out)
+        parts[cell_type] = TypePlan(rows, size_factor, design, cells, roster.left_out)
     refused = {
         name: part.design.reason for name, part in parts.items() if isinstance(part.design, NotTestable)
     }
@@ -355,7 +355,7 @@ def _plan(
             alone = len(set(refused.values())) == 1
             faults.add(reason if alone else f"{cell_type}: {reason}")
     faults.raise_if_any()
-    return Plan(model, tuple(found), name, samples, parts, int((kind == "").sum()))
+    return TestPlan(model, tuple(found), name, samples, parts, int((kind == "").sum()))
 
 
 def _roster(obs: pd.DataFrame, rows: NDArray[np.intp], samples: "pd.Series[str]", model: Model) -> Roster:

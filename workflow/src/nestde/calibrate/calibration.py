@@ -37,7 +37,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibrated:
     """What relabelled samples say of the p-values of one term.
 
     Attributes
@@ -65,7 +65,7 @@ def calibrate(
     seed: int = 1,
     fdr: float = 0.05,
     threads: int | None = None,
-) -> Calibration:
+) -> Calibrated:
     """Measure every p-value of a term on relabelled samples.
 
     Parameters
@@ -89,7 +89,7 @@ def calibrate(
     """
     ways = relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
-        return Calibration(term, ways, pd.DataFrame(columns=COLUMNS))
+        return Calibrated(term, ways, pd.DataFrame(columns=COLUMNS))
     methods, learnt = of_engine(statistics.family.engine), dict[str, object]()
     true = statistics.fitted(design, threads, learnt)
     observed = {each.name: _log_p(each, true, term) for each in methods}
@@ -115,7 +115,7 @@ def calibrate(
         for each in methods
         if chances[each.name]
     ]
-    return Calibration(term, ways, pd.DataFrame(rows, columns=COLUMNS))
+    return Calibrated(term, ways, pd.DataFrame(rows, columns=COLUMNS))
 
 
 def _log_p(method: Method, fitted: Fitted, term: str) -> Floats:
@@ -149,7 +149,7 @@ def _range(sizes: Floats) -> tuple[float, float, float]:
     return mean, max(mean - error, 0.0), min(mean + error, 1.0)
 
 
-def about(found: Calibration) -> dict[str, object]:
+def about(found: Calibrated) -> dict[str, object]:
     """What was relabelled, for machines and the report; or why nothing was."""
     if isinstance(found.ways, str):
         return {"relabellings": 0, "reason": found.ways}

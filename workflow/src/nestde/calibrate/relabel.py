@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.design.design import Design, RandomFactor
 from nestde.design.within import constant_within
 from nestde.fit.containment import unit_of
-
-Integers = NDArray[np.int64]
 
 # So many are all looked at; of more, some are drawn.
 ENUMERATED = 1000

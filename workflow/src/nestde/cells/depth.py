@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nestde.arrays import Floats
-from nestde.cells.size_factors import PER
+from nestde.size_factors import PER
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,10 @@ from nestde.cells.depth import offered
 from nestde.cells.parts import Part, counted, gene_names, not_measured, parts_of, roster_of_parts
 from nestde.cells.qc import MEASURED
 from nestde.cells.roster import Fewest, Roster, factors_tested, roster_of
-from nestde.cells.size_factors import size_factor
 from nestde.io.counts import Counts, writing
 from nestde.io.obs import tidy
 from nestde.io.source import BLOCK, block_edges, label
+from nestde.size_factors import size_factor
 from nestde.study.config import Genes, Model
 
 if TYPE_CHECKING:

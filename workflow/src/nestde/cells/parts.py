@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
-from nestde.cells.size_factors import Counted
 from nestde.errors import a_few
 from nestde.io.counts import Counts
 from nestde.io.source import BLOCK, block_edges
+from nestde.size_factors import Counted
 from nestde.study.config import Model
 
 if TYPE_CHECKING:

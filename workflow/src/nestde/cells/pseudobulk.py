@@ -11,10 +11,10 @@ from nestde.arrays import Floats
 from nestde.cells.matrix import covariates, measurements
 from nestde.cells.parts import counted, gene_names, parts_of, roster_of_parts, sums
 from nestde.cells.roster import Fewest
-from nestde.cells.size_factors import PER, Counted, Scaled, size_factor
 from nestde.errors import NestdeError
 from nestde.io.counts import OURS, as_named, storable
 from nestde.io.files import atomic
+from nestde.size_factors import PER, Counted, Scaled, size_factor
 from nestde.study.config import Model, Pseudobulk
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from nestde.check.donors import donors_of
 from nestde.check.faults import Answer
-from nestde.check.found import Explained, GroupCount, ModelFound, Nesting, Node, VariableFound
+from nestde.check.found import Explained, GroupCount, ModelFound, Nesting, NestingNode, VariableFound
 from nestde.check.interactions import conditions
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.terms import grouping_of, ordered_levels, tested_variables
@@ -112,11 +112,11 @@ def _node(
     label: str,
     rows: NDArray[np.int64],
     units: dict[str, NDArray[np.int64]],
-    parts: Sequence[Node] = (),
-) -> Node:
+    parts: Sequence[NestingNode] = (),
+) -> NestingNode:
     cells = np.bincount(study.sample[rows])
     cells = cells[cells > 0]
-    return Node(
+    return NestingNode(
         label=label,
         groups=tuple(GroupCount(name, len(np.unique(group[rows]))) for name, group in units.items()),
         cells=len(rows),
@@ -125,10 +125,10 @@ def _node(
     )
 
 
-def _drawing(root: Node, units: dict[str, NDArray[np.int64]]) -> str:
+def _drawing(root: NestingNode, units: dict[str, NDArray[np.int64]]) -> str:
     """The tree in characters."""
 
-    def line(node: Node) -> str:
+    def line(node: NestingNode) -> str:
         names = [_unit_count(entry.unit, entry.number) for entry in node.groups]
         low, middle, high = node.cells_per_sample
         spread = f"{low:,}" if low == high else f"{low:,} to {high:,}, median {middle:,.0f},"

@@ -144,21 +144,21 @@ class GroupCount:
 
 
 @dataclass(frozen=True)
-class Node:
+class NestingNode:
     """A part of the study: its groups, coarsest first, its cells, and its own parts."""
 
     label: str
     groups: tuple[GroupCount, ...]
     cells: int
     cells_per_sample: tuple[int, float, int]
-    children: tuple["Node", ...] = ()
+    children: tuple["NestingNode", ...] = ()
 
 
 @dataclass(frozen=True)
 class Nesting:
     """How cells lie in samples, samples in groups, groups in what is tested: a tree with counts, and its drawing."""
 
-    root: Node
+    root: NestingNode
     text: str
 
 

@@ -7,22 +7,22 @@ import pandas as pd
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
-from nestde.fit.family import Reference
+from nestde.fit.family import CrossReference
 
 
-def columns(reference: Reference | None) -> list[str]:
+def columns(reference: CrossReference | None) -> list[str]:
     """Columns of `crosscheck`; of a family without a reference those of a table that is empty."""
     theirs = [f"loglik_{model}_{reference.name}" if reference else "" for model in ("full", "reduced")]
     found = ["gene", "loglik_full", theirs[0], "loglik_reduced", theirs[1]]
     return [*filter(None, found), "difference_loglik", "difference_coef", "verdict"]
 
 
-def stopped_short(reference: Reference) -> str:
+def stopped_short(reference: CrossReference) -> str:
     """Verdict of a gene whose log-likelihood by the reference is the lower one by more than the tolerance."""
     return f"{reference.name} stopped short"
 
 
-def failed(reference: Reference) -> str:
+def failed(reference: CrossReference) -> str:
     """Verdict of a gene that the reference gives no fit of."""
     return f"{reference.name} failed"
 
@@ -34,7 +34,7 @@ def sample_genes(genes: Sequence[str], number: int, seed: int) -> list[str]:
 
 
 def crosscheck(
-    reference: Reference,
+    reference: CrossReference,
     design: Design,
     table: pd.DataFrame,
     term: str,
@@ -84,7 +84,7 @@ def crosscheck(
     return pd.DataFrame(rows, columns=columns(reference))
 
 
-def _verdict(reference: Reference, gap: Floats, apart: float, tolerance: float) -> str:
+def _verdict(reference: CrossReference, gap: Floats, apart: float, tolerance: float) -> str:
     if not np.all(np.isfinite(gap)):
         return failed(reference)
     if np.all(np.abs(gap) <= tolerance) and apart <= tolerance:

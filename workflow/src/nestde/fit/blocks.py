@@ -12,14 +12,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.crossproducts import Leaves
-
-Integers = NDArray[np.int64]
 
 
 class Blocks(NamedTuple):

@@ -21,15 +21,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.basis import Basis
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import copy
 from nestde.fit.deviance import Work
 from nestde.fit.evaluate import Layout, deviance, gradient
 from nestde.fit.sparse.deviance import Work as SparseWork
-
-Integers = NDArray[np.int64]
 
 # ---- of the descent; steps are in units of θ's scale, falls in units of the deviance
 # Rounds of Hessian, quasi-Newton descent and zeros; quasi-Newton steps in a round; shortenings of a step.

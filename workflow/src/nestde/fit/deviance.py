@@ -17,14 +17,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.blocks import Blocks
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import cholesky
-
-Integers = NDArray[np.int64]
 
 
 class Work(NamedTuple):

@@ -18,16 +18,11 @@ Nothing is divided by Λ, so all holds where variances are zero.
     β, (Q'V₀⁻¹Q)⁻¹          beta (p,), covariance (p, p)
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.blocks import Blocks
 from nestde.fit.compiled import compiled
 from nestde.fit.dense import inverse
 from nestde.fit.deviance import Work, times_lambda
-
-Integers = NDArray[np.int64]
 
 
 @compiled()

@@ -11,13 +11,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.blocks import chain
 from nestde.fit.genes import FitModel
-
-Integers = NDArray[np.int64]
 
 # Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, in one, in more.
 _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
@@ -45,7 +42,7 @@ class Arms:
     """
 
     names: tuple[str, ...]
-    arm: NDArray[np.int64]
+    arm: Integers
 
 
 @dataclass(frozen=True)

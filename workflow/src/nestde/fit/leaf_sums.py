@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Texts
 from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit.basis import basis
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from nestde.fit.record import Fits, GeneFits
 
 
-Texts = NDArray[Any]
 STORED = ("code", "f", "sums", "squares")
 
 

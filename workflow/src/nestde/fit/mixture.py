@@ -19,13 +19,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.compiled import compiled
 from nestde.fit.log_tail import LogTail, look_up, tail_of
 from nestde.fit.points import LANES, Block, Points, at_point, block_of, load, reml
 from nestde.fit.responses import Responses
-
-Integers = NDArray[np.int64]
 
 # Terms of a sum below this log share of what is there already do not count.
 _NEGLIGIBLE = -40.0

@@ -37,7 +37,7 @@ _LEAST_SAMPLES, _MOST_ARMS = 2, 3
 
 
 @dataclass(frozen=True)
-class Tests:
+class ModeratedTests:
     """Moderated tests of one contrast for G responses; NaN for those that were skipped.
 
     Attributes
@@ -80,7 +80,7 @@ class Moderated:
         The prior, fitted or given.
     """
 
-    tests: list[Tests]
+    tests: list[ModeratedTests]
     icc: dict[str, Floats]
     variance: dict[str, Floats]
     sigma2: Floats
@@ -221,7 +221,9 @@ def moderate(
     first = 1 + shares.shape[1]
     intercepts = shares.shape[1] > 0
     return Moderated(
-        tests=[Tests(q, log_p[:, c], *np.moveaxis(estimates[:, c], 1, 0)) for c, q in enumerate(rows)],
+        tests=[
+            ModeratedTests(q, log_p[:, c], *np.moveaxis(estimates[:, c], 1, 0)) for c, q in enumerate(rows)
+        ],
         icc={axis: means[:, d] for d, axis in enumerate(grid.axes)} if intercepts else {},
         variance={axis: variances[:, first + d] for d, axis in enumerate(grid.axes)} if intercepts else {},
         sigma2=variances[:, 0],

@@ -15,15 +15,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.dense import copy, stretch
 from nestde.fit.descent import Problem, descend
 from nestde.fit.evaluate import Layout, coefficients, deviance, gradient, space
 from nestde.fit.record import Record, unsearched
 from nestde.fit.responses import Criterion, Responses, Solution, unsolved
-
-Integers = NDArray[np.int64]
 
 # Starts: each variance such that θ is so many times its scale.
 _STARTS = (2.0, 32.0, 0.5, 8.0)

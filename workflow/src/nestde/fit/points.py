@@ -28,14 +28,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit import clusters
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms, Grid
 from nestde.fit.responses import Responses
-
-Integers = NDArray[np.int64]
 
 # Genes that are treated side by side, in one instruction where the processor can.
 LANES = 16
@@ -170,7 +168,7 @@ def _order(cut: clusters.Strata, arms: Arms | None) -> Integers:
     """Slots, among all strata's, that a group has; those of an arm together."""
     if arms is None:
         return np.unique(np.concatenate([slots.ravel() for slots in cut.slots]))
-    found: NDArray[np.int64] = cut.slots[0][np.argsort(arms.arm, kind="stable"), 0]
+    found: Integers = cut.slots[0][np.argsort(arms.arm, kind="stable"), 0]
     return found
 
 

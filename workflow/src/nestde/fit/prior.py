@@ -19,11 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.fit.compiled import compiled, spread
 from nestde.fit.grid import Grid
-
-Integers = NDArray[np.int64]
 
 # Likelihoods, genes times nodes, that are looked at: every so manieth gene, by mean expression, if there are more.
 _LIKELIHOODS = 4e6

@@ -6,10 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Texts
 from nestde.design.design import Design
-
-Texts = NDArray[np.str_]
 
 
 class Record(NamedTuple):

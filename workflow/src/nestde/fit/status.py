@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Texts
 from nestde.fit.record import Record
-
-Texts = NDArray[np.str_]
 
 # Promised decrease of the deviance by a Newton step from the end; above it the end is no optimum.
 DECREASE = 1e-6

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Whether a column is asked for, by its name.
-Asked = Callable[[str], bool]
+AskedColumns = Callable[[str], bool]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from nestde.cells.depth import ratios, span
-from nestde.cells.size_factors import size_factor
 from nestde.check.advice import DEEPER, depth_words, lacks_depth
 from nestde.design.formula import parse
 from nestde.report import figures
@@ -15,6 +14,7 @@ from nestde.report.figures import Class
 from nestde.report.results import Results
 from nestde.report.sample_similarity import COLOURS
 from nestde.report.sections import Section, html, note, plain_table
+from nestde.size_factors import size_factor
 
 CHAPTER = "quality"
 PARTED = 1.1  # times that factors over totals differ between arms, to be told

@@ -10,7 +10,7 @@ from nestde.fit.family import Family, Scale
 from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.results import Results, Test
-from nestde.report.sections import DOWN, REST, UP, Columns, Section, bars, heading, html, table
+from nestde.report.sections import DOWN, REST, UP, Section, TableColumns, bars, heading, html, table
 from nestde.words import count
 
 CHAPTER = "genes"
@@ -68,7 +68,7 @@ def joint_words(tests: Iterable[Test]) -> str:
 
 def _overview(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
     columns = (
-        Columns()
+        TableColumns()
         .add("cells", "Cells", "Cells of this type that entered the model", format="{:,d}")
         .add("samples", "Samples", "Samples with enough cells of this type", format="{:,d}")
         .add("genes", "Genes", "Genes that came in", format="{:,d}")
@@ -232,11 +232,11 @@ def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
     return found
 
 
-def _columns(test: Test, frame: pd.DataFrame, family: Family) -> Columns:
+def _columns(test: Test, frame: pd.DataFrame, family: Family) -> TableColumns:
     # a level without any count has an infinite log rate ratio
     sizes = [size for size in frame["coef"].abs() if np.isfinite(size)]
     widest = float(max(sizes, default=1.0))
-    columns = Columns().add(
+    columns = TableColumns().add(
         "coef",
         "Effect",
         f"The model's coefficient, {family.scale.short}; above 0 is higher in the level named",
@@ -266,7 +266,7 @@ def _columns(test: Test, frame: pd.DataFrame, family: Family) -> Columns:
     return columns
 
 
-def _rows(test: Test, frame: pd.DataFrame, columns: Columns) -> list[tuple[str, dict[str, object]]]:
+def _rows(test: Test, frame: pd.DataFrame, columns: TableColumns) -> list[tuple[str, dict[str, object]]]:
     rows = []
     for record in frame.to_dict("records"):
         cells: dict[str, object] = {name: record.get(name) for name in columns.headers}

@@ -6,7 +6,7 @@ from typing import Any
 
 from nestde.cells.concerns import concerns
 from nestde.report.results import Results
-from nestde.report.sections import KEPT, Columns, Section, bars, html, note, plain_table, table
+from nestde.report.sections import KEPT, Section, TableColumns, bars, html, note, plain_table, table
 from nestde.study.config import QC
 from nestde.words import count
 
@@ -140,7 +140,7 @@ def _bars(ledgers: list[dict[str, Any]], words: Mapping[str, str]) -> Section:
 
 def _samples(ledgers: list[dict[str, Any]]) -> Section:
     columns = (
-        Columns()
+        TableColumns()
         .add("in", "Cells in", "Cells that came in", format="{:,d}")
         .add("kept", "Kept", "Cells that stayed", format="{:,d}")
         .add(

@@ -62,12 +62,12 @@ def shown(name: str) -> str:
 
 
 @dataclass
-class Columns:
+class TableColumns:
     """The headers of a MultiQC table, in order."""
 
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, key: str, title: str, description: str, **options: Any) -> "Columns":
+    def add(self, key: str, title: str, description: str, **options: Any) -> "TableColumns":
         """Add a column; `options` are MultiQC's (format, scale, hidden, …). No background unless asked for."""
         words = {"title": heading(title), "description": heading(description)}
         self.headers[key] = {**words, "scale": False, **options, "placement": len(self.headers)}
@@ -75,7 +75,7 @@ class Columns:
 
 
 def table(
-    id: str, title: str, first: str, columns: Columns, rows: Sequence[tuple[str, Mapping[str, Any]]]
+    id: str, title: str, first: str, columns: TableColumns, rows: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> dict[str, Any]:
     """A MultiQC table; row names (see `_by_name`) and text cells are escaped here. Rows keep their order."""
     return {

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nestde.arrays import Floats
-from nestde.cells.size_factors import PER
 from nestde.check.faults import check
 from nestde.check.foreseen import foreseen
 from nestde.check.study import Study, read_study
@@ -24,6 +23,7 @@ from nestde.errors import Faults, NestdeError
 from nestde.expression.celltype import fit_table
 from nestde.fit.family import Family, family
 from nestde.io.formats import open_source
+from nestde.size_factors import PER
 from nestde.study.config import Config
 from nestde.study.samples import is_small
 

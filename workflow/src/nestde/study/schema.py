@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from nestde.cells.size_factors import SIZE_FACTORS
 from nestde.fit import family, methods
+from nestde.size_factors import SIZE_FACTORS
 from nestde.study.yamlread import Place, said, text_of
 
 OF_KEYS = ("additionalProperties", "required")

@@ -8,7 +8,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Texts
 from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import status as words
@@ -18,8 +18,6 @@ from nestde.fit.counts.gene import Data, Ends, Starts, fit_some, occupied
 from nestde.fit.counts.laplace import BERNOULLI, NEGATIVE_BINOMIAL, POISSON
 from nestde.fit.counts.separation import Unbounded, unbounded
 from nestde.fit.log_sf import log_chi2_sf
-
-Texts = NDArray[np.str_]
 
 FAMILIES = {"poisson": POISSON, "negative_binomial": NEGATIVE_BINOMIAL, "bernoulli": BERNOULLI}
 # Counts below this have their factorials in a table.

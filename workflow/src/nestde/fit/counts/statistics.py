@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Texts
 from nestde.design.contrasts import Contrast, joint
 from nestde.design.design import Design
 from nestde.fit.counts.fits import CountFits, CountModel, CountRatio, data_of, fit_tests, prepare, trusted
@@ -18,7 +18,6 @@ from nestde.fit.counts.gene import Data
 if TYPE_CHECKING:
     from nestde.fit.family.family import Family
 
-Texts = NDArray[Any]
 
 # Added to a gene's count, so that it has a logarithm.
 _HALF = 0.5

@@ -4,15 +4,15 @@ import difflib
 
 from nestde.errors import NestdeError
 from nestde.fit.family import bernoulli, gaussian, negative_binomial, poisson
-from nestde.fit.family.family import Alike, Component, Family, Fitted, Reference, Scale, Statistics
+from nestde.fit.family.family import Alike, Component, CrossReference, Family, Fitted, Scale, Statistics
 
 __all__ = [
     "FAMILIES",
     "Alike",
     "Component",
+    "CrossReference",
     "Family",
     "Fitted",
-    "Reference",
     "Scale",
     "Statistics",
     "family",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
-from nestde.fit.family.family import Alike, Component, Family, Reference, Texts
+from nestde.arrays import Floats, Texts
+from nestde.fit.family.family import Alike, Component, CrossReference, Family
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -36,7 +36,7 @@ class CountFamily(Family):
     pairs: str = "lrt_f"
     fits: int = 2
     shown: tuple[Component, ...] = (SD,)
-    reference: Reference | None = None
+    reference: CrossReference | None = None
     oracles: str = "glmmTMB, lme4"
     between: str = "v / (1 + v) of the variance v between samples, on the natural logarithm's scale"
 

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Texts
 
 if TYPE_CHECKING:
     import scipy.sparse
 
     from nestde.design.design import Design
     from nestde.design.formula import Formula
-
-Texts = NDArray[Any]
 
 
 class Statistics(Protocol):
@@ -141,7 +139,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Reference:
+class CrossReference:
     """An independent implementation by which a sample of genes is fitted again in each run.
 
     Attributes
@@ -229,7 +227,7 @@ class Family(ABC):
     fits: int
     scale: Scale
     shown: tuple[Component, ...]
-    reference: Reference | None
+    reference: CrossReference | None
     oracles: str
     between: str = "variance between samples, as a share of it and that between cells"
 

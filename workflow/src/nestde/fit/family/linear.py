@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from nestde.arrays import Floats
-from nestde.fit.family.family import Alike, Component, Family, Texts
+from nestde.arrays import Floats, Texts
+from nestde.fit.family.family import Alike, Component, Family
 
 if TYPE_CHECKING:
     import scipy.sparse

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nestde.arrays import Floats
-from nestde.fit.family.family import Reference
+from nestde.fit.family.family import CrossReference
 
 if TYPE_CHECKING:
     from nestde.design.design import Design
 
 
-def mixedlm(response: Callable[[Floats, Floats], Floats]) -> Reference:
+def mixedlm(response: Callable[[Floats, Floats], Floats]) -> CrossReference:
     """The reference for a response: what it makes of (n,) counts and size factors, by other means than the fits do."""
 
     def refit(
@@ -27,7 +27,7 @@ def mixedlm(response: Callable[[Floats, Floats], Floats]) -> Reference:
         reduced, _ = _refit(design, y, [column for column in every if column not in design.tests[term]])
         return full, reduced, coef
 
-    return Reference(
+    return CrossReference(
         name="statsmodels",
         sentence=(
             "statsmodels' MixedLM maximises the same likelihood by another route. Log-likelihoods (full and reduced model) and "

@@ -17,16 +17,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.blocks import scales
 from nestde.fit.crossproducts import Leaves
-from nestde.fit.sparse.order import Node, eliminate
-
-Integers = NDArray[np.int64]
+from nestde.fit.sparse.order import OrderNode, eliminate
 
 
 class Sparse(NamedTuple):
@@ -104,7 +101,7 @@ class Order:
         (groups,) first effect of each group in the order of elimination.
     """
 
-    nodes: list[Node]
+    nodes: list[OrderNode]
     first: Integers
 
     def work(self, size: Integers, p: int) -> float:
@@ -231,7 +228,7 @@ def _effects(order: Order, size: Integers, groups: tuple[int, ...]) -> Integers:
     """Effects of some groups, in the order of elimination."""
     chosen = np.array(sorted(groups, key=lambda group: order.first[group]), np.int64)
     within = np.arange(size[chosen].sum()) - np.repeat(np.cumsum(size[chosen]) - size[chosen], size[chosen])
-    found: NDArray[np.int64] = np.repeat(order.first[chosen], size[chosen]) + within
+    found: Integers = np.repeat(order.first[chosen], size[chosen]) + within
     return found
 
 

@@ -19,7 +19,7 @@ _DENSE = 0.25
 
 
 @dataclass(frozen=True)
-class Node:
+class OrderNode:
     """Groups that are eliminated together.
 
     Attributes
@@ -34,7 +34,7 @@ class Node:
     below: tuple[int, ...]
 
 
-def eliminate(levels: list[int], groups: NDArray[np.int64]) -> list[Node]:
+def eliminate(levels: list[int], groups: NDArray[np.int64]) -> list[OrderNode]:
     """Order the groups of all factors, numbered one factor after the other.
 
     Parameters
@@ -63,7 +63,7 @@ def _graph(groups: NDArray[np.int64], count: int) -> list[set[int]]:
     return connected
 
 
-def _sparse(connected: list[set[int]], factor: NDArray[np.int64]) -> tuple[list[Node], list[int]]:
+def _sparse(connected: list[set[int]], factor: NDArray[np.int64]) -> tuple[list[OrderNode], list[int]]:
     """Eliminate while it is sparse; the nodes, and the groups that are left. `connected` is then of what is left."""
     heap = [(len(others), group) for group, others in enumerate(connected)]
     heapq.heapify(heap)
@@ -92,15 +92,15 @@ def _sparse(connected: list[set[int]], factor: NDArray[np.int64]) -> tuple[list[
             heapq.heappush(heap, (len(connected[other]), other))
         key = frozenset(below), tuple(factor[list(member)].tolist())
         batches[key] = [*batches.pop(key, []), member]
-    nodes = [Node(tuple(members), tuple(sorted(below))) for (below, _), members in batches.items()]
+    nodes = [OrderNode(tuple(members), tuple(sorted(below))) for (below, _), members in batches.items()]
     return nodes, sorted(open_)
 
 
-def _dense(connected: list[set[int]], rest: list[int], factor: NDArray[np.int64]) -> list[Node]:
+def _dense(connected: list[set[int]], rest: list[int], factor: NDArray[np.int64]) -> list[OrderNode]:
     """The largest factor whose groups are not connected to each other, and one block of all others."""
     left = {f: [group for group in rest if factor[group] == f] for f in np.unique(factor[rest]).tolist()}
     alone = [members for members in left.values() if not any(connected[m] & set(members) for m in members)]
     batch = max(alone, key=len, default=[])
     others = tuple(group for group in rest if group not in set(batch))
-    nodes = [Node(tuple((member,) for member in batch), others)] if batch else []
-    return [*nodes, Node((others,), ())] if others else nodes
+    nodes = [OrderNode(tuple((member,) for member in batch), others)] if batch else []
+    return [*nodes, OrderNode((others,), ())] if others else nodes

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.errors import NestdeError, a_few
-from nestde.io.obs import Asked, Cells, plain, tidy
+from nestde.io.obs import AskedColumns, Cells, plain, tidy
 from nestde.io.source import (
     BLOCK,
     Source,
@@ -119,7 +119,7 @@ def read_frame(root: Any, key: str) -> "pd.DataFrame":
     return frame
 
 
-def cells_of_root(path: Path, root: Any, asked: Asked) -> Cells:
+def cells_of_root(path: Path, root: Any, asked: AskedColumns) -> Cells:
     """Barcodes, and the columns of obs that are asked for."""
     import pandas as pd
     from anndata.io import read_elem

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nestde.io.obs import Asked, Cells
+from nestde.io.obs import AskedColumns, Cells
 from nestde.io.source import Source
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Format:
     matches: Callable[[Path], bool]
     open: Callable[[Path, str, str | None], Source]
     genes: Callable[[Path, str, str | None], "NDArray[np.object_]"]
-    read_obs: Callable[[Path, Asked], Cells]
+    read_obs: Callable[[Path, AskedColumns], Cells]
     files: Callable[[Path], Files | None] = by_itself
     whole: bool = False
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from nestde.io.formats.anndata_store import cells_of_root, genes_of_root, open_root
 from nestde.io.formats.format import Format, is_hdf5
-from nestde.io.obs import Asked, Cells
+from nestde.io.obs import AskedColumns, Cells
 from nestde.io.source import Source, reading
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def genes_of_h5ad(path: Path, layer: str, gene_key: str | None) -> "NDArray[np.o
         return genes_of_root(path, root, layer, gene_key)
 
 
-def read_obs(path: Path, asked: Asked) -> Cells:
+def read_obs(path: Path, asked: AskedColumns) -> Cells:
     """Barcodes, and the columns asked for."""
     import h5py
 

@@ -9,7 +9,7 @@ from nestde.errors import NestdeError
 from nestde.io.formats.anndata_store import csr_rows
 from nestde.io.formats.format import Format, is_hdf5
 from nestde.io.formats.tenx import genes_among, in_memory, only_x, select_genes, var_of_features
-from nestde.io.obs import Asked, Cells, without_columns
+from nestde.io.obs import AskedColumns, Cells, without_columns
 from nestde.io.source import Source, reading, text
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _of_genomes(genes: dict[str, "NDArray[np.object_]"]) -> "NDArray[np.object_]
     return np.array([f"{genome}_{gene}" for genome, names in genes.items() for gene in names], object)
 
 
-def read_obs(path: Path, asked: Asked) -> Cells:
+def read_obs(path: Path, asked: AskedColumns) -> Cells:
     """Read the barcodes: there are no columns."""
     import h5py
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nestde.errors import NestdeError
 from nestde.io.formats.format import Files, Format
 from nestde.io.formats.tenx import genes_among, in_memory, only_x, select_genes, var_of_features
-from nestde.io.obs import Asked, Cells, without_columns
+from nestde.io.obs import AskedColumns, Cells, without_columns
 from nestde.io.source import Source, reading, text
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _table(matrix: Path, prefix: str, names: list[str]) -> list[list[str]]:
     raise NestdeError(f"{matrix.parent}: has no {prefix}{' or '.join(names)} (or .gz) beside {matrix.name}.")
 
 
-def read_obs(path: Path, asked: Asked) -> Cells:
+def read_obs(path: Path, asked: AskedColumns) -> Cells:
     """Read the barcodes: there are no columns."""
     matrix, prefix = _matrix_of(path)
     return without_columns(path, [row[0] for row in _table(matrix, prefix, ["barcodes.tsv"])])

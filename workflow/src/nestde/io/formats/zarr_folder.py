@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from nestde.io.formats.anndata_store import cells_of_root, genes_of_root, open_root
 from nestde.io.formats.format import Files, Format
-from nestde.io.obs import Asked, Cells
+from nestde.io.obs import AskedColumns, Cells
 from nestde.io.source import Source, reading
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def genes_of_zarr(path: Path, layer: str, gene_key: str | None) -> "NDArray[np.o
         return genes_of_root(path, zarr.open_group(str(path), mode="r"), layer, gene_key)
 
 
-def read_obs(path: Path, asked: Asked) -> Cells:
+def read_obs(path: Path, asked: AskedColumns) -> Cells:
     """Barcodes, and the columns asked for."""
     import zarr
 

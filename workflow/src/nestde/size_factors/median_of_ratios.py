@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.size_factors.size_factor import PER, Counted, Scaled, SizeFactor
+from nestde.size_factors.size_factor import PER, Counted, Scaled, SizeFactor
 
 LEAST = 5.0  # counts of a gene to be expected in the shallowest sample
 FEWEST = 50  # genes whose median is taken

@@ -10,17 +10,16 @@ import pytest
 from makers.tiny_study import SAMPLES, cells, write_study
 from scipy.sparse import csr_matrix
 
-from nestde import NestdeError
+from nestde import NestdeError, size_factors
 from nestde.api.de import de
-from nestde.cells import size_factors
 from nestde.cells.depth import LOG_SIZE_FACTOR, OFFERED
 from nestde.cells.pseudobulk import read
-from nestde.cells.size_factors import Counted, Scaled, SizeFactor, size_factor
-from nestde.cells.size_factors.median_of_ratios import FEWEST, LEAST, abundant, median_ratios
 from nestde.expression.tables import TEXT
 from nestde.io.counts import OURS
 from nestde.io.files import read_tsv, slug, write_tsv
 from nestde.io.layout import INTERMEDIATES, RESULTS
+from nestde.size_factors import Counted, Scaled, SizeFactor, size_factor
+from nestde.size_factors.median_of_ratios import FEWEST, LEAST, abundant, median_ratios
 
 ORACLE = Path(__file__).parents[2] / "oracle"
 TYPE = "T cell"

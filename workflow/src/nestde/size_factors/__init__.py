@@ -1,8 +1,8 @@
 """What the counts of a cell are divided by, a file for each way. A new one is a file here and a line in the list."""
 
-from nestde.cells.size_factors import library, median_of_ratios
-from nestde.cells.size_factors.size_factor import PER, Counted, Scaled, SizeFactor
 from nestde.errors import NestdeError
+from nestde.size_factors import library, median_of_ratios
+from nestde.size_factors.size_factor import PER, Counted, Scaled, SizeFactor
 
 __all__ = ["PER", "SIZE_FACTORS", "Counted", "Scaled", "SizeFactor", "size_factor"]
 

@@ -1,6 +1,6 @@
 """The cell's own total: counts per 10,000."""
 
-from nestde.cells.size_factors.size_factor import PER, Counted, Scaled, SizeFactor
+from nestde.size_factors.size_factor import PER, Counted, Scaled, SizeFactor
 
 
 def scale(counted: Counted) -> Scaled:
