@@ -8,6 +8,7 @@ import pandas as pd
 import scipy.sparse
 
 from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references
+from nestde.api.result import FitsOfOne, Result
 from nestde.arrays import Floats
 from nestde.design import design as designs
 from nestde.design.design import Design
@@ -101,7 +102,7 @@ def _offset_of(frame: pd.DataFrame, offset: str | None, faults: Faults) -> Float
 
 
 @dataclass(frozen=True, repr=False)
-class GLMMResult:
+class GLMMResult(Result):
     """A fitted mixed model of counts; print it, or take what you need.
 
     Attributes
@@ -130,45 +131,13 @@ class GLMMResult:
     _data: Data = field(compare=False)
 
     @property
+    def _fits(self) -> FitsOfOne:
+        return self.fits
+
+    @property
     def family(self) -> str:
         """Of `nestde.glmm`."""
         return self.fits.family
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood, by Laplace's approximation."""
-        return float(self.fits.loglik[0])
-
-    @property
-    def deviance(self) -> float:
-        """−2 log-likelihood."""
-        return -2.0 * self.loglik
-
-    @property
-    def aic(self) -> float:
-        """Akaike's information criterion."""
-        return self.deviance + 2.0 * self.fits.df
-
-    @property
-    def bic(self) -> float:
-        """Bayesian information criterion, with the number of observations."""
-        return float(self.deviance + np.log(self.design.n) * self.fits.df)
-
-    @property
-    def coef(self) -> "pd.Series[float]":
-        """Fixed effects, on the scale of the link."""
-        return pd.Series(self.fits.coef[0], self.design.coef_names, name="estimate")
-
-    @property
-    def se(self) -> "pd.Series[float]":
-        """Their standard errors."""
-        return pd.Series(self.fits.se[0], self.design.coef_names, name="se")
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the fixed effects."""
-        names = list(self.design.coef_names)
-        return pd.DataFrame(self.fits.vcov[0], names, names)
 
     @property
     def sd(self) -> float:
@@ -179,11 +148,6 @@ class GLMMResult:
     def dispersion(self) -> float:
         """Of a count of mean μ the variance, given its group, is μ + dispersion · μ²; 0 but for the negative binomial."""
         return float(self.fits.dispersion[0])
-
-    @property
-    def status(self) -> str:
-        """`ok`, `singular` (no variance between groups; the fit is valid) or `unstable`."""
-        return str(self.fits.status[0])
 
     def conditional_modes(self) -> pd.DataFrame:
         """Groups × 1: the predicted random intercepts (BLUPs)."""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references
+from nestde.api.result import FitsOfOne, Result
 from nestde.arrays import Floats
 from nestde.design import design as designs
 from nestde.design.design import Design, RandomFactor
@@ -65,7 +66,7 @@ def lmm(
 
 
 @dataclass(frozen=True, repr=False)
-class LMMResult:
+class LMMResult(Result):
     """A fitted linear mixed model; print it, or take what you need.
 
     Attributes
@@ -88,6 +89,10 @@ class LMMResult:
     _sums: Sums = field(compare=False)
 
     @property
+    def _fits(self) -> FitsOfOne:
+        return self.fits
+
+    @property
     def family(self) -> str:
         """What the response is taken for."""
         return "gaussian"
@@ -96,42 +101,6 @@ class LMMResult:
     def shift(self) -> Floats:
         """(n,) what is added to the linear predictor beside what is fitted."""
         return np.zeros(self.design.n)
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood, or REML's."""
-        return float(self.fits.loglik[0])
-
-    @property
-    def deviance(self) -> float:
-        """−2 log-likelihood; for REML its criterion."""
-        return -2.0 * self.loglik
-
-    @property
-    def aic(self) -> float:
-        """Akaike's information criterion."""
-        return self.deviance + 2.0 * self.fits.df
-
-    @property
-    def bic(self) -> float:
-        """Bayesian information criterion, with the number of observations."""
-        return float(self.deviance + np.log(self.design.n) * self.fits.df)
-
-    @property
-    def coef(self) -> "pd.Series[float]":
-        """Fixed effects."""
-        return pd.Series(self.fits.coef[0], self.design.coef_names, name="estimate")
-
-    @property
-    def se(self) -> "pd.Series[float]":
-        """Their standard errors."""
-        return pd.Series(self.fits.se[0], self.design.coef_names, name="se")
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Covariance of the fixed effects."""
-        names = list(self.design.coef_names)
-        return pd.DataFrame(self.fits.vcov[0], names, names)
 
     @property
     def theta(self) -> Floats:
@@ -143,11 +112,6 @@ class LMMResult:
     def sigma(self) -> float:
         """Residual SD."""
         return float(self.fits.sigma[0])
-
-    @property
-    def status(self) -> str:
-        """`ok`, `singular` (a variance is zero or a correlation ±1; the fit is valid) or `unstable`."""
-        return str(self.fits.status[0])
 
     @property
     def record(self) -> Record:
