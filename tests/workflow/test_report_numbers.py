@@ -95,7 +95,7 @@ def assert_numbers_are_of_the_results(folder):
             assert all(f"{sample} (" in row[5] for sample in missing) and row[5].count("(") == len(missing)
             for sample in missing:
                 poor = whole.get(sample, 0) < settings.qc.min_cells_per_sample
-                why = "cells after QC" if poor else "cells of this type"
+                why = "cells after quality control" if poor else "cells of this type"
                 number = whole.get(sample, 0) if poor else of_type.get(sample, 0)
                 assert f"{sample} ({number} {why}; " in row[5]
         top = json.loads((folder / f"results/report/content/nestde_top_{place + 1}_mqc.json").read_text())

@@ -45,7 +45,9 @@ def table_of(design, counts, size, headline, genes=None):
     return fit_table(design, GAUSSIAN.sum_up(design, counts, size, names), ["diagnosis"], headline)
 
 
-@pytest.mark.parametrize("headline", methods.names())
+@pytest.mark.parametrize(
+    "headline", [methods.AUTO, *(each.name for each in methods.of_engine(GAUSSIAN.engine))]
+)
 def test_status_is_of_the_fit_that_the_row_reports(headline):
     design, counts, size = study(UNEQUAL)
     table = table_of(design, counts, size, headline)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats, Texts
 from nestde.design.design import Design
 from nestde.errors import NestdeError
+from nestde.fit import genes as engine
 from nestde.fit.basis import basis
 from nestde.fit.crossproducts import Sums, Values, collect, leaves, leaves_as, sums_of_counts
-from nestde.fit.genes import FitModel, fit, fit_tests, grouped
+from nestde.fit.genes import FitModel, grouped
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
@@ -169,12 +170,12 @@ class LinearFitted:
     @cached_property
     def ml(self) -> "GeneFits":
         """By ML, with and without each tested term."""
-        return fit_tests(*self.model, threads=self.threads)
+        return engine.fit_tests(*self.model, threads=self.threads)
 
     @cached_property
     def reml(self) -> "Fits":
         """By REML, all columns."""
-        return fit(*self.model, tuple(range(self.design.x.shape[1])), True, threads=self.threads)
+        return engine.fit(*self.model, tuple(range(self.design.x.shape[1])), True, threads=self.threads)
 
     def f_tests(self, contrasts: Sequence["Contrast"]) -> list["FTests"]:
         """Tests of contrasts by REML, t or F."""
