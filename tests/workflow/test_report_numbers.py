@@ -97,7 +97,7 @@ def assert_numbers_are_of_the_results(folder):
                 poor = whole.get(sample, 0) < settings.qc.min_cells_per_sample
                 why = "cells after quality control" if poor else "cells of this type"
                 number = whole.get(sample, 0) if poor else of_type.get(sample, 0)
-                assert f"{sample} ({number} {why}; " in row[5]
+                assert re.search(rf"{sample} \({number}( of \d+)? {why}[; ]", row[5])
         top = json.loads((folder / f"results/report/content/nestde_top_{place + 1}_mqc.json").read_text())
         assert f"smallest p-values of {tested:,} tested genes;" in top["description"]
         depth = kept[kept["cell_type"] == cell_type].groupby("sample_id")["total_counts"].sum()
