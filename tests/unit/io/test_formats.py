@@ -14,7 +14,9 @@ from nestde.check import check_study
 from nestde.errors import NestdeError
 from nestde.io import formats
 from nestde.io.counts import Counts
+from nestde.io.files import slug
 from nestde.io.formats.format import Files, Format
+from nestde.io.layout import CONTENT
 from nestde.io.obs import Cells, tidy
 from nestde.io.source import Source
 from nestde.study.samples import files_of
@@ -84,6 +86,33 @@ def test_a_new_format_is_checked_and_ingested_as_the_others_are(written):
     assert said == said_of_toy
     assert (counts != counts_of_toy).nnz == 0
     assert [str(file) for file in files_of("counts.toy")] == ["counts.toy", "counts.obs"]
+
+
+def test_a_new_format_comes_through_every_step_to_the_report(written):
+    adata = tiny_study.cells()
+    adata.obs.to_csv("counts.obs")
+    Path("counts.toy").write_text(
+        json.dumps({"counts": adata.X.toarray().tolist(), "genes": list(adata.var_names)})
+    )
+    adata.write_h5ad("counts.h5ad")
+    tiny_study.sheet()[["sample_id", "diagnosis"]].to_csv("samples.tsv", sep="\t", index=False)
+    tables, sections = [], []
+    for path in ("counts.h5ad", "counts.toy"):
+        folder = Path(path.replace(".", "_"))
+        config = tiny_study.config(
+            samples="samples.tsv",
+            cell_types=["T cell"],
+            input={"counts": path},
+            inference={"crosscheck_genes": 2},
+            pseudobulk={"enabled": False},
+        )
+        folder.mkdir()
+        steps = tiny_study.Steps(folder, config, tiny_study.sheet(source=path))
+        steps.to_report()
+        tables.append(Path(steps.path("de", cell_type=slug("T cell"))).read_bytes())
+        sections.append(sorted(found.name for found in (folder / CONTENT).iterdir()))
+    assert tables[0] == tables[1] and b"\tok\t" in tables[0]
+    assert sections[0] == sections[1] and "nestde_top_1_mqc.json" in sections[0]
 
 
 def test_each_is_known_by_what_it_is(written):
