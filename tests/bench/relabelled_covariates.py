@@ -54,7 +54,7 @@ def statistics_of(cells: np.ndarray, means: np.ndarray, within: np.ndarray) -> L
     code = np.repeat(np.arange(len(cells)), cells)
     names = np.array([f"g{i}" for i in range(len(means))], object)
     sums, squares = (cells * means)[:, :, None], within + cells * means**2
-    return LeafSums(family("gaussian"), names, code, np.zeros((len(code), 0)), sums, squares)  # type: ignore[arg-type]
+    return LeafSums(family("gaussian"), names, code, np.zeros((len(code), 0)), sums, squares)
 
 
 def log_p(design: Design, statistics: LeafSums, learnt: dict[str, object]) -> dict[str, np.ndarray]:

@@ -1,6 +1,5 @@
 """Studies in folders of their own, run as a person runs them."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from makers.real import real_data
 from small import start_study
-
-from nestde.study.template import template_dir
 
 HERE = Path(__file__).parent
 
@@ -19,14 +17,6 @@ def nestde(*arguments: str | Path, cwd: Path, timeout: int = 900) -> subprocess.
     """Run the command in a folder, without anything that the shell around pytest has set for Snakemake."""
     command = [str(Path(sys.executable).with_name("nestde")), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-def real_data(name: str) -> Path:
-    """Path of a file of the real data; the test is skipped where they are absent."""
-    folder = Path(os.environ.get("NESTDE_REAL_DATA", template_dir() / "../shared/data"))
-    if not (folder / name).exists():
-        pytest.skip(f"{name} is not in {folder}; set NESTDE_REAL_DATA to the folder of the real data")
-    return (folder / name).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import gzip
 
 import pandas as pd
 import pytest
-from conftest import real_data
+from makers.real import real_data
 
 from nestde.fit.fdr import benjamini_hochberg
 from nestde.io.files import read_tsv

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 from makers import public
-from makers.real import REAL, needs_real_data
+from makers.real import real_data
 from makers.tiny_study import SAMPLES, cells
 
 from nestde.cells.guess import guess_study, reference_first
@@ -232,17 +232,15 @@ def test_a_control_is_the_reference(levels):
     assert reference_first(levels)[0] == wanted
 
 
-@needs_real_data
 def test_a_coded_covariate_that_is_the_diagnosis_is_told():
     """100 donors compared by sex, which a column has as 1 and 2 too."""
-    guess = guess_study(REAL / "onek1k_bcell.h5ad")
+    guess = guess_study(real_data("onek1k_bcell.h5ad"))
     assert guess.covariates == {"sex": "each has one condition: the two cannot be told apart", "age": ""}
     assert {change.key: change.value for change in guess.qc} == {
         "min_counts": 40, "min_genes": 8, "max_pct_mt": None, "mad_pct_mt": None, "min_cells_per_sample": 10,
     }  # fmt: skip
 
 
-@needs_real_data
 @pytest.mark.parametrize(
     "name, diagnosis, levels, types",
     [
@@ -251,7 +249,7 @@ def test_a_coded_covariate_that_is_the_diagnosis_is_told():
     ],
 )
 def test_real_studies_are_guessed_right(name, diagnosis, levels, types):
-    guess = guess_study(REAL / f"{name}.h5ad")
+    guess = guess_study(real_data(f"{name}.h5ad"))
     assert (guess.sample, guess.diagnosis, guess.levels) == ("sample_id", diagnosis, levels)
     assert guess.cell_types == types
     assert ("+ donor +" in guess.formula) == (name == "kang_bcells")

@@ -5,7 +5,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from makers.real import REAL, needs_real_data
+from makers.real import real_data
 from makers.tiny_study import Steps, cells, config, sheet, write_study
 from scipy.stats import spearmanr, ttest_ind
 
@@ -238,11 +238,10 @@ def test_the_command_writes_table_and_exploration_and_the_same_bytes_twice(study
     assert len(read_tsv("de.tsv")) == 30
 
 
-@needs_real_data
 def test_kang_agrees_with_edger(study):
     """16 samples, 8 donors with and without interferon: PyDESeq2 with donor against edgeR's quasi-likelihood."""
-    reference = pd.read_csv(REAL / "reference/kang_bcells.edgeR_QLF.tsv.gz", sep="\t")
-    source = REAL / "kang_bcells.h5ad"
+    reference = pd.read_csv(real_data("reference/kang_bcells.edgeR_QLF.tsv.gz"), sep="\t")
+    source = real_data("kang_bcells.h5ad")
     cell_obs = ad.read_h5ad(source, backed="r").obs
     samples = sorted(cell_obs["sample_id"].astype(str).unique())
     rows = sheet(samples, source)

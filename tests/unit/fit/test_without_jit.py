@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 import scipy.sparse
 
 from nestde.design import design as designs
@@ -49,9 +48,6 @@ def numbers() -> dict[str, np.ndarray]:
     return found
 
 
-@pytest.mark.skipif(
-    os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="there is no compiled side to compare with"
-)
 def test_the_kernels_as_plain_python_give_the_same_numbers(tmp_path):
     code = f"import numpy, test_without_jit; numpy.savez({str(tmp_path / 'plain.npz')!r}, **test_without_jit.numbers())"
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])

@@ -6,13 +6,11 @@ import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from makers.real import REAL, needs_real_data
+from makers.real import real_data
 from makers.tiny_study import Steps, config
 
 from nestde.io.files import read_tsv
 from nestde.io.formats import open_source
-
-pytestmark = needs_real_data
 
 
 def same(path, wanted, layer="X"):
@@ -48,9 +46,9 @@ def opened_by_anndata(path):
     ],
 )
 def test_h5ad_of_old_and_new_anndata(path, layers):
-    wanted = opened_by_anndata(REAL / path)
+    wanted = opened_by_anndata(real_data(path))
     for layer in layers:
-        same(REAL / path, wanted, layer)
+        same(real_data(path), wanted, layer)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +65,13 @@ def test_10x_of_versions_2_and_3(path):
     import scanpy as sc
 
     read = sc.read_10x_h5 if path.endswith(".h5") else sc.read_10x_mtx
-    same(REAL / path, read(REAL / path))
+    same(real_data(path), read(real_data(path)))
 
 
 def test_two_genomes_stand_side_by_side():
     import scanpy as sc
 
-    path = REAL / "scanpy_10x/1.2.0/multiple_genomes.h5"
+    path = real_data("scanpy_10x/1.2.0/multiple_genomes.h5")
     source = open_source(path)
     found = source.rows(0, len(source.obs))
     for genome in ("hg19_chr21", "another_genome"):
@@ -84,7 +82,7 @@ def test_two_genomes_stand_side_by_side():
 
 
 def test_the_ids_of_10x_genes_can_be_chosen():
-    source = open_source(REAL / "scanpy_10x/3.0.0/filtered_feature_bc_matrix.h5", gene_key="gene_ids")
+    source = open_source(real_data("scanpy_10x/3.0.0/filtered_feature_bc_matrix.h5"), gene_key="gene_ids")
     assert source.genes[0] == "ENSG00000279493"
 
 
@@ -92,8 +90,8 @@ def test_six_10x_folders_run_from_their_sheet_with_cell_types_from_a_table(tmp_p
     import scanpy as sc
 
     monkeypatch.chdir(tmp_path)
-    given = read_tsv(REAL / "zeisel_10x/SampleSheet.tsv", text=["individual"])
-    folders = [REAL / f"zeisel_10x/individual_{i}" for i in given["individual"]]
+    given = read_tsv(real_data("zeisel_10x/SampleSheet.tsv"), text=["individual"])
+    folders = [real_data(f"zeisel_10x/individual_{i}") for i in given["individual"]]
     sheet = given.rename(columns={"manifest": "sample_id"}).assign(counts=[str(path) for path in folders])
     sheet = sheet.sort_values("sample_id", ignore_index=True)
     by_hand = {row.sample_id: sc.read_10x_mtx(row.counts) for row in sheet.itertuples()}

@@ -47,7 +47,7 @@ def test_manifest_tells_digests_configuration_seed_versions_and_command(study: P
     }
     assert list(told["results"]) == ["de/Neuron.tsv", "qc.json"]
     assert told["results"]["de/Neuron.tsv"]["sha256"] == hashlib.sha256(TABLE.encode()).hexdigest()
-    assert told["configuration"]["model"]["formula"] == SETTINGS["model"]["formula"]  # type: ignore[index]
+    assert told["configuration"]["model"]["formula"] == SETTINGS["model"]["formula"]
     assert told["configuration"]["qc"]["min_counts"] == 500  # a default, resolved
     assert (told["seed"], told["command"], told["root"]) == (1, "nestde run", "..")
     assert {"python", "nestde", "numpy", "scipy", "pandas", "snakemake"} <= told["software"].keys()

@@ -272,8 +272,8 @@ def _column_name(name: str, factors: Sequence[Node], values: Mapping[Node, Value
         return "(Intercept)"
     parts = []
     for part in name.split(":"):
-        which, rest = re.fullmatch(r"f(\d+)(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
-        factor = factors[int(which)]
+        which, bracket, inside = part.removeprefix("f").partition("[")
+        factor, rest = factors[int(which)], bracket + inside
         value = values[factor]
         if isinstance(value, Factor):
             rest = rest.replace("[T.", "[")

@@ -11,7 +11,6 @@ that wants to leave zero, a saddle) the descent goes on along it.
     d(θ), ∂d/∂x                        value; slope (T,), and room.there at the x that is tried, room.moved
     ∂²d/∂x²                            room.hessian (T, T)
     its inverse, where θ is free       inverse (T, T)
-    Λ of the f-th factor               x[element[f]], (K, K); −1 in `element` where Λ has no such element
     elements that are not held at 0    free (T,)
 """
 
@@ -22,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats, Integers
-from nestde.fit.basis import Basis
 from nestde.fit.compiled import compiled
+from nestde.fit.curvature import TINY, inverse_over, learn, newton_step
 from nestde.fit.dense import copy
 from nestde.fit.deviance import Work
 from nestde.fit.evaluate import Layout, deviance, gradient
+from nestde.fit.faces import gather, hold_at_zero, make_upright, put_on_face
 from nestde.fit.sparse.deviance import Work as SparseWork
 
 # ---- of the descent; steps are in units of θ's scale, falls in units of the deviance
@@ -41,12 +41,8 @@ LONGEST, LONGEST_SHARE = 4.0, 2.0
 # Share of the promised fall that a step must make, but for rounding; a step is shortened to no less than a tenth.
 ARMIJO, ROUNDING, SHORTEST = 1e-4, 1e-15, 0.1
 # ---- of the curvature
-# Eigenvalues of the Hessian below this share of the largest are taken for it.
-FLAT = 1e-8
 # An eigenvalue below minus this share of the largest is a way down; it is tried both ways, and again ever shorter.
 NEGATIVE, ESCAPES, ESCAPE_SHRINK = 1e-7, 28, 0.4
-# A change of gradient teaches BFGS if its cosine with the step is above this.
-CURVED = 1e-10
 # ---- of the end
 # A fall by less is rounding; a face whose deviance is higher by less is as good.
 BETTER, AS_GOOD = 1e-9, 1e-8
@@ -54,7 +50,6 @@ BETTER, AS_GOOD = 1e-9, 1e-8
 NEAR_ZERO = 1e-2
 # Newton steps for the last digits.
 POLISHES = 3
-TINY = 1e-300
 
 
 class Problem(NamedTuple):
@@ -89,15 +84,6 @@ class Problem(NamedTuple):
     evaluations: Integers
 
 
-def elements(basis: Basis) -> Integers:
-    """(factors, K, K) index of the theta in each place of each Λ, −1 where there is none."""
-    largest = max(len(turn) for turn in basis.turn)
-    out = np.full((len(basis.turn), largest, largest), -1, np.int64)
-    for t, (f, row, column) in enumerate(basis.theta):
-        out[f, row, column] = t
-    return out
-
-
 @compiled(inline=True)
 def _evaluate(x: Floats, problem: Problem, with_slope: bool, slope: Floats) -> float:
     """Deviance at x; fills `slope` with its gradient by x if that is wanted."""
@@ -128,136 +114,6 @@ def _evaluate(x: Floats, problem: Problem, with_slope: bool, slope: Floats) -> f
         for t in range(len(x)):
             slope[t] *= problem.blocks.scale[t]
     return float(value)
-
-
-@compiled()
-def _inverse(hessian: Floats, free: NDArray[np.bool_]) -> Floats:
-    """Inverse of the Hessian over the free elements, with curvature made positive."""
-    size = len(free)
-    part, out = np.zeros((size, size)), np.zeros((size, size))
-    for i in range(size):
-        for j in range(size):
-            if free[i] and free[j]:
-                part[i, j] = hessian[i, j]
-    values, vectors = np.linalg.eigh(part)
-    floor = TINY
-    for m in range(size):
-        floor = max(floor, FLAT * abs(values[m]))
-    for m in range(size):
-        weight = 1.0 / max(abs(values[m]), floor)
-        for i in range(size):
-            for j in range(size):
-                if free[i] and free[j]:
-                    out[i, j] += weight * vectors[i, m] * vectors[j, m]
-    return out
-
-
-@compiled()
-def _step(inverse: Floats, slope: Floats, free: NDArray[np.bool_], step: Floats) -> float:
-    """Fill `step` with −inverse · slope over the free elements; returns the fall of the deviance along it."""
-    fall = 0.0
-    for i in range(len(step)):
-        step[i] = 0.0
-        for j in range(len(step)):
-            if free[j]:
-                step[i] -= inverse[i, j] * slope[j]
-        fall -= step[i] * slope[i]
-    return fall
-
-
-@compiled()
-def _learn(inverse: Floats, s: Floats, y: Floats, free: NDArray[np.bool_]) -> None:
-    """BFGS: let the inverse Hessian map the change of gradient `y` to the step `s`, if the curvature is positive."""
-    size = len(s)
-    curvature, ss, yy = 0.0, 0.0, 0.0
-    for i in range(size):
-        if not free[i]:
-            y[i] = 0.0
-        curvature += s[i] * y[i]
-        ss += s[i] * s[i]
-        yy += y[i] * y[i]
-    if not curvature > CURVED * math.sqrt(ss * yy):
-        return
-    by, yby = np.zeros(size), 0.0
-    for i in range(size):
-        for j in range(size):
-            by[i] += inverse[i, j] * y[j]
-        yby += y[i] * by[i]
-    factor = (1.0 + yby / curvature) / curvature
-    for i in range(size):
-        for j in range(size):
-            inverse[i, j] += factor * s[i] * s[j] - (by[i] * s[j] + s[i] * by[j]) / curvature
-
-
-@compiled()
-def _upright(x: Floats, element: Integers) -> None:
-    """Give each column of each Λ the sign that makes its diagonal element non-negative."""
-    for f in range(len(element)):
-        for column in range(element.shape[1]):
-            diagonal = element[f, column, column]
-            if diagonal >= 0 and x[diagonal] < 0.0:
-                _flip(x, f, column, element)
-
-
-@compiled()
-def _flip(x: Floats, f: int, column: int, element: Integers) -> None:
-    """Change the sign of a column of Λ."""
-    for row in range(column, element.shape[1]):
-        if element[f, row, column] >= 0:
-            x[element[f, row, column]] *= -1.0
-
-
-@compiled()
-def _face(x: Floats, f: int, column: int, element: Integers, scale: Floats, out: Floats) -> None:
-    """Fill `out` with x where a diagonal element is zero: ΛΛ' less that pivot, and its Cholesky factor again."""
-    size = element.shape[1]
-    for t in range(len(x)):
-        out[t] = x[t] * scale[t]
-    v = np.zeros(size)
-    for row in range(column, size):
-        if element[f, row, column] >= 0:
-            if row > column:
-                v[row] = out[element[f, row, column]]
-            out[element[f, row, column]] = 0.0
-    for j in range(column + 1, size):
-        diagonal = element[f, j, j]
-        if v[j] != 0.0:
-            old = out[diagonal]
-            new = math.hypot(old, v[j])
-            c, s = old / new, v[j] / new
-            out[diagonal] = new
-            for row in range(j + 1, size):
-                at = element[f, row, j]
-                if at >= 0:
-                    old = out[at]
-                    out[at] = c * old + s * v[row]
-                    v[row] = c * v[row] - s * old
-    for t in range(len(x)):
-        out[t] /= scale[t]
-
-
-@compiled()
-def _gather(
-    x: Floats, f: int, row: int, column: int, sign: float, element: Integers, scale: Floats, out: Floats
-) -> bool:
-    """Fill `out` with x, a row's variance in one column put into another; False if there is none to put."""
-    into, diagonal = element[f, row, column], element[f, row, row]
-    if into < 0 or diagonal < 0 or x[diagonal] == 0.0:
-        return False
-    copy(x, out)
-    out[into] = sign * math.hypot(x[into] * scale[into], x[diagonal] * scale[diagonal]) / scale[into]
-    for below in range(row, element.shape[1]):
-        if element[f, below, row] >= 0:
-            out[element[f, below, row]] = 0.0
-    return True
-
-
-@compiled()
-def _fix(f: int, column: int, element: Integers, free: NDArray[np.bool_]) -> None:
-    """Keep a column of Λ at zero."""
-    for row in range(column, element.shape[1]):
-        if element[f, row, column] >= 0:
-            free[element[f, row, column]] = False
 
 
 class _Room(NamedTuple):
@@ -319,12 +175,12 @@ def _polish(
     room: _Room,
 ) -> tuple[float, float]:
     """The last digits, by the gradient alone, for the deviance cannot resolve them; deviance and promised decrease."""
-    decrease = 0.5 * _step(inverse, slope, free, room.step)
+    decrease = 0.5 * newton_step(inverse, slope, free, room.step)
     for _ in range(POLISHES):
         for t in range(len(x)):
             room.moved[t] = x[t] + room.step[t]
         new = _evaluate(room.moved, problem, True, room.there)
-        promise = 0.5 * _step(inverse, room.there, free, room.step)
+        promise = 0.5 * newton_step(inverse, room.there, free, room.step)
         if not (promise < 0.5 * decrease and new <= value + BETTER):
             break
         copy(room.moved, x)
@@ -366,7 +222,7 @@ def _quasi_newton(
 ) -> float:
     """BFGS over the free elements, in place; the deviance at its end."""
     for _ in range(ITERATIONS):
-        fall = _step(inverse, slope, free, room.step)
+        fall = newton_step(inverse, slope, free, room.step)
         if not fall > SETTLED:
             break
         accepted, new = _search_line(x, value, fall, problem, room)
@@ -377,7 +233,7 @@ def _quasi_newton(
             slope[t], room.there[t] = room.there[t], room.there[t] - slope[t]
             x[t] = room.moved[t]
         value = new
-        _learn(inverse, room.step, room.there, free)
+        learn(inverse, room.step, room.there, free)
     return value
 
 
@@ -392,11 +248,11 @@ def _zero(
             diagonal = element[f, column, column]
             if diagonal < 0 or not free[diagonal] or x[diagonal] > NEAR_ZERO:
                 continue
-            _face(x, f, column, element, scale, moved)
+            put_on_face(x, f, column, element, scale, moved)
             # not above, but for what a last step could still gain
             if _evaluate(room.moved, problem, False, room.there) <= value + AS_GOOD:
                 copy(moved, x)
-                _fix(f, column, element, free)
+                hold_at_zero(f, column, element, free)
             else:
                 value = _take_back(x, value, f, column, free, element, problem, room)
     return value
@@ -416,13 +272,13 @@ def _take_back(
     """With a small pivot the elements below it turn freely into later columns: take them back; the deviance then."""
     for row in range(column + 1, element.shape[1]):
         for sign in (1.0, -1.0):
-            if not _gather(x, f, row, column, sign, element, problem.blocks.scale, room.moved):
+            if not gather(x, f, row, column, sign, element, problem.blocks.scale, room.moved):
                 continue
             new = _evaluate(room.moved, problem, False, room.there)
             if new < value - BETTER:
                 copy(room.moved, x)
                 value = new
-                _fix(f, row, element, free)
+                hold_at_zero(f, row, element, free)
     return value
 
 
@@ -437,8 +293,8 @@ def descend(x: Floats, element: Integers, problem: Problem, slope: Floats) -> tu
         value = _differentiate(x, problem, slope, room)
         if not math.isfinite(value):
             return value, np.inf
-        inverse = _inverse(room.hessian, free)
-        if round_ > 0 and _step(inverse, slope, free, room.step) < OPTIMUM:
+        inverse = inverse_over(room.hessian, free)
+        if round_ > 0 and newton_step(inverse, slope, free, room.step) < OPTIMUM:
             # an optimum of the free elements; is there a way down from it?
             if not _escape(x, value, problem, room):
                 value, decrease = _polish(x, value, inverse, free, problem, slope, room)
@@ -447,7 +303,7 @@ def descend(x: Floats, element: Integers, problem: Problem, slope: Floats) -> tu
                 free[t] = True
             continue
         value = _quasi_newton(x, value, inverse, free, problem, slope, room)
-        _upright(x, element)
+        make_upright(x, element)
         value = _zero(x, value, free, element, problem, room)
-    _upright(x, element)
+    make_upright(x, element)
     return value, decrease

@@ -26,12 +26,16 @@ def _either(for_blocks: Callable[..., Any], for_sparse: Callable[..., Any]) -> C
         sparse = any(isinstance(argument, Sparse) for argument in arguments)
         return (for_sparse if sparse else for_blocks)(*arguments)
 
-    @overload(called)
-    def _compiled(*arguments):  # type: ignore[no-untyped-def] # numba compares it with the lambda's signature
+    def compiled(*arguments: Any) -> Any:
         given = [each.instance_class for each in arguments if isinstance(each, types.NamedTuple)]
         kernel = for_sparse if Sparse in given else for_blocks
-        return lambda *arguments: kernel(*arguments)
 
+        def chosen(*arguments: Any) -> Any:  # numba wants the signature of what chooses it
+            return kernel(*arguments)
+
+        return chosen
+
+    overload(called)(compiled)
     return called
 
 

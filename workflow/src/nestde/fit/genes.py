@@ -13,8 +13,8 @@ from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
 from nestde.fit.crossproducts import Leaves, Sums, Values, collect, leaves, sums_of_counts, sums_of_responses
-from nestde.fit.descent import elements
 from nestde.fit.evaluate import Layout
+from nestde.fit.faces import elements
 from nestde.fit.layout import flatten, lay_out, order, unflatten
 from nestde.fit.log_sf import log_chi2_sf
 from nestde.fit.record import Fits, GeneFits, LikelihoodRatio

@@ -4,6 +4,7 @@ Both are Cody and Waite's reductions with the polynomials of fdlibm (log1p) and 
 steps are additions, multiplications and whole numbers' shifts; a call into a library would end the vectorisation.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.ir
@@ -12,6 +13,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from nestde.fit.compiled import compiled
+
+# numba's, with a type.
+_intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
 
 _LOG2_E = 1.4426950408889634
 # log 2 in two parts, whose first has zeros at its end.
@@ -26,7 +30,7 @@ _ROOT_HALF = 0x3FE6A09E667F3BCD
 _LARGEST = 700.0
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+@_intrinsic
 def _bits(_context: Any, _number: Any) -> Any:
     """A float's bits, as an integer."""
 
@@ -36,7 +40,7 @@ def _bits(_context: Any, _number: Any) -> Any:
     return types.int64(types.float64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+@_intrinsic
 def _of_bits(_context: Any, _bits: Any) -> Any:
     """The float that has some bits."""
 
@@ -46,7 +50,7 @@ def _of_bits(_context: Any, _bits: Any) -> Any:
     return types.float64(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+@_intrinsic
 def _exponent(_context: Any, _bits: Any) -> Any:
     """Bits without those of the mantissa, shifted to the right; numba's own shift keeps a sign."""
 
