@@ -21,7 +21,7 @@ from makers import public
 
 from nestde import cli
 from nestde.errors import NestdeError
-from nestde.io.files import read_tsv, slug
+from nestde.io.files import read_tsv, slugs
 from nestde.io.layout import RESULTS
 from nestde.run.closing import say
 from nestde.study.config import load
@@ -52,8 +52,9 @@ def steps(study: Path) -> tuple[int, str]:
 
     checked = results / RESULTS["samples"]
     step("check", settings=settings, out=results / RESULTS["check"], samples_out=checked)
-    names = [slug(name) for name in read_tsv(checked, text=["sample_id"])["sample_id"]]
-    (source,) = {slug(path) for path in read_tsv(checked, text=["counts"])["counts"]}
+    sheet = read_tsv(checked, text=["sample_id", "counts"])
+    names = list(slugs(sheet["sample_id"]).values())
+    (source,) = slugs(sheet["counts"]).values()
     ingested = results / f"ingest/{source}.h5ad"
     step("ingest", settings=settings, samples=checked, source=source, out=ingested)
     counts = [results / f"counts/{name}.h5ad" for name in names]
@@ -62,7 +63,7 @@ def steps(study: Path) -> tuple[int, str]:
     )
     step("qc", settings=settings, samples=names, counts=ingested, out=counts, cells=tables, ledgers=ledgers)
     parts: dict[str, list[Path]] = {"genes": [], "fits": [], "moderated": [], "out": []}
-    for name in map(slug, config.cell_types):
+    for name in slugs(config.cell_types).values():
         at = {
             kind: results / path.format(cell_type=name)
             for kind, path in RESULTS.items()

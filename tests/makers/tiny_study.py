@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from nestde.io.files import slug, write_tsv
+from nestde.io.files import slugs, write_tsv
 from nestde.io.layout import CONTENT, INTERMEDIATES, RESULTS
 from nestde.study.config import load
 
@@ -93,7 +93,7 @@ class Steps:
         return 0
 
     def qc(self):
-        names = [slug(sample) for sample in self.samples["sample_id"]]
+        names = list(self.names.values())
         return self.run(
             "qc",
             samples=names,
@@ -106,20 +106,32 @@ class Steps:
     @property
     def sources(self):
         """Slug of each input -> what it is ingested to."""
-        slugs = dict.fromkeys(slug(path) for path in self.samples["counts"])
-        return {name: self.folder / f"ingest/{name}.h5ad" for name in slugs}
+        names = slugs(self.samples["counts"]).values()
+        return {name: self.folder / f"ingest/{name}.h5ad" for name in names}
+
+    @property
+    def names(self):
+        """Sample -> its slug."""
+        return slugs(self.samples["sample_id"])
+
+    @property
+    def types(self):
+        """Cell type -> its slug."""
+        return slugs(self.config.cell_types)
 
     @property
     def counts(self):
-        return [self.folder / f"counts/{slug(name)}.h5ad" for name in self.samples["sample_id"]]
+        return [self.folder / f"counts/{name}.h5ad" for name in self.names.values()]
 
     def ledger(self, sample):
-        return json.loads((self.folder / f"qc/{slug(sample)}.json").read_text())
+        return json.loads((self.folder / f"qc/{self.names[sample]}.json").read_text())
 
     def of_type(self, command, cell_type, **outputs):
         outputs = {name: self.folder / path for name, path in outputs.items()}
         samples = self.folder / "samples.tsv"
-        return self.run(command, samples=samples, cell_type=slug(cell_type), counts=self.counts, **outputs)
+        return self.run(
+            command, samples=samples, cell_type=self.types[cell_type], counts=self.counts, **outputs
+        )
 
     def matrix(self, cell_type):
         return self.of_type("matrix", cell_type, out="matrix.h5ad", genes="genes.tsv")
@@ -131,13 +143,13 @@ class Steps:
         """Run the steps from the check to the report's content, but for pseudobulk; files are where a run has them."""
         self.expect("check", out=self.path("check"), samples_out=self.path("samples"))
         assert self.ingest() == 0
-        names = [slug(sample) for sample in self.samples["sample_id"]]
+        names = list(self.names.values())
         ledgers = {kind: [self.path(kind, sample=name) for name in names] for kind in ("cells", "ledger")}
         ingested = list(self.sources.values())
         outputs = {"cells": ledgers["cells"], "ledgers": ledgers["ledger"], "out": self.counts}
         self.expect("qc", samples=names, counts=ingested, **outputs)
         fits = [self._fit(cell_type) for cell_type in self.config.cell_types]
-        every = [slug(cell_type) for cell_type in self.config.cell_types]
+        every = list(self.types.values())
         tables = {
             option: [self.path(kind, cell_type=name) for name in every]
             for option, kind in {"genes": "genes", "moderated": "moderated", "out": "de"}.items()
@@ -147,7 +159,7 @@ class Steps:
 
     def _fit(self, cell_type):
         """From the counts to the fits of a cell type, and what needs nothing else."""
-        name = slug(cell_type)
+        name = self.types[cell_type]
 
         def path(kind):
             return self.path(kind, cell_type=name, scatteritem="1-of-1")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from nestde.errors import a_few
-from nestde.io.files import atomic, read_tsv, sha256, slug, write_json, write_tsv
+from nestde.io.files import atomic, read_tsv, sha256, slug, slugs, write_json, write_tsv
 
 
 def test_atomic_replaces_only_on_success(tmp_path):
@@ -25,11 +25,12 @@ def test_slug_keeps_harmless_names(name):
 @pytest.mark.parametrize(
     "name", ["CD4 T/B", "../etc", ".hidden", "", "<script>", "a'b\"c", "é", "x" * 99, "a..b", "-"]
 )
-def test_slug_makes_names_safe_and_stays_injective(name):
+def test_slugs_of_any_names_are_safe_and_told_apart(name):
     safe = slug(name)
     assert "/" not in safe and not safe.startswith(".") and ".." not in safe and safe
     assert all(c.isascii() and (c.isalnum() or c in "_-.") for c in safe)
-    assert slug(name + "?") != safe
+    beside = slugs([name, name + "?", name.upper() + "!"])
+    assert len({slugged.casefold() for slugged in beside.values()}) == len(beside)
 
 
 def test_table_reads_back_the_same(tmp_path):
@@ -69,6 +70,28 @@ def test_what_a_killed_writer_left_is_removed_when_the_file_is_written_again(tmp
         ".a.b.abcdefgh.tsv",
         "a.tsv",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("B cells", "B_cells"),
+        ("CD4+ T", "CD4_T"),
+        ("L2/3 IT", "L2_3_IT"),
+        ("Müller glia", "Muller_glia"),
+        ("γδ T cells", "gammadelta_T_cells"),
+    ],
+)
+def test_ordinary_names_of_cell_types_are_file_names_without_digits(name, safe):
+    assert slug(name) == slugs([name, "Neuron"])[name] == safe
+
+
+def test_names_have_digits_where_others_beside_them_are_alike():
+    names = ["T", "t", "B cells", "B_cells", "B_cells-f3645a13", "NK", "小胶质细胞", "星形胶质细胞"]
+    found = slugs(names)
+    assert found["NK"] == "NK"
+    assert len({slugged.casefold() for slugged in found.values()}) == len(names)
+    assert slugs(reversed(names)) == found
 
 
 def test_slugs_are_not_the_names_of_other_files():

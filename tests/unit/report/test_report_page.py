@@ -12,7 +12,7 @@ import pandas as pd
 from makers.fabricated import BREAKOUT, SCRIPT, de_table, ledger, settings, tags, write_results
 
 from nestde import report
-from nestde.io.files import slug, write_json, write_tsv
+from nestde.io.files import slugs, write_json, write_tsv
 from nestde.report.genes import TOP
 
 
@@ -67,12 +67,12 @@ LIKE_FILES += ["</b>", "a&b", "a&amp;b", "{x}", "%{y}", "$z$", "[b](c)", "#h", "
 def test_multiqc_leaves_names_as_they_are(tmp_path):
     """Every sample, cell type and gene has its own row and its own bar, under its name but for slashes."""
     folder, content = tmp_path / "results", tmp_path / "content"
-    sheet = pd.DataFrame({"sample_id": LIKE_FILES, "slug": list(map(slug, LIKE_FILES)), "diagnosis": "AD"})
+    sheet = pd.DataFrame({"sample_id": LIKE_FILES, "slug": LIKE_FILES, "diagnosis": "AD"})
     write_tsv(sheet, folder / "cohort" / "samples.tsv")
-    for number, name in enumerate(LIKE_FILES):
-        write_json(ledger(name, number), folder / "qc" / f"{slug(name)}.json")
+    for number, (name, slugged) in enumerate(slugs(LIKE_FILES).items()):
+        write_json(ledger(name, number), folder / "qc" / f"{slugged}.json")
         genes = de_table(name).assign(gene=[*LIKE_FILES, *(f"G{i}" for i in range(62 - len(LIKE_FILES)))])
-        write_tsv(genes.iloc[:TOP], folder / "de" / f"{slug(name)}.tsv")
+        write_tsv(genes.iloc[:TOP], folder / "de" / f"{slugged}.tsv")
     report.write(settings(cell_types=LIKE_FILES), folder, content)
     page = run_multiqc(content, tmp_path)
 

@@ -1,6 +1,6 @@
 """One input file, read once: cells of the sheet's samples, sorted by sample, their counts checked to be raw."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from nestde.cells.concerns import EQUAL, FEWEST, spread
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.io.counts import writing
+from nestde.io.files import slugs
 from nestde.io.formats import open_source, sniff
 from nestde.io.obs import join_metadata, keep_cells, plain, tidy
 from nestde.io.raw_counts import RawCounts
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 FIRST = 200  # cells that `peek` looks at
 
 
-def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | Path) -> dict[str, Any]:
+def ingest(
+    path: str | Path, samples: Sequence[str], config: Input, out: str | Path, among: Collection[str] = ()
+) -> dict[str, Any]:
     """Write the cells of `samples` in one file as csr, int32, sorted by sample and then as they came.
 
     Parameters
@@ -33,9 +36,11 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
     config
         Section ``input`` of the configuration.
     out
-        h5ad with what `cells_of` returns of each cell; ``uns`` has ``samples`` (names), ``starts`` (first row of each,
+        h5ad with what `cells_of` returns of each cell; ``uns`` has ``samples`` (names), ``slugs``, ``starts`` (first row of each,
         and the end) and ``came``, ``keep`` and ``kept``: cells of each sample in the file, removed by each column of
         ``input.keep``, left; ``others``: cells of samples that are not in the sheet; ``gene_ids`` where names are symbols and the file has ids.
+    among
+        All samples of the sheet, whose slugs are told apart; if none are given, these are all.
 
     Returns
     -------
@@ -64,6 +69,8 @@ def ingest(path: str | Path, samples: Sequence[str], config: Input, out: str | P
         )
     uns["starts"] = np.concatenate([[0], np.cumsum(uns["kept"])]).astype(np.int64)
     uns["samples"] = np.array(samples, object)
+    names = slugs([*samples, *among])
+    uns["slugs"] = np.array([names[sample] for sample in samples], object)
     uns["others"] = int((codes < 0).sum())
     if source.gene_ids is not None:
         uns["gene_ids"] = source.gene_ids

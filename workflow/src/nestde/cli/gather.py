@@ -28,14 +28,13 @@ def main(args: argparse.Namespace) -> None:
     """Read every chunk, adjust, write."""
     from nestde.expression.tables import TEXT, adjust, combine, totals
     from nestde.fit.family import family
-    from nestde.io.files import read_tsv, slug, write_tsv
+    from nestde.io.files import read_tsv, slugs, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
 
     config = sections(args.settings)
     tables = {}
-    for cell_type in config.cell_types:
-        name = slug(cell_type)
+    for cell_type, name in slugs(config.cell_types).items():
         (ledger,) = (path for path in args.genes if path.name == f"{name}.genes.tsv")
         chunks = sorted(path for path in args.fits if path.parent.name == name)
         (moderated,) = (path for path in args.moderated if path.stem == name)

@@ -18,17 +18,17 @@ def main(args: argparse.Namespace) -> None:
     """Read, check, sort, write; say how many cells of each sample there are."""
     from nestde.cells.ingest import ingest
     from nestde.errors import NestdeError
-    from nestde.io.files import read_tsv, slug
+    from nestde.io.files import read_tsv, slugs
     from nestde.logs import log
     from nestde.study.config import sections
 
     sheet = read_tsv(args.samples, text=["sample_id", "counts"])
-    rows = sheet[[slug(path) == args.source for path in sheet["counts"]]]
+    rows = sheet[sheet["counts"].map(slugs(sheet["counts"])) == args.source]
     if rows.empty:
         raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")
     path = rows["counts"].iloc[0]
     log.info("%s: is read for %d samples", path, len(rows))
-    uns = ingest(path, list(rows["sample_id"]), sections(args.settings).input, args.out)
+    uns = ingest(path, list(rows["sample_id"]), sections(args.settings).input, args.out, sheet["sample_id"])
     log.info(
         f"{path}: {uns['came'].sum():,} cells of {len(rows):,} samples, {uns['kept'].sum():,} kept; {uns['others']:,} "
         "cells of samples that are not in the sheet"

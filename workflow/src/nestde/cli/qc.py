@@ -27,7 +27,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.cells.qc import control
     from nestde.errors import NestdeError, a_few
     from nestde.io.counts import Counts
-    from nestde.io.files import slug, write_json, write_tsv
+    from nestde.io.files import write_json, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
 
@@ -35,7 +35,9 @@ def main(args: argparse.Namespace) -> None:
     found: dict[str, tuple[Path, str]] = {}
     for path in args.counts:
         with Counts(path) as counts:
-            found |= {slug(name): (path, name) for name in map(str, counts.uns()["samples"])}
+            uns = counts.uns()
+            names = zip(map(str, uns["slugs"]), map(str, uns["samples"]), strict=True)
+            found |= {slugged: (path, name) for slugged, name in names}
     missing = [name for name in args.samples if name not in found]
     if missing:
         raise NestdeError(f"{a_few(map(str, args.counts))}: no sample {a_few(missing)} in it.")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from nestde.errors import NestdeError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LONGEST = 60  # characters of a name in a path
 
 
 @contextmanager
@@ -52,25 +56,67 @@ def irregular(path: Path) -> str:
 
 
 def slug(name: str) -> str:
-    """Make a name from data safe in a path: same name, same slug; different names, different slugs.
+    """Make a name from data safe in a path, as it is where no other name beside it makes the same.
 
-    A name of ASCII letters, digits, ``_``, inner ``-`` and dots stays itself; any other gets its harmless characters
-    and the first 8 hex digits of its SHA-256. So does one that begins with ``-``, which would look like an option,
-    and one that ends in ``.de`` or ``.genes``, which would look like another file of the same folder.
+    A name of ASCII letters, digits, ``_``, inner ``-`` and dots stays itself. Of any other, letters are written in ASCII
+    (``é`` as ``e``, ``β`` as ``beta``) and the rest as ``_``: ``B cells`` is ``B_cells``. Where letters or digits are lost,
+    the name is long, or it would look like another file of the same folder (``….de``, ``….genes``), the first 8 hex
+    digits of its SHA-256 tell it apart.
     """
-    harmless_now = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name) and len(name) <= 60
-    if harmless_now and not name.endswith((".de", ".genes")):
-        return name
-    harmless = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:50]
-    return f"{harmless or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    harmless_now = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", name)
+    written = "".join(map(_in_ascii, name))
+    plain = name if harmless_now else _plain(written)
+    whole = all(character.isascii() or not character.isalnum() for character in written)
+    if plain and whole and len(plain) <= LONGEST and not plain.endswith((".de", ".genes")):
+        return plain
+    return _told_apart(name)
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """Name -> slug, for names that stand beside each other: those alone in theirs, on any disk, have it; others digits, too.
+
+    Some disks (of macOS, of Windows) take ``T`` and ``t`` for one name.
+    """
+    found = {name: slug(name) for name in names}
+    while True:
+        alike: dict[str, list[str]] = {}
+        for name, slugged in found.items():
+            alike.setdefault(slugged.casefold(), []).append(name)
+        crowded = {
+            name: _told_apart(name) for several in alike.values() if len(several) > 1 for name in several
+        }
+        if all(found[name] == slugged for name, slugged in crowded.items()):
+            return found
+        found |= crowded
+
+
+def _told_apart(name: str) -> str:
+    """What is harmless in a name, and the first 8 hex digits of its SHA-256."""
+    plain = _plain("".join(map(_in_ascii, name))).replace(".", "_")[:50]
+    return f"{plain or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _plain(text: str) -> str:
+    """Text with ``_`` for what is neither ASCII letter, digit, ``_``, ``-`` nor an inner dot."""
+    return re.sub(r"\.{2,}", "_", re.sub(r"[^A-Za-z0-9_.-]+", "_", text)).strip("_.-")
+
+
+def _in_ascii(character: str) -> str:
+    """A letter without its accent, a Greek one by its name; any other character as it is."""
+    if character.isascii():
+        return character
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    greek = re.match(r"GREEK .*LETTER (?:FINAL )?(\w+)", unicodedata.name(character, ""))
+    return plain if plain.isalnum() else greek[1].lower() if greek else character
 
 
 def of_slug(slugged: str, names: Iterable[str]) -> str:
-    """Return the name whose slug this is."""
-    for name in names:
-        if slug(name) == slugged:
+    """Return the name, of names that stand beside each other, whose slug this is."""
+    every = slugs(names)
+    for name, mine in every.items():
+        if mine == slugged:
             return name
-    raise NestdeError(f"{slugged}: is none of {', '.join(names)}.")
+    raise NestdeError(f"{slugged}: is none of {', '.join(every)}.")
 
 
 def sha256(path: str | Path) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 from nestde.calibrate.calibration import ALPHAS, CALLED
 from nestde.check.advice import CALIBRATED_ON_AVERAGE
 from nestde.fit.methods import of_engine
-from nestde.io.files import slug
 from nestde.report.results import Results
 from nestde.report.sections import Section, html, note, plain_table
 from nestde.words import count
@@ -23,7 +22,7 @@ def sections(results: Results) -> list[Section]:
     labels = {each.name: each.label for each in of_engine(results.family.engine)}
     rows, lines = [], []
     for cell_type, table in tables.items():
-        for term, told in results.json("relabellings", cell_type=slug(cell_type)).items():
+        for term, told in results.json("relabellings", cell_type=results.slugs[cell_type]).items():
             lines.append(f"<b>{escape(cell_type)}</b>, {escape(term)}: {_ways(told)}")
         for row in table.to_dict("records"):
             name = f"{labels[row['method']]}{' (the headline)' if row['method'] == headline.get((cell_type, row['term'])) else ''}"

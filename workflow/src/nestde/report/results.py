@@ -10,7 +10,7 @@ import pandas as pd
 from nestde.cells.roster import Roster, roster_of
 from nestde.expression.tables import TEXT as TABLES
 from nestde.fit.family import Family, family
-from nestde.io.files import read_json, read_tsv, slug
+from nestde.io.files import read_json, read_tsv, slugs
 from nestde.io.layout import RESULTS, is_of_pseudobulk
 from nestde.study.config import Config
 
@@ -115,6 +115,11 @@ class Results:
         return path if path.exists() and not left_over else None
 
     @cached_property
+    def slugs(self) -> dict[str, str]:
+        """Cell type -> its name in paths."""
+        return slugs(self.config.cell_types)
+
+    @cached_property
     def family(self) -> Family:
         """The model family that was fitted."""
         return family(self.config.model.family)
@@ -133,13 +138,14 @@ class Results:
     @cached_property
     def ledgers(self) -> list[dict[str, Any]]:
         """The QC ledger of each sample, in the order of the sheet."""
-        found = [self.json("ledger", sample=slug(name)) for name in self.samples["sample_id"]]
+        names = slugs(self.samples["sample_id"])
+        found = [self.json("ledger", sample=name) for name in names.values()]
         return [ledger for ledger in found if ledger]
 
     @cached_property
     def designs(self) -> dict[str, dict[str, Any]]:
         """What the design of each cell type is made of, or the reason why there is none."""
-        return {name: dict(self.json("terms", cell_type=slug(name))) for name in self.config.cell_types}
+        return {name: dict(self.json("terms", cell_type=slugged)) for name, slugged in self.slugs.items()}
 
     @cached_property
     def rosters(self) -> dict[str, Roster]:
@@ -159,19 +165,19 @@ class Results:
         """Return why no gene of a cell type was tested: what its design says, else the commonest of its genes' reasons."""
         if reason := self.designs[cell_type].get("reason"):
             return str(reason)
-        table = self.table("de", cell_type=slug(cell_type))
+        table = self.table("de", cell_type=self.slugs[cell_type])
         reasons = [] if table is None else table["reason"].value_counts().index
         return f"of most genes: {reasons[0]}" if len(reasons) else "no gene came in"
 
     @cached_property
     def profiles(self) -> dict[str, dict[str, Any]]:
         """What is said of each cell type's pseudobulk profiles: formula, components, distances."""
-        found = {name: self.json("explore", cell_type=slug(name)) for name in self.config.cell_types}
+        found = {name: self.json("explore", cell_type=slugged) for name, slugged in self.slugs.items()}
         return {name: dict(about) for name, about in found.items() if about}
 
     def of_cell_types(self, kind: str) -> dict[str, pd.DataFrame]:
         """One table of that kind per cell type, where there is one."""
-        tables = {name: self.table(kind, cell_type=slug(name)) for name in self.config.cell_types}
+        tables = {name: self.table(kind, cell_type=slugged) for name, slugged in self.slugs.items()}
         return {name: table for name, table in tables.items() if table is not None}
 
     def tests(self) -> list[Test]:

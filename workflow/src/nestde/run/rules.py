@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nestde.errors import NestdeError, a_few
-from nestde.io.files import slug
+from nestde.io.files import slugs
 from nestde.io.layout import kept
 from nestde.study.template import template_dir
 
@@ -44,9 +44,10 @@ class WorkflowStudy:
             paths = source_paths(self.config, read_samples(self.config.samples))
         except NestdeError as error:
             raise StudyError(error.faults, given) from error
-        self.samples = {slug(sample): slug(path) for sample, path in paths.items()}
-        self.sources = {slug(path): path for path in paths.values()}
-        self.cell_types = [slug(cell_type) for cell_type in self.config.cell_types]
+        samples, sources = slugs(paths), slugs(paths.values())
+        self.samples = {samples[sample]: sources[path] for sample, path in paths.items()}
+        self.sources = {slugged: path for path, slugged in sources.items()}
+        self.cell_types = list(slugs(self.config.cell_types).values())
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
         self.inputs = [
             self.config.samples,
