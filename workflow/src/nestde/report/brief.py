@@ -5,9 +5,10 @@ from html import escape
 
 import pandas as pd
 
-from nestde.report import calibration, genes, trust
+from nestde.report import answers, calibration, genes, trust
 from nestde.report.results import Results, Test
 from nestde.report.sections import Raw, Section, html, note, plain_table
+from nestde.report.study import warnings_of
 from nestde.words import as_sentence, count
 
 CHAPTER = "brief"
@@ -18,7 +19,7 @@ QUIET = "<style>#mqc_welcome{display:none!important}</style>"
 
 
 def sections(results: Results) -> list[Section]:
-    """The one section of the chapter."""
+    """The sections of the chapter."""
     fdr = results.config.inference.fdr
     untested = results.untested()
     tests = [test for test in results.tests() if test.cell_type not in untested]
@@ -30,8 +31,12 @@ def sections(results: Results) -> list[Section]:
         for name, why in untested.items()
     )
     found = "".join(f"<li>{line}</li>" for line in lines if line)
-    text = f"{QUIET}{asked}{missed}<ul>{found}</ul>{_pairs(tests, fdr)}{_cautions(results)}"
-    return [Section("nestde_brief_text", CHAPTER, "What was found", html(text))]
+    text = f"{QUIET}{asked}{missed}<ul>{found}</ul>{_signs(tests)}{_pairs(tests, fdr)}{_cautions(results)}"
+    answer = answers.table(results, _one_of_each(tests))
+    found_by = Section(
+        "nestde_answers", CHAPTER, "By each test", html(answer), answers.DESCRIPTION, answers.HELP
+    )
+    return [Section("nestde_brief_text", CHAPTER, "What was found", html(text)), *[found_by] * bool(answer)]
 
 
 def _one_of_each(tests: Sequence[Test]) -> list[Test]:
@@ -73,10 +78,32 @@ def _finding(test: Test, fdr: float, absent: str) -> str:
         f"{where}: <b>{len(found):,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
         f" rate of {100 * fdr:g} %"
     )
-    if found.empty or test.joint:
+    if found.empty:
+        return f"{words}.{_nearest(test)}{absent}"
+    if test.joint:
         return f"{words}.{absent}"
     signs = f"{numbers['up']:,} up, {numbers['down']:,} down"
     return f"{words} ({signs}). Strongest evidence: {_strongest(found, 'neg_log10_pvalue')}.{absent}"
+
+
+def _nearest(test: Test) -> str:
+    """Say how far the strongest gene is from being found, where none is."""
+    known = test.frame[test.frame["padj"].notna()]
+    if known.empty:
+        return ""
+    nearest = known.loc[known["padj"].idxmin()]
+    return f" The smallest false discovery rate is {nearest['padj']:.2g} ({escape(nearest['gene'])})."
+
+
+def _signs(tests: Sequence[Test]) -> str:
+    """Say once what a positive effect is."""
+    pairs = list(dict.fromkeys((test.level, test.against) for test in tests if test.against))
+    numbers = list(dict.fromkeys(test.level or test.term for test in tests if not test.against))
+    words = [f"<b>{escape(level)}</b> than in {escape(against)}" for level, against in pairs]
+    words += [f"cells with more <b>{escape(name)}</b>" for name in numbers]
+    if not words:
+        return ""
+    return f"<p>A positive effect (↑, up) means: higher expression in {', or in '.join(words)}.</p>"
 
 
 def _strongest(found: pd.DataFrame, by: str) -> str:
@@ -106,11 +133,13 @@ def _pairs(tests: Sequence[Test], fdr: float) -> str:
 def _cautions(results: Results) -> str:
     """Boxes for what should be read before a gene is believed."""
     boxes = ""
-    warnings = results.check.get("warnings", [])
+    warnings = warnings_of(results)
     if warnings:
+        said = "".join(
+            f"<li><b>{escape(warning['title'])}.</b> {escape(warning['text'])}</li>" for warning in warnings
+        )
         boxes += note(
-            f'The design check has {count(len(warnings), "warning")}: see <a href="#nestde_check">The study</a>.',
-            "warning",
+            f'The design check has {count(len(warnings), "warning")}:<ul class="mb-0">{said}</ul>', "warning"
         )
     boxes += _calibration(results)
     differing = sum(map(len, trust.differing(results).values()))

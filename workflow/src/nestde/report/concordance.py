@@ -43,7 +43,7 @@ A gene found by one alone deserves a look at its samples before it is believed.
 def sections(results: Results) -> list[Section]:
     """Concordance, and the genes of disagreement, where pseudobulk was run."""
     fdr = results.config.inference.fdr
-    pseudobulk = results.of_cell_types("pseudobulk_de")
+    pseudobulk = results.pseudobulk
     joined = [
         (test, join(test, pseudobulk[test.cell_type], fdr))
         for test in results.tests()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from nestde.words import count
 
 CHAPTER = "genes"
 TOP = 25
+TOP_OF_NONE = 5  # of a comparison without any finding
 
 STATUS_HELP = """
 **Tested** genes got a p-value. **Singular** ones are among them: the model found no variance between samples
@@ -146,20 +148,27 @@ so that points stand equally high in its plots; coloured are those that are foun
     )
 
 
+def threshold(test: Test, fdr: float) -> tuple[float, str]:
+    """Height of the line on a volcano, and its words: the least evidence that was found, or, if none was, would have been."""
+    height, over = test.frame["neg_log10_pvalue"], test.frame["padj"] <= fdr
+    if over.any():
+        return float(height[over].min()), f"FDR {fdr:g}"
+    return float(-np.log10(fdr / max(int(height.notna().sum()), 1))), f"FDR {fdr:g}, were one gene above"
+
+
 def _volcano(test: Test, fdr: float) -> str:
     frame = test.frame[test.frame["pvalue"].notna()]
     effect, height = frame["coef"].to_numpy(), frame["neg_log10_pvalue"].to_numpy()
-    significant, over = test.found(fdr)[frame.index].to_numpy(), (frame["padj"] <= fdr).to_numpy()
+    significant = test.found(fdr)[frame.index].to_numpy()
     kinds = np.where(significant, np.where(effect > 0, 1, 2), 0)
     wide = figures.limit(effect)
-    high = max(figures.limit(height), 2.0)
+    line, words = threshold(test, fdr)
+    high = max(figures.limit(height), 1.15 * line)
     axes = (
         figures.x_axis(f"effect: {test.level_words}", -wide, wide),
         figures.y_axis("−log10 p", 0.0, high),
     )
-    guides = figures.line(axes, x=0.0)
-    if over.any():
-        guides += figures.line(axes, y=float(height[over].min()), text=f"FDR {fdr:g}")
+    guides = figures.line(axes, x=0.0) + figures.line(axes, y=line, text=words)
     order = np.argsort(-height, kind="stable")
     rest = "not found for this pair" if test.joint else "not significant"
     return figures.scatter(
@@ -200,16 +209,20 @@ not in the model, or samples are too few. The chapter on the study says how bold
 
 def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
     found = []
+    # one scale of evidence for all tables: a bar that is full in one study's every table says nothing
+    strongest = float(np.nanmax([6.0, *(test.frame["neg_log10_pvalue"].max() for test in tests)]))
     for number, test in enumerate(tests, start=1):
         frame = test.frame[test.frame["pvalue"].notna()]
         if frame.empty:
             continue
         tested = len(frame)
-        frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(TOP)
         significant = int((test.frame["padj"] <= fdr).sum())
+        shown = TOP if significant else TOP_OF_NONE
+        frame = frame.sort_values(["neg_log10_pvalue", "gene"], ascending=[False, True]).head(shown)
         pair = f", {int(test.found(fdr).sum()):,} of them found for this pair too" if test.joint else ""
-        columns = _columns(test, frame, family)
-        id, title = f"nestde_top_{number}", heading(f"Top genes: {test.label}")
+        columns = _columns(test, frame, family, strongest if significant else None)
+        heads = "Top genes" if significant else "No gene was found"
+        id, title = f"nestde_top_{number}", heading(f"{heads}: {test.label}")
         found.append(
             Section(
                 id,
@@ -224,7 +237,7 @@ def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
                 ),
                 description=(
                     f"The {len(frame)} smallest p-values of {count(tested, 'tested gene')};"
-                    f" {count(significant, 'gene')} with a false discovery rate of at most {fdr:g}{pair}."
+                    f" {count(significant, 'gene') if significant else '<b>no gene</b>'} with a false discovery rate of at most {fdr:g}{pair}."
                     f" Effect: {escape(test.level_words)}."
                 ),
             )
@@ -232,25 +245,34 @@ def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:
     return found
 
 
-def _columns(test: Test, frame: pd.DataFrame, family: Family) -> TableColumns:
+def _columns(test: Test, frame: pd.DataFrame, family: Family, strongest: float | None) -> TableColumns:
+    """Columns of a table of genes; without coloured bars where `strongest`, the end of their scale of evidence, is None."""
     # a level without any count has an infinite log rate ratio
     sizes = [size for size in frame["coef"].abs() if np.isfinite(size)]
     widest = float(max(sizes, default=1.0))
+    effects: dict[str, Any] = {
+        "scale": "RdBu-rev",
+        "bars_zero_centrepoint": True,
+        "min": -widest,
+        "max": widest,
+    }
+    evidence: dict[str, Any] = {"scale": "Purples", "min": 0, "max": strongest}
     columns = TableColumns().add(
         "coef",
         "Effect",
         f"The model's coefficient, {family.scale.short}; above 0 is higher in the level named",
         format="{:+.3f}",
-        scale="RdBu-rev",
-        bars_zero_centrepoint=True,
-        min=-widest,
-        max=widest,
+        **(effects if strongest else {}),
     )
     columns.add("se", "SE", "Standard error of the effect", format="{:.3f}")
     columns.add(
         "log2fc", "log2 ratio", "log2 ratio of mean normalised counts (a description)", format="{:+.2f}"
     )
-    columns.add("neg_log10_pvalue", "−log10 p", "Evidence: 3 is p = 0.001", format="{:.1f}", scale="Greens")
+    columns.add(
+        *("neg_log10_pvalue", "−log10 p", "Evidence: 3 is p = 0.001"),
+        format="{:.1f}",
+        **(evidence if strongest else {}),
+    )
     if test.joint:
         columns.add("pvalue_level", "p of this pair", "p-value of this pair of levels alone", format="{:.2g}")
         columns.add(

@@ -180,8 +180,17 @@ class Results:
         tables = {name: self.table(kind, cell_type=slugged) for name, slugged in self.slugs.items()}
         return {name: table for name, table in tables.items() if table is not None}
 
+    @cached_property
+    def pseudobulk(self) -> dict[str, pd.DataFrame]:
+        """What the pseudobulk of each cell type found, where it was run."""
+        return self.of_cell_types("pseudobulk_de")
+
     def tests(self) -> list[Test]:
         """Every cell type, tested term and pair of levels that has rows."""
+        return list(self._tests)
+
+    @cached_property
+    def _tests(self) -> list[Test]:
         found = []
         for cell_type, table in self.of_cell_types("de").items():
             design = self.designs[cell_type]

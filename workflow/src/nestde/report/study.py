@@ -142,16 +142,21 @@ def _model(results: Results) -> Section:
     return Section("nestde_model", CHAPTER, "The model", html(text))
 
 
-def _cautions(results: Results) -> Section:
-    """Show the warnings of the design check, and what the number of samples allows."""
-    warnings = list(results.check.get("warnings", []))
+def warnings_of(results: Results) -> list[dict[str, str]]:
+    """Warnings of the design check, and those of the p-value, which the check is not told of."""
     config = results.config
-    if config.inference.p_value == "containment":  # which the check is not told of
+    warnings = list(results.check.get("warnings", []))
+    if config.inference.p_value == "containment":
         found = containment_of_slopes(parse(config.model.formula), config.model.test)
         warnings += [asdict(warned) for warned in found]
+    return warnings
+
+
+def _cautions(results: Results) -> Section:
+    """Show the warnings of the design check, and what the number of samples allows."""
     boxes = "".join(
         note(f"<b>{escape(warning['title'])}.</b> {escape(warning['text'])}", "warning")
-        for warning in warnings
+        for warning in warnings_of(results)
     )
     lines = []
     for cell_type, design in results.designs.items():

@@ -5,8 +5,8 @@ from html import escape
 from nestde.check.advice import FEW_SAMPLES, MEASURED
 from nestde.expression.crosscheck import failed as no_fit
 from nestde.expression.crosscheck import stopped_short
-from nestde.fit.fdr import benjamini_hochberg
 from nestde.fit.methods import of_engine
+from nestde.report.answers import found_by
 from nestde.report.results import Results
 from nestde.report.sections import ALARM, Section, html, note, plain_table
 
@@ -107,8 +107,8 @@ def _p_values(results: Results) -> list[Section]:
             continue
         for way, p in known.items():
             name = f"{way.label}{' (the headline)' if way.name == test.headline else ''}"
-            found = int((benjamini_hochberg(p) <= fdr).sum())
-            rows.append([test.term_label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found])
+            found = found_by(test, way.name, fdr)
+            rows.append([test.term_label, name, int(p.notna().sum()), int((p <= 0.05).sum()), found or 0])
     if not rows:
         return []
     header = ["Comparison", "P-value", "Genes", "p ≤ 0.05", f"FDR ≤ {fdr:g}"]
