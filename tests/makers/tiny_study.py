@@ -12,6 +12,12 @@ from nestde.io.files import slugs, write_tsv
 from nestde.io.layout import CONTENT, INTERMEDIATES, RESULTS
 from nestde.study.config import load
 
+TABLES = {
+    "genes": "genes",
+    "moderated": "moderated",
+    "out": "de",
+    "parquet": "de_typed",
+}  # of `nestde gather`
 SAMPLES = ["S1", "S2", "S3", "S4"]
 
 
@@ -151,8 +157,7 @@ class Steps:
         fits = [self._fit(cell_type) for cell_type in self.config.cell_types]
         every = list(self.types.values())
         tables = {
-            option: [self.path(kind, cell_type=name) for name in every]
-            for option, kind in {"genes": "genes", "moderated": "moderated", "out": "de"}.items()
+            option: [self.path(kind, cell_type=name) for name in every] for option, kind in TABLES.items()
         }
         self.expect("gather", fits=fits, **tables, summary=self.path("totals"))
         self.expect("summary", results=self.folder, out=self.folder / CONTENT)

@@ -163,6 +163,7 @@ rule gather:
         ),
     output:
         tables=expand("<results>/de/{cell_type}.tsv", cell_type=STUDY.cell_types),
+        parquet=expand("<results>/de/{cell_type}.parquet", cell_type=STUDY.cell_types),
         summary="<results>/summary.tsv",
     log:
         "<logs>/gather.log",
@@ -181,7 +182,8 @@ rule gather:
         ),
     shell:
         "nestde gather --settings {params.settings:q} --genes {input.genes:q} --fits {input.fits:q}"
-        " --moderated {input.moderated:q} --out {output.tables:q} --summary {output.summary:q} > {log:q} 2>&1"
+        " --moderated {input.moderated:q} --out {output.tables:q} --parquet {output.parquet:q}"
+        " --summary {output.summary:q} > {log:q} 2>&1"
 
 
 rule crosscheck:

@@ -109,6 +109,8 @@ def test_a_new_format_comes_through_every_step_to_the_report(written):
         folder.mkdir()
         steps = tiny_study.Steps(folder, config, tiny_study.sheet(source=path))
         steps.to_report()
+        for table in Path(steps.folder).rglob("*.tsv"):  # a warning of pandas is an error here
+            assert len(pd.read_csv(table, sep="\t").columns)
         tables.append(Path(steps.path("de", cell_type=slug("T cell"))).read_bytes())
         sections.append(sorted(found.name for found in (folder / CONTENT).iterdir()))
     assert tables[0] == tables[1] and b"\tok\t" in tables[0]

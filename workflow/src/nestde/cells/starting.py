@@ -8,7 +8,7 @@ from typing import Any
 from nestde.cells.proposal import UNKNOWN, Guess
 from nestde.design.expressions import quoted
 from nestde.errors import a_few, shortened
-from nestde.io.files import write_text, write_tsv
+from nestde.io.files import write_sheet, write_text
 
 MARK = "# <- fill in"
 
@@ -16,7 +16,7 @@ MARK = "# <- fill in"
 def write(guess: Guess, folder: Path) -> None:
     """Write ``config.yaml`` and ``samples.tsv`` into the folder ``config`` of a study."""
     write_text(configuration(guess, folder.resolve().parent), folder / "config.yaml")
-    write_tsv(guess.sheet, folder / "samples.tsv")
+    write_sheet(guess.sheet, folder / "samples.tsv")
 
 
 def configuration(guess: Guess, study: Path) -> str:

@@ -60,6 +60,7 @@ def main(args: argparse.Namespace) -> None:
 
     from nestde.api.de import de
     from nestde.errors import NestdeWarning
+    from nestde.expression.tables import TEXT
     from nestde.io.files import write_tsv
     from nestde.io.source import reading
 
@@ -84,7 +85,7 @@ def main(args: argparse.Namespace) -> None:
         )
     for sentence in table.attrs["nestde"]["said"]:
         print(f"nestde de: {sentence}", file=sys.stderr)
-    write_tsv(table, args.out)
+    write_tsv(table, args.out, TEXT)
     print(f"{args.out}: {table['pvalue'].notna().sum():,} of {len(table):,} rows tested, ", end="")
     print(f"{(table['padj'] <= 0.05).sum():,} with a false discovery rate of 5 % or less")
 

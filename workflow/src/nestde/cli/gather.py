@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what `nestde moderate` wrote, <cell type>.tsv",
     )
     parser.add_argument("--out", required=True, nargs="+", type=Path, help="result tables, <cell type>.tsv")
+    parser.add_argument(
+        "--parquet", nargs="+", default=[], type=Path, help="the same, typed, <cell type>.parquet"
+    )
     parser.add_argument("--summary", required=True, type=Path, help="totals per cell type (tsv)")
 
 
@@ -28,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     """Read every chunk, adjust, write."""
     from nestde.expression.tables import TEXT, adjust, combine, totals
     from nestde.fit.family import family
-    from nestde.io.files import read_tsv, slugs, write_tsv
+    from nestde.io.files import read_tsv, slugs, write_parquet, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
 
@@ -50,5 +53,7 @@ def main(args: argparse.Namespace) -> None:
         log.info("%s: %d rows of %d chunks", cell_type, len(tables[name]), len(chunks))
     tables = adjust(tables)
     for path in args.out:
-        write_tsv(tables[path.stem], path)
+        write_tsv(tables[path.stem], path, TEXT)
+    for path in args.parquet:
+        write_parquet(tables[path.stem], path)
     write_tsv(totals(tables, config.inference.fdr), args.summary)

@@ -20,6 +20,7 @@ def main(args: argparse.Namespace) -> None:
     """Test; say with which formula and how many genes."""
     from nestde.cells.pseudobulk import read
     from nestde.expression.pseudobulk_de import explore, test
+    from nestde.expression.tables import TEXT
     from nestde.io.counts import OURS
     from nestde.io.files import write_json, write_tsv
     from nestde.logs import log
@@ -29,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
     found = read(args.counts)
     log.info("%s: %d profiles of %d genes are tested", found.uns["cell_type"], *found.shape)
     table, formula, reason = test(found, config.model, config.pseudobulk.formula, config.inference.fdr)
-    write_tsv(table, args.out)
+    write_tsv(table, args.out, TEXT)
     if args.explore:
         left_out = found.obsm[OURS]["left_out"].loc[lambda why: why != ""]
         about = {

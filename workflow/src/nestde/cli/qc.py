@@ -45,6 +45,6 @@ def main(args: argparse.Namespace) -> None:
         path, sample = found[name]
         log.info("%s: is read", sample)
         cells, ledger = control(path, sample, config.qc, config.seed, out)
-        write_tsv(cells, table)
+        write_tsv(cells, table, text=["barcode", "cell_type", "removed_by"])
         write_json(ledger, told)
         log.info(f"{sample}: {ledger['cells_in']:,} cells came, {ledger['cells_kept']:,} are kept")

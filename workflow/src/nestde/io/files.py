@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 LONGEST = 60  # characters of a name in a path
+BREAKS = re.compile(r"[\t\r\n]")
 
 
 @contextmanager
@@ -148,24 +149,81 @@ def read_json(path: str | Path) -> Any:
         ) from error
 
 
-def write_tsv(frame: "pd.DataFrame", path: str | Path) -> None:
-    """Write a table without its index: shortest floats that read back the same, empty for missing.
-
-    A tab or line end inside a name would break the table and is written as a space.
-    """
-    flat = frame.copy()
-    for column in flat.select_dtypes(["object", "category", "string"]):
-        flat[column] = [
-            re.sub(r"[\t\r\n]", " ", value) if isinstance(value, str) else value for value in flat[column]
-        ]
+def write_sheet(frame: "pd.DataFrame", path: str | Path) -> None:
+    """Write a table for people to edit: names as they are, without quotes around them; a tab or line end as a space."""
     with atomic(path) as temporary:
-        flat.to_csv(temporary, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
+        _in_lines(frame).to_csv(temporary, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
+
+
+def write_tsv(frame: "pd.DataFrame", path: str | Path, text: Iterable[str] = ()) -> None:
+    """Write a table without its index, as pandas and R read it: shortest floats that read back the same, empty for missing.
+
+    A tab or line end inside a name would break the table and is written as a space; a name with a quote (``"``) is quoted.
+    In the columns named in `text`, ``.`` stands for an empty field, and one dot more for a field of dots: a column that is
+    empty for a while would be taken for numbers there, and for text elsewhere. Text that is all numbers is left empty.
+    """
+    flat = _in_lines(frame)
+    for column in text:
+        if column in flat:
+            values = flat[column].astype(object)
+            values = values.where(values.notna(), "").map(str)
+            if not _all_numbers(values):
+                flat[column] = values.mask(values.str.fullmatch(r"\.*"), values + ".")
+    with atomic(path) as temporary:
+        flat.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def _in_lines(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """A copy without tabs and line ends in text and in names of columns."""
+    flat = frame.rename(columns=lambda name: BREAKS.sub(" ", str(name)))
+    for column in flat.select_dtypes(["object", "category", "string"]):
+        odd = [value for value in flat[column].unique() if isinstance(value, str) and BREAKS.search(value)]
+        if odd:
+            spaced = {value: BREAKS.sub(" ", value) for value in odd}
+            flat[column] = [
+                spaced.get(value, value) if isinstance(value, str) else value for value in flat[column]
+            ]
+    return flat
+
+
+def _all_numbers(values: "pd.Series[Any]") -> bool:
+    """Whether all text of a column that has any is numbers, as a diagnosis coded 0 and 1."""
+    import pandas as pd
+
+    given = values[values != ""].drop_duplicates()
+    return bool(len(given) and pd.to_numeric(given, errors="coerce").notna().all())
+
+
+def write_parquet(frame: "pd.DataFrame", path: str | Path) -> None:
+    """Write a table as Parquet: what `write_tsv` writes, typed; null for missing, and for text that is empty.
+
+    The same table gives the same bytes by the same version of Arrow, whose name is in the file.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    def column(values: "pd.Series[Any]") -> Any:
+        if values.dtype.kind in "biuf":
+            return pa.array(values, from_pandas=True)
+        given = values.astype(object)
+        return pa.array(
+            [
+                str(value) if there else None
+                for value, there in zip(given, given.notna() & (given != ""), strict=True)
+            ],
+            pa.string(),
+        )
+
+    flat = _in_lines(frame)
+    table = pa.table({str(name): column(flat[name]) for name in flat})
+    with atomic(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
 
 
 def read_tsv(path: str | Path, text: Iterable[str] = ()) -> "pd.DataFrame":
     """Read a table that `write_tsv` wrote; the columns named in `text` stay text, whatever they hold.
 
-    A gene named ``NA`` or ``1`` is a name: only the empty field is missing, and in a text column it is ''.
+    A gene named ``NA`` or ``1`` is a name: only the empty field is missing, and in a text column it is '', as is ``.``.
     """
     import pandas as pd
 
@@ -176,10 +234,11 @@ def read_tsv(path: str | Path, text: Iterable[str] = ()) -> "pd.DataFrame":
         dtype=columns,
         keep_default_na=False,
         na_values=[""],
-        quoting=csv.QUOTE_NONE,
         float_precision="round_trip",
         low_memory=False,  # a column is of one type, however long it is
     )
-    present = [column for column in columns if column in frame]
-    frame[present] = frame[present].fillna("")
+    for column in columns:
+        if column in frame:
+            values = frame[column].fillna("")
+            frame[column] = values.mask(values.str.fullmatch(r"\.+"), values.str[:-1])
     return frame

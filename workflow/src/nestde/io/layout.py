@@ -29,6 +29,7 @@ RESULTS = {
     "calibration": "calibration/{cell_type}.tsv",
     "relabellings": "calibration/{cell_type}.json",
     "de": "de/{cell_type}.tsv",
+    "de_typed": "de/{cell_type}.parquet",
     "crosscheck": "crosscheck/{cell_type}.tsv",
     "profiles": "pseudobulk/{cell_type}.h5ad",
     "profiles_table": "pseudobulk/{cell_type}.tsv",

@@ -29,6 +29,7 @@ TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # sha256
 FORMATS = {
     ".html": "text/html",
     ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
     ".tsv": "text/tab-separated-values",
     ".yaml": "application/yaml",
 }

@@ -131,8 +131,16 @@ def _tsv(path: Path) -> str:
     return "" if last.count(b"\t") == first.count(b"\t") and b"\0" not in tail else "its last line is no row"
 
 
+def _parquet(path: Path) -> str:
+    """Look at both ends, which are the same mark."""
+    with path.open("rb") as file:
+        first = file.read(4)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4))
+        return "" if first == file.read(4) == b"PAR1" and file.tell() > 8 else "its end is cut off"
+
+
 def _html(path: Path) -> str:
     return "" if path.read_bytes().rstrip().endswith(b"</html>") else "its end is cut off"
 
 
-_READERS = {".h5ad": _h5ad, ".html": _html, ".json": _json, ".npz": _npz, ".tsv": _tsv}
+_READERS = {".h5ad": _h5ad, ".html": _html, ".json": _json, ".npz": _npz, ".parquet": _parquet, ".tsv": _tsv}
