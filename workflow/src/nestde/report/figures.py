@@ -144,22 +144,25 @@ def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: in
     return _panel(title, (horizontal, vertical), f'<g fill="#4b78a8" opacity="0.85">{bars}</g>{flat}', "")
 
 
-def strips(groups: Sequence[tuple[str, Sequence[float], str]]) -> str:
+def strips(groups: Sequence[tuple[str, Sequence[float], str]], title: str = "") -> str:
     """Draw one row of dots per group on a common scale, a bar at each mean: small enough for a table cell.
 
     Parameters
     ----------
     groups
         Name, values and colour of each.
+    title
+        Above them, where they stand alone.
     """
     known = [value for _, values, _ in groups for value in values if np.isfinite(value)]
     if not known:
         return ""
     low, high = min(known), max(known)
     at = Axis("", low, high if high > low else low + 1, 78.0, 232.0)
-    rows = []
+    top = 18 if title else 0
+    rows = [f'<text x="2" y="12" font-size="12" font-weight="600">{escape(title)}</text>'] * bool(title)
     for place, (name, values, colour) in enumerate(groups):
-        y = 9 + 16 * place
+        y = top + 9 + 16 * place
         dots = "".join(f'<path d="M{x:.1f} {y}h0"/>' for x in at.pixels(values) if np.isfinite(x))
         mean = float(at.pixels(np.mean(values))) if len(values) else None
         bar = f'<path d="M{mean:.1f} {y - 6}v12" stroke="currentColor" stroke-width="1.5"/>' if mean else ""
@@ -168,12 +171,15 @@ def strips(groups: Sequence[tuple[str, Sequence[float], str]]) -> str:
             f'<text x="70" y="{y + 4}" text-anchor="end" font-size="11">{escape(label)}</text>'
             f'<g stroke="{colour}" stroke-width="6" stroke-linecap="round" stroke-opacity="0.6">{dots}</g>{bar}'
         )
-    height = 16 * len(groups) + 12
+    height = top + 16 * len(groups) + 12
     ends = f'<text x="{at.start}" y="{height - 2}">{low:.3g}</text>' + (
         f'<text x="{at.end}" y="{height - 2}" text-anchor="end">{high:.3g}</text>'
     )
     rows.append(f'<g font-size="9" opacity="0.7">{ends}</g>')
-    return f'<svg viewBox="0 0 240 {height}" width="240" height="{height}" fill="currentColor">{"".join(rows)}</svg>'
+    return (
+        f'<svg viewBox="0 0 240 {height}" width="240" height="{height}" role="img" xmlns="http://www.w3.org/2000/svg"'
+        f' fill="currentColor">{"".join(rows)}</svg>'
+    )
 
 
 def line(axes: tuple[Axis, Axis], *, x: float | None = None, y: float | None = None, text: str = "") -> str:
