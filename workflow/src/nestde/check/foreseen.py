@@ -1,17 +1,22 @@
 """What quality control would leave for the tests: its rules applied to the counts, without a run."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nestde.cells.fitting import forecast, measure, removed_by
 from nestde.cells.ingest import cells_of
+from nestde.cells.sexes import evidence, swapped
 from nestde.check.power import roster_of_type
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import tested_variables
 from nestde.io.formats import open_source
 from nestde.io.obs import keep_cells
 from nestde.words import as_sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def foreseen(study: Study) -> Iterator[str]:
@@ -37,9 +42,12 @@ def foreseen(study: Study) -> Iterator[str]:
     table = pd.concat(parts, ignore_index=True)
     samples = table["sample_id"].map(str).to_numpy(object)
     yield from forecast(table, samples, _levels(study, samples), config.qc)
+    stays = ~removed_by(table, samples, config.qc).any(axis=1).to_numpy()
+    title, text = swapped(list(_sexes(table[stays], samples[stays], study)), study.sheet)
+    if title:
+        yield f"  {title}. {text}"
     if not whole:
         return
-    stays = ~removed_by(table, samples, config.qc).any(axis=1).to_numpy()
     place = pd.Index(study.samples).get_indexer(pd.Index(samples))
     every = np.bincount(place[stays], minlength=len(study.samples))
     for cell_type in config.cell_types:
@@ -55,6 +63,20 @@ def foreseen(study: Study) -> Iterator[str]:
             for level, number in roster.numbers(factor).items():
                 if not number:
                     yield f"  {cell_type} would be tested without {level}: {as_sentence(roster.level_words(factor, level))}"
+
+
+def _sexes(
+    table: "pd.DataFrame", samples: "np.ndarray[tuple[int], np.dtype[np.object_]]", study: Study
+) -> Iterator[dict[str, Any]]:
+    """What the ledger of each sample will tell of its sex."""
+    for sample in study.samples:
+        mine = table[samples == sample]
+        # data of one file may have these genes and those of another not: NaN
+        sides = {
+            side: mine[side].to_numpy(np.int64) if side in mine and mine[side].notna().all() else None
+            for side in ("XIST", "Y")
+        }
+        yield {"sample_id": sample} | evidence(sides)
 
 
 def _levels(

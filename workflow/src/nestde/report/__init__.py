@@ -17,6 +17,7 @@ from nestde.report import (
     depth,
     evidence,
     genes,
+    identity,
     paper,
     prior,
     quality,
@@ -54,6 +55,7 @@ PARTS: list[Callable[[Results], list[Section]]] = [
     concordance.sections,
     quality.sections,
     depth.sections,
+    identity.sections,
     sample_similarity.sections,
     paper.sections,
 ]
