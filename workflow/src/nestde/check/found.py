@@ -184,6 +184,8 @@ class Accepted:
         Of the whole study.
     cell_types
         As configured.
+    counted
+        When the cells of cell types were counted; '' where quality control was taken to keep all.
     """
 
     samples: int
@@ -195,6 +197,7 @@ class Accepted:
     tests: tuple[TermTest, ...]
     cell_types: tuple[TypeFound, ...]
     explanations: tuple[Explained, ...]
+    counted: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as what `json` can write; of each cell type also whether it is `estimable`."""

@@ -19,6 +19,7 @@ from nestde.check.replicates import (
     size_without_groups,
     smallest_effect,
 )
+from nestde.check.seen import COUNTED, Seen
 from nestde.check.separation import why_not
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import (
@@ -300,17 +301,17 @@ def _cells_per_group(
     return np.bincount(inside[inside >= 0], minlength=len(unit.levels)).astype(float)
 
 
-def cell_type_report(study: Study, cell_type: str) -> TypeFound:
-    """Say what can be estimated in one cell type; where nothing can, why not."""
-    mine, every = (
+def cell_type_report(study: Study, cell_type: str, seen: Seen | None = None) -> TypeFound:
+    """Say what can be estimated in one cell type, of cells as they came or were seen left; where nothing can, why not."""
+    came, every = (
         np.bincount(study.sample[chosen], minlength=len(study.samples))
         for chosen in (study.cells_of(cell_type), slice(None))
     )
-    roster = roster_of_type(study, mine, mine, every)
+    left, every = seen.left(study, cell_type) if seen else (came, every)
+    roster = roster_of_type(study, left, came, every, COUNTED if seen else "")
     kept = np.isin(study.samples, roster.tested)
     rows = study.cells_of(cell_type)
     rows = rows[kept[study.sample[rows]]]
-    cells = np.bincount(study.sample[rows], minlength=len(study.samples))
     tests: tuple[TermTest, ...] = ()
     reason = as_sentence(roster.untestable())
     if not reason:
@@ -319,7 +320,7 @@ def cell_type_report(study: Study, cell_type: str) -> TypeFound:
         cell_type=cell_type,
         reason=reason,
         samples=int(kept.sum()),
-        cells=len(rows),
+        cells=int(left[kept].sum()),
         left_out=roster.left_out,
         levels_left_out=tuple(
             roster.level_words(factor, level)
@@ -327,7 +328,7 @@ def cell_type_report(study: Study, cell_type: str) -> TypeFound:
             for level in levels
         ),
         levels=levels_of(study, rows) if kept.any() else (),
-        cells_per_sample={study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
+        cells_per_sample={study.samples[row]: int(left[row]) for row in np.flatnonzero(kept)},
         tests=tests,
         lrt_size=None if reason else tests[0].lrt_size,
         smallest_effect=None if reason else tests[0].effect_at(ICC),
