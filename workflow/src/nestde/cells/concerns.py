@@ -57,7 +57,7 @@ def concerns(ledgers: Ledgers, sheet: "pd.DataFrame", model: Model) -> list[tupl
         _no_mt_genes(ledgers),
         _equal_totals(ledgers),
     ]
-    names = dict.fromkeys(name for term in model.test for name in variables_of(term))
+    names = dict.fromkeys(name for term in model.compared for name in variables_of(term))
     for name in names:
         if name in sheet and (sheet[name].dtype.kind not in "iuf" or name in model.levels):
             of_level = _by_level(ledgers, sheet, name)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.check.celltypes import cell_type_report
 from nestde.check.found import TermTest, TypeFound
-from nestde.check.power import cell_type_report, design_of_rows, lone_of, no_replicates, tests_of
+from nestde.check.power import design_of_rows, lone_of, no_replicates, tests_of
 from nestde.check.seen import Seen
 from nestde.check.separation import why_not
 from nestde.check.study import Study
@@ -62,6 +63,8 @@ def check(study: Study, faults: Faults, seen: Seen | None = None) -> Answer | No
         for sentence in why_not(study, study.formula, rows, error):
             faults.add(sentence)
         return None
+    for contrast, why in design.untested.items():
+        faults.add(f"model.test: {contrast}: {why}.")
     tests = tests_of(study, design, few, rows)
     for test in tests:
         sentence = no_replicates(test)

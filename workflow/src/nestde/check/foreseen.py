@@ -9,7 +9,7 @@ import numpy as np
 from nestde.cells.fitting import forecast, measure, removed_by
 from nestde.cells.ingest import cells_of
 from nestde.cells.sexes import evidence, swapped
-from nestde.check.power import roster_of_type
+from nestde.check.celltypes import roster_of_type
 from nestde.check.seen import Seen
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import tested_variables

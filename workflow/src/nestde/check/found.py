@@ -97,6 +97,8 @@ class TypeFound:
         Sample -> why it is not tested.
     levels_left_out
         In words, levels with too few samples, without which the others are compared.
+    untested
+        Contrast of those asked for -> why it cannot be tested, though others can.
     cells_per_sample
         Sample -> cells, of those that are tested.
     levels
@@ -114,6 +116,7 @@ class TypeFound:
     cells_per_sample: Mapping[str, int]
     tests: tuple[TermTest, ...] = ()
     levels_left_out: tuple[str, ...] = ()
+    untested: Mapping[str, str] = field(default_factory=dict)
     lrt_size: float | None = None
     smallest_effect: float | None = None
 

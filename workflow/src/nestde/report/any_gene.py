@@ -221,7 +221,7 @@ def _samples(
 def _levels(results: Results, names: list[str]) -> dict[str, dict[str, list[str]]]:
     """Of each tested factor that the sheet has, the order of its levels, and the level of each sample."""
     found, sheet = {}, results.samples
-    for factor in tested_in(results.config.model.test):
+    for factor in tested_in(results.config.model.compared):
         if factor not in sheet:
             continue
         of = dict(zip(sheet["sample_id"], sheet[factor].astype(str), strict=True))

@@ -195,13 +195,18 @@ expressed, should not be believed on the word of either method.
 def _samples(results: Results, test: Test, profiles: pd.DataFrame | None, genes: list[str]) -> dict[str, str]:
     """Draw each gene's values in the samples compared; nothing where the levels are not those of a column of the sheet."""
     sheet = results.samples
-    if profiles is None or test.term not in sheet or not test.level:
+    factor = results.config.model.about(test.term)
+    if (
+        profiles is None
+        or factor not in sheet
+        or not {test.level, test.against} <= set(sheet[factor].astype(str))
+    ):
         return {}
     compared = results.profiles[test.cell_type]["samples"]
     of_level = {
         level: [
             f"cpm_{sample}"
-            for sample in sheet.loc[sheet[test.term].astype(str) == level, "sample_id"]
+            for sample in sheet.loc[sheet[factor].astype(str) == level, "sample_id"]
             if sample in compared
         ]
         for level in (test.against, test.level)

@@ -36,6 +36,10 @@ class Test:
         Whether it is the only comparison of its cell type.
     joint
         Whether the term has several levels, which share one p-value.
+    named
+        Whether the term is a named contrast.
+    why_not
+        Why the cell type has no test of a contrast; '' if it has one.
     """
 
     cell_type: str
@@ -47,10 +51,14 @@ class Test:
     n_samples: int | None
     alone: bool
     joint: bool
+    named: bool = False
+    why_not: str = ""
 
     @property
     def comparison(self) -> str:
-        """What is compared, short: ``AD v Control``; for a number its name."""
+        """What is compared, short: ``AD v Control``; for a number its name, for a contrast what was written."""
+        if self.named:
+            return self.term
         return f"{self.level} v {self.against}" if self.against else self.level or self.term
 
     @property
@@ -68,7 +76,7 @@ class Test:
         """Which side is which, for an axis."""
         if self.against:
             return f"← higher in {self.against} · higher in {self.level} →"
-        return f"change per unit of {self.comparison}"
+        return self.term if self.named else f"change per unit of {self.comparison}"
 
     @property
     def headline(self) -> str:
@@ -232,6 +240,8 @@ class Results:
                         n_samples=len(design["cells_per_sample"]) if design.get("testable") else None,
                         alone=len(levels) == 1,
                         joint=int((levels["term"] == term).sum()) > 1,
+                        named=self.config.model.named(term) is not None,
+                        why_not=design.get("untested", {}).get(term, ""),
                     )
                 )
         return found

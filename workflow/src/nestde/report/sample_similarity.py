@@ -28,7 +28,7 @@ def sections(results: Results) -> list[Section]:
     seen = {name: about for name, about in results.profiles.items() if about["pca"]["scores"]}
     if not seen:
         return []
-    factor = next((term for term in results.config.model.test if term in results.samples), None)
+    factor = next((term for term in results.config.model.compared if term in results.samples), None)
     levels = {}
     if factor:
         levels = dict(zip(results.samples["sample_id"], results.samples[factor].astype(str), strict=True))

@@ -79,7 +79,7 @@ def _samples(results: Results) -> Section:
     rows, header = [], ""
     for cell_type, design in results.designs.items():
         every = design.get("levels_of", {})
-        factor = next((name for name in tested_in(results.config.model.test) if name in every), "")
+        factor = next((name for name in tested_in(results.config.model.compared) if name in every), "")
         header = header or factor
         of_level = every[factor] if factor else {"": design.get("cells_per_sample", {})}
         roster = results.rosters.get(cell_type)
@@ -115,7 +115,7 @@ def _cells_of_samples(results: Results) -> str:
     drawn = []
     for cell_type, design in results.designs.items():
         every = design.get("levels_of", {})
-        factor = next((name for name in tested_in(results.config.model.test) if name in every), "")
+        factor = next((name for name in tested_in(results.config.model.compared) if name in every), "")
         of_level = every[factor] if factor else {"samples": design.get("cells_per_sample", {})}
         order = [
             name for name in results.config.model.levels.get(factor, sorted(of_level)) if name in of_level
@@ -172,7 +172,7 @@ def warnings_of(results: Results) -> list[dict[str, str]]:
     config = results.config
     warnings = list(results.check.get("warnings", []))
     if config.inference.p_value == "containment":
-        found = containment_of_slopes(parse(config.model.formula), config.model.test)
+        found = containment_of_slopes(parse(config.model.formula), config.model.compared)
         warnings += [asdict(warned) for warned in found]
     return warnings
 
