@@ -1,7 +1,7 @@
 """Log of F's upper tail by table: one degree of freedom for a whole cell type, millions of statistics.
 
 As a function of s = √F the log of P(F > s²) is smooth from s = 0 on, and all but a parabola far out; between nodes it is a
-cubic that has its value and derivative at both. Nodes are even in s up to `_BEND`, then in log s. The error is below 1e-7.
+cubic that has its value and derivative at both. Nodes are even in s up to `BEND`, then in log s. The error is below 1e-7.
 
     symbol                            array (distributions, nodes)
     log P(F > s²), by node            LogTail.value, LogTail.slope
@@ -19,8 +19,8 @@ from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.log_sf import log_chi2_sf, log_f_sf
 
-_PER_UNIT = 64
-_BEND, _LARGEST = 16.0, 1e9
+PER_UNIT = 64
+BEND, _LARGEST = 16.0, 1e9
 
 
 class LogTail(NamedTuple):
@@ -42,9 +42,9 @@ class LogTail(NamedTuple):
 
 def log_tail(df: Sequence[int], df_residual: float) -> LogTail:
     """Tabulate for each numerator degrees of freedom, and one denominator's, which may be infinite: χ² over its own."""
-    x = np.arange(math.ceil(_PER_UNIT * _BEND * (1.0 + math.log(_LARGEST / _BEND)))) / _PER_UNIT
-    far = x > _BEND
-    s = np.where(far, _BEND * np.exp(x / _BEND - 1.0), x)
+    x = np.arange(math.ceil(PER_UNIT * BEND * (1.0 + math.log(_LARGEST / BEND)))) / PER_UNIT
+    far = x > BEND
+    s = np.where(far, BEND * np.exp(x / BEND - 1.0), x)
     q = np.array(df, float)[:, None]
     density = np.log(2.0) + special.xlogy(q - 1.0, s)
     if math.isinf(df_residual):
@@ -56,7 +56,7 @@ def log_tail(df: Sequence[int], df_residual: float) -> LogTail:
             density + 0.5 * q * np.log(q / df_residual) - special.betaln(0.5 * q, 0.5 * df_residual)
             - 0.5 * (q + df_residual) * np.log1p(q / df_residual * s**2)
         )  # fmt: skip
-    stretch = np.where(far, s / _BEND, 1.0) / _PER_UNIT
+    stretch = np.where(far, s / BEND, 1.0) / PER_UNIT
     return LogTail(value, -np.exp(density - value) * stretch, np.exp(value), -np.exp(density) * stretch)
 
 
@@ -70,13 +70,13 @@ def look_up(s: float, which: int, table: LogTail) -> float:
 def tail_of(s: float, which: int, table: LogTail) -> tuple[float, float]:
     """P(F > s²) and its derivative by s, s ≥ 0, of one of the distributions."""
     tail, slope = _cubic(_place(s), table.tail[which], table.density[which])
-    return tail, slope * _PER_UNIT * (1.0 if s <= _BEND else _BEND / s)
+    return tail, slope * PER_UNIT * (1.0 if s <= BEND else BEND / s)
 
 
 @compiled(inline=True)
 def _place(s: float) -> float:
     """Number of s among the nodes, with its fraction."""
-    return _PER_UNIT * (s if s <= _BEND else _BEND * (1.0 + math.log(s / _BEND)))
+    return PER_UNIT * (s if s <= BEND else BEND * (1.0 + math.log(s / BEND)))
 
 
 @compiled()

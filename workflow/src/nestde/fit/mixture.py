@@ -10,7 +10,7 @@ times REML likelihood, of sum 1:
     Oz, r²/(n − p)           Along.z (rows, LANES, K), Along.scale (LANES, K)
     prior, π                 prior, posterior (K,)
     P(F > s²), its log       of LogTail
-    Lβ_k, √v_k               room[1], room[2] of the likely points, whose π is room[0]
+    Lβ_k, 1/√v_k             room[1], room[2] of the likely points, whose π is room[0]
 """
 
 import math
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats, Integers
 from nestde.fit.compiled import compiled
-from nestde.fit.log_tail import LogTail, look_up, tail_of
+from nestde.fit.elementary import exps
+from nestde.fit.log_tail import BEND, PER_UNIT, LogTail, look_up, tail_of
 from nestde.fit.points import LANES, Block, Points, at_point, block_of, load, reml
 from nestde.fit.responses import Responses
 
@@ -47,7 +48,7 @@ class Wanted(NamedTuple):
     functions
         (K, M) whose posterior means are wanted.
     alpha
-        One less the coverage of the limits.
+        One less the coverage of the limits; 0 where no estimates are wanted.
     """
 
     table: LogTail
@@ -143,6 +144,9 @@ def average(begin: int, end: int, points: Points, wanted: Wanted, genes: KnownGe
             _keep(k, count, points, block, along)
         for g in range(count):
             gene = which * LANES + g
+            reml(points, along.scale[g], along.loglik[g])
+            for k in range(count_k):
+                along.scale[g, k] /= points.freedom
             if genes.skip[gene] or not math.isfinite(along.loglik[g].sum()):
                 continue  # rounding left no residual somewhere
             _prior_of(gene, genes, prior)
@@ -151,10 +155,9 @@ def average(begin: int, end: int, points: Points, wanted: Wanted, genes: KnownGe
 
 @compiled(inline=True)
 def _keep(k: int, count: int, points: Points, block: Block, along: Along) -> None:
-    """Keep what a block of genes is at the k-th point."""
+    """Keep what a block of genes is at the k-th point, r² for its scale."""
     for g in range(count):
-        along.scale[g, k] = block.r2[g] / points.freedom
-        along.loglik[g, k] = reml(k, points, block.r2[g])
+        along.scale[g, k] = block.r2[g]
     for row in range(points.o.shape[1]):
         for g in range(LANES):
             block.t[g] = 0.0
@@ -190,7 +193,7 @@ def _average(
 ) -> None:
     """Fill the results of one gene, the g-th of its block."""
     loglik, scale = along.loglik[g], along.scale[g]
-    constant = posterior_of(loglik, prior, posterior)
+    constant = posterior_of(loglik, prior, room, posterior)
     for c in range(len(wanted.distribution)):
         first, last, which = points.first[c], points.first[c + 1], wanted.distribution[c]
         total = mean_p(posterior, along.z[first:last, g], scale, wanted.table, which)
@@ -200,7 +203,7 @@ def _average(
             found.log_p[gene, c] = mean_log_p(
                 loglik, prior, constant, along.z[first:last, g], scale, wanted.table, which
             )
-        if last == first + 1:
+        if last == first + 1 and wanted.alpha > 0.0:
             mean_estimate(
                 posterior, along.z[first, g], scale, points.size[:, first], wanted.table,
                 which, wanted.alpha, room, found.estimates[gene, c],
@@ -209,15 +212,22 @@ def _average(
 
 
 @compiled()
-def posterior_of(loglik: Floats, prior: Floats, out: Floats) -> float:
-    """Fill the posterior of one gene, (K,); return the log of what its log is less than likelihood and prior."""
+def posterior_of(loglik: Floats, prior: Floats, room: Floats, out: Floats) -> float:
+    """Fill the posterior of one gene, (K,); return the log of what its log is less than likelihood and prior.
+
+    `room` is (2, K).
+    """
     top, total = -np.inf, 0.0
     for k in range(len(out)):
         if prior[k] > 0.0:
             top = max(top, loglik[k])
+    away = room[0]
     for k in range(len(out)):
-        away = loglik[k] - top
-        out[k] = math.exp(away) * prior[k] if away > _NOTHING and prior[k] > 0.0 else 0.0
+        # where the prior is 0 the likelihood may be anything
+        away[k] = min(loglik[k] - top, 0.0)
+    exps(away, room[1], out)
+    for k in range(len(out)):
+        out[k] = out[k] * prior[k] if away[k] > _NOTHING else 0.0
         total += out[k]
     for k in range(len(out)):
         out[k] /= total
@@ -285,7 +295,7 @@ def mean_estimate(
         if posterior[k] > _UNLIKELY:
             room[0, likely] = posterior[k]
             room[1, likely] = size[k] * along[k]
-            room[2, likely] = size[k] * math.sqrt(scale[k])
+            room[2, likely] = 1.0 / (size[k] * math.sqrt(scale[k]))
             likely += 1
     mean, total, spread = 0.0, 0.0, 0.0
     for k in range(likely):
@@ -294,25 +304,27 @@ def mean_estimate(
     mean /= total
     for k in range(likely):
         room[0, k] /= total
-        spread += room[0, k] * (room[2, k] * room[2, k] + (room[1, k] - mean) * (room[1, k] - mean))
+        spread += room[0, k] * (1.0 / (room[2, k] * room[2, k]) + (room[1, k] - mean) * (room[1, k] - mean))
     se = math.sqrt(spread)
     out[0], out[1] = mean, se
-    out[2] = _limit(mean, -se, room[:, :likely], table, which, alpha)
-    out[3] = _limit(mean, se, room[:, :likely], table, which, alpha)
+    # posteriors are all but symmetrical: where one limit is, the other is not far
+    away = _limit(2.0, mean, -se, room[:, :likely], table, which, alpha)
+    out[2] = mean - away * se
+    out[3] = mean + _limit(away, mean, se, room[:, :likely], table, which, alpha) * se
 
 
 @compiled()
-def _limit(mean: float, se: float, likely: Floats, table: LogTail, which: int, alpha: float) -> float:
-    """Where beyond the mean, on the side of `se`'s sign, p is `alpha`: Newton's method on log p, within its bracket."""
-    inner, outer, x = 0.0, np.inf, 2.0
-    wanted = math.log(alpha)
+def _limit(
+    x: float, mean: float, se: float, likely: Floats, table: LogTail, which: int, alpha: float
+) -> float:
+    """How many `se` beyond the mean, on the side of its sign, p is `alpha`: Newton's method on log p, within its bracket."""
+    inner, outer, wanted = 0.0, np.inf, math.log(alpha)
     for _ in range(100):
-        p, slope = 0.0, 0.0
-        for k in range(likely.shape[1]):
-            away = (mean + x * se - likely[1, k]) / likely[2, k]
-            tail, by_s = tail_of(abs(away), which, table)
-            p += likely[0, k] * tail
-            slope += likely[0, k] * by_s * (se if away > 0.0 else -se) / likely[2, k]
+        at = mean + x * se
+        p, slope, far = _p_beyond(at, likely, table.tail[which], table.density[which])
+        if far:
+            p, slope = _p_far_beyond(at, likely, table, which)
+        slope *= se
         if p > alpha:
             inner = x
         else:
@@ -325,7 +337,40 @@ def _limit(mean: float, se: float, likely: Floats, table: LogTail, which: int, a
         x = ahead
         if step < _CLOSE:
             break
-    return mean + x * se
+    return x
+
+
+@compiled(sums=True)
+def _p_beyond(at: float, likely: Floats, tail: Floats, density: Floats) -> tuple[float, float, bool]:
+    """P of a limit and its derivative, as `tail_of` has them of s up to `BEND`; and whether some s is beyond."""
+    p, slope, most = 0.0, 0.0, 0.0
+    for k in range(likely.shape[1]):
+        away = (at - likely[1, k]) * likely[2, k]
+        s = abs(away)
+        most = max(most, s)
+        x = PER_UNIT * min(s, BEND)
+        i = int(x)
+        u = x - i
+        v = 1.0 - u
+        value = v * v * (1.0 + 2.0 * u) * tail[i] + u * u * (1.0 + 2.0 * v) * tail[i + 1]
+        value += u * v * (v * density[i] - u * density[i + 1])
+        by_s = 6.0 * u * v * (tail[i + 1] - tail[i])
+        by_s += v * (v - 2.0 * u) * density[i] + u * (u - 2.0 * v) * density[i + 1]
+        p += likely[0, k] * value
+        slope += likely[0, k] * likely[2, k] * (by_s if away > 0.0 else -by_s)
+    return p, slope * PER_UNIT, most > BEND
+
+
+@compiled()
+def _p_far_beyond(at: float, likely: Floats, table: LogTail, which: int) -> tuple[float, float]:
+    """P of a limit and its derivative, of any s."""
+    p, slope = 0.0, 0.0
+    for k in range(likely.shape[1]):
+        away = (at - likely[1, k]) * likely[2, k]
+        tail, by_s = tail_of(abs(away), which, table)
+        p += likely[0, k] * tail
+        slope += likely[0, k] * likely[2, k] * (by_s if away > 0.0 else -by_s)
+    return p, slope
 
 
 @compiled()

@@ -137,12 +137,12 @@ def arms_of(design: Design, term: str) -> Arms | None:
 def _arm_name(design: Design, term: str, row: Floats) -> str:
     """Level of a factor, or the values of the term's columns."""
     columns = [design.coef_names[j] for j in design.tests[term]]
-    for factor, levels in design.levels.items():
-        if {f"{factor}[{level}]" for level in levels[1:]} == set(columns):
-            return next(
-                (level for level in levels if (f"{factor}[{level}]", 1.0) in zip(columns, row, strict=True)),
-                levels[0],
-            )
+    levels = design.levels.get(term, ())
+    if {f"{term}[{level}]" for level in levels[1:]} == set(columns):
+        return next(
+            (level for level in levels if (f"{term}[{level}]", 1.0) in zip(columns, row, strict=True)),
+            levels[0],
+        )
     return ", ".join(f"{column} = {value:g}" for column, value in zip(columns, row, strict=True))
 
 
@@ -155,6 +155,7 @@ def moderate(
     arms: Arms | None = None,
     prior: Prior | None = None,
     skip: NDArray[np.bool_] | None = None,
+    estimates: bool = True,
     coverage: float = 0.95,
     threads: int | None = None,
 ) -> Moderated:
@@ -176,6 +177,8 @@ def moderate(
         One that was fitted before, instead of these genes' own; with arms, to as many.
     skip
         (G,) genes without a fit, which are left NaN as those without counts are.
+    estimates
+        Whether estimates and their limits are wanted, which take half of the time; they are NaN where not.
     coverage
         Of the limits.
     threads
@@ -188,6 +191,10 @@ def moderate(
     """
     if prior is not None and len(prior.grid.arms) != (0 if arms is None else len(arms.names)):
         raise ValueError(f"the prior given is of {len(prior.grid.arms)} arms, the tests are not")
+    # the two levels of a factor are tested by the contrast that the whole factor is tested by
+    every = {rows.tobytes(): rows for rows in contrasts}
+    place = [list(every).index(rows.tobytes()) for rows in contrasts]
+    contrasts = list(every.values())
     # a prior serves other groups, and other labels of them, too
     grid = grids.build(model, arms) if prior is None else prior.grid
     points = free.build(model, grid, contrasts, arms)
@@ -208,10 +215,12 @@ def moderate(
     functions = np.hstack([shares, grid.values])
     distributions = sorted(set(rows))
     which = np.array([distributions.index(q) for q in rows])
-    wanted = Wanted(log_tail(distributions, points.freedom), which, functions, 1.0 - coverage)
+    wanted = Wanted(
+        log_tail(distributions, points.freedom), which, functions, 1.0 - coverage if estimates else 0.0
+    )
     responses = Responses(zy, sums.qy, sums.yy)
     of_genes = KnownGenes(responses, sums.shift, left_out, grid.of_points(prior.weights), left, share)
-    log_p, estimates, means, variances = found = Averages(
+    log_p, moments, means, variances = found = Averages(
         log_p=np.full((genes, len(rows)), np.nan),
         estimates=np.full((genes, len(rows), 4), np.nan),
         means=np.full((genes, functions.shape[1]), np.nan),
@@ -221,9 +230,7 @@ def moderate(
     first = 1 + shares.shape[1]
     intercepts = shares.shape[1] > 0
     return Moderated(
-        tests=[
-            ModeratedTests(q, log_p[:, c], *np.moveaxis(estimates[:, c], 1, 0)) for c, q in enumerate(rows)
-        ],
+        tests=[ModeratedTests(rows[c], log_p[:, c], *np.moveaxis(moments[:, c], 1, 0)) for c in place],
         icc={axis: means[:, d] for d, axis in enumerate(grid.axes)} if intercepts else {},
         variance={axis: variances[:, first + d] for d, axis in enumerate(grid.axes)} if intercepts else {},
         sigma2=variances[:, 0],

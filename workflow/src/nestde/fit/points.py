@@ -31,12 +31,13 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats, Integers
 from nestde.fit import clusters
 from nestde.fit.compiled import compiled, spread
+from nestde.fit.elementary import exps, logs
 from nestde.fit.genes import FitModel
 from nestde.fit.grid import Arms, Grid
 from nestde.fit.responses import Responses
 
 # Genes that are treated side by side, in one instruction where the processor can.
-LANES = 16
+LANES = 64
 # Numbers that are factorised at once.
 _AT_ONCE = 1e6
 
@@ -323,27 +324,33 @@ def _marginals(
     out: NDArray[np.float32],
 ) -> None:
     """Fill what `marginals` returns of some blocks of genes."""
-    block, loglik = block_of(points), np.empty((LANES, len(node)))
+    block, r2 = block_of(points), np.empty((LANES, len(node)))
+    loglik, room, likelihood = np.empty(len(node)), np.empty(len(node)), np.empty(len(node))
     sums = np.empty(out.shape[1])
     for which in range(begin, end):
         count = load(which * LANES, points, responses, block)
         for k in range(len(node)):
             at_point(k, points, block)
             for g in range(count):
-                loglik[g, k] = reml(k, points, block.r2[g])
+                r2[g, k] = block.r2[g]
         for g in range(count):
-            top = loglik[g].max()
+            reml(points, r2[g], loglik)
+            top = loglik.max()
+            for k in range(len(node)):
+                loglik[k] -= top
+            exps(loglik, room, likelihood)
             for c in range(len(sums)):
                 sums[c] = 0.0
             for k in range(len(node)):
-                likelihood = math.exp(loglik[g, k] - top)
                 for j in range(node.shape[1]):
-                    sums[node[k, j]] += share[k, j] * likelihood
+                    sums[node[k, j]] += share[k, j] * likelihood[k]
             for c in range(len(sums)):
                 out[which * LANES + g, c] = sums[c]
 
 
-@compiled(inline=True)
-def reml(k: int, points: Points, r2: float) -> float:
-    """REML log-likelihood, but for its constants, at the k-th point."""
-    return float(-0.5 * (points.freedom * math.log(r2) + points.logdet[k]))
+@compiled()
+def reml(points: Points, r2: Floats, out: Floats) -> None:
+    """Fill REML log-likelihoods, but for their constants, of a response at all points, from its r²."""
+    logs(r2, out)
+    for k in range(len(out)):
+        out[k] = -0.5 * (points.freedom * out[k] + points.logdet[k])

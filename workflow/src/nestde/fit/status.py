@@ -1,5 +1,6 @@
 """When is a fit to be believed? Judged here, apart from fitting; one status and one reason for each response."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,6 +62,8 @@ def judge(
         (singular, "singular", ""),
     ):
         status[where], reason[where] = word, why
-    for g in np.flatnonzero(singular):
-        reason[g] = "; ".join(name for name, is_zero in zip(names, zero[g], strict=True) if is_zero)
+    # few ways to be singular, many genes that are
+    ways, which = np.unique(zero[singular], axis=0, return_inverse=True)
+    told = ["; ".join(itertools.compress(names, way)) for way in ways]
+    reason[singular] = np.array(told, object)[which.reshape(-1)]
     return status.astype(str), reason.astype(str)

@@ -198,7 +198,7 @@ def average_some(
             prior[k] = weights[left[g], k]
             if share[g] > 0.0:
                 prior[k] += share[g] * (weights[left[g] + 1, k] - prior[k])
-        constant = posterior_of(adjusted[g], prior, posterior)
+        constant = posterior_of(adjusted[g], prior, room, posterior)
         variance[g] = 0.0
         for k in range(count):
             variance[g] += posterior[k] * variances[k]
