@@ -41,7 +41,7 @@ def main(genes: int, only: str) -> None:
         arms = arms_of(model.design, case.test)
         found, points, cost = [], [], []
         for denser in (1, DENSER):
-            rho = tuple(np.linspace(-0.8, 0.8, 5 if denser == 1 else 9))
+            rho = tuple(np.linspace(-0.8, 0.8, 17))
             with (
                 mock.patch.object(grids, "_STEP", steps(denser)),
                 mock.patch.object(grids, "_WIDTH", grids._WIDTH / denser),

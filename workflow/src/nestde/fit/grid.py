@@ -20,7 +20,7 @@ from nestde.fit.genes import FitModel
 _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
 # Nodes of each variance by the number of dimensions, and values of a correlation.
 _NODES = {1: 31, 2: 15, 3: 10, 4: 6}
-_CORRELATIONS = (-0.8, -0.4, 0.0, 0.4, 0.8)
+_CORRELATIONS = (-0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)
 # Steps of points in log ψ by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
 _STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.7, 4: 1.0}, 0.9
 # Crossed effects times all effects: what is kept at each point grows with it.
