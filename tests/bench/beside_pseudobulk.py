@@ -1,11 +1,13 @@
 """Every p-value of nestde beside edgeR, limma-voom and PyDESeq2, on the same simulated counts.
 
-    python tests/bench/beside_pseudobulk.py [--genes 4000] [--only "6 v 6"]
+    python tests/bench/beside_pseudobulk.py [--studies 8] [--only "6 v 6"]
 
 Counts of cells are gamma–Poisson; means of genes run from .05 to 5, log-uniformly, the donors' own deviations are 0 in a
-fifth of the genes and else log-normal around .2 (SD, natural log), a tenth of the genes differ by .2 to 1.2. Printed is the
-share of null genes with p below .05 / .01 / .001, and of the true ones that found at a false-discovery rate of 5 % (BH), with
-the share of false ones among the found. nestde's and PyDESeq2's size factors are medians of ratios, edgeR's and limma's are TMM. R with edgeR and limma is needed.
+fifth of the genes and else log-normal around .2 (SD, natural log), a tenth of the genes differ by .2 to 1.2. A study has 5,556
+genes; a row is of several. Printed is the share of null genes with p below .05 / .01 / .001, and of the true ones that found at a
+false-discovery rate of 5 % (BH, study by study), with the share of false ones among the found; then size and power at .05 by
+thirds of log mean. nestde's and PyDESeq2's size factors are medians of ratios, edgeR's and limma's are TMM. R with edgeR and
+limma is needed.
 """
 
 import argparse
@@ -22,12 +24,16 @@ from nestde.design.contrasts import joint
 from nestde.design.design import Design, build_design
 from nestde.expression.pseudobulk_de import deseq2
 from nestde.fit.family import family
-from nestde.fit.methods import of_engine
+from nestde.fit.methods import method, of_engine
+from nestde.fit.moderated import moderate
 from nestde.fit.statistics import Statistics
 from nestde.size_factors import Counted, size_factor
 from nestde.size_factors.median_of_ratios import median_ratios
 
 LEVELS = (0.05, 0.01, 0.001)
+GENES = 5556
+# Whose sizes and power are told by mean expression.
+BY_MEAN = ("moderated", "moderated NB", "edger", "voom")
 FORMULA = "~ arm + (1 | sample)"
 PEERS = ("edger", "voom")
 
@@ -52,12 +58,12 @@ def pseudobulk_tests(counts: np.ndarray, groups: np.ndarray) -> dict[str, np.nda
 def own_tests(design: Design, statistics: Statistics, term: str) -> dict[str, np.ndarray]:
     """(genes,) p-values by every method of nestde; NaN where it has none."""
     fitted, found = statistics.fitted(design, 1), {}
-    for method in of_engine(statistics.family.engine):
-        tested = method.test(fitted, [joint(design, term)])
+    for each in of_engine(statistics.family.engine):
+        tested = each.test(fitted, [joint(design, term)])
         of_method = (
             np.full(len(statistics.genes), np.nan) if isinstance(tested, str) else np.exp(tested[0].log_p)
         )
-        found[method.name] = of_method
+        found[each.name] = of_method
     return found
 
 
@@ -73,70 +79,95 @@ def cells_of(per: tuple[int, int], cells: int | tuple[int, int]) -> pd.DataFrame
     return samples.loc[samples.index.repeat(number)].reset_index(drop=True)
 
 
-def simulate(obs: pd.DataFrame, genes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts (cells, genes), and which genes differ."""
+def simulate(obs: pd.DataFrame, seed: int, ratio: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts (cells, genes), which genes differ, and their log means; `ratio` of the donors' variance in the second arm."""
     rng = np.random.default_rng(seed)
-    true = rng.random(genes) < 0.1
-    effect = np.where(true, rng.uniform(0.2, 1.2, genes) * rng.choice([-1, 1], genes), 0.0)
-    donor_sd = np.where(rng.random(genes) < 0.2, 0.0, rng.lognormal(np.log(0.2), 0.5, genes))
-    code = obs["sample"].astype("category").cat.codes.to_numpy()
-    log_mean = np.log(0.05) + rng.uniform(0, np.log(100), genes)
-    log_mean = log_mean + donor_sd * rng.normal(size=(code.max() + 1, genes))[code]
-    log_mean += effect * (obs["arm"] == "B").to_numpy()[:, None] + rng.normal(0, 0.3, len(obs))[:, None]
-    return rng.poisson(np.exp(log_mean) * rng.gamma(2.5, 0.4, (len(obs), genes))).astype(np.int32), true
+    true = rng.random(GENES) < 0.1
+    effect = np.where(true, rng.uniform(0.2, 1.2, GENES) * rng.choice([-1, 1], GENES), 0.0)
+    donor_sd = np.where(rng.random(GENES) < 0.2, 0.0, rng.lognormal(np.log(0.2), 0.5, GENES))
+    code, second = obs["sample"].astype("category").cat.codes.to_numpy(), (obs["arm"] == "B").to_numpy()
+    log_mean = np.log(0.05) + rng.uniform(0, np.log(100), GENES)
+    own = donor_sd * rng.normal(size=(code.max() + 1, GENES))[code]
+    eta = log_mean + own * np.where(second, np.sqrt(ratio), 1.0)[:, None]
+    eta += effect * second[:, None] + rng.normal(0, 0.3, len(obs))[:, None]
+    return rng.poisson(np.exp(eta) * rng.gamma(2.5, 0.4, eta.shape)).astype(np.int32), true, log_mean
 
 
-def shares(p: np.ndarray, true: np.ndarray) -> str:
-    """Sizes, power and false share, for the table."""
-    known = np.isfinite(p)
-    size = " / ".join(f"{np.mean(p[known & ~true] < level):.4f}".lstrip("0") for level in LEVELS)
-    hit = np.zeros(len(p), bool)
-    hit[known] = stats.false_discovery_control(p[known]) <= 0.05
-    return f"{size}; {np.mean(hit[true]):.2f} ({np.sum(hit & ~true) / max(hit.sum(), 1):.2f})"
-
-
-def run(per: tuple[int, int], cells: int | tuple[int, int], genes: int, seed: int = 3) -> dict[str, str]:
-    """One design: each method's sizes, power and false share."""
-    obs = cells_of(per, cells)
-    counts, true = simulate(obs, genes, seed)
+def study(obs: pd.DataFrame, seed: int, ratio: float) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """(genes,) p-values of a study by each method, which genes differ, and their log means."""
+    counts, true, log_mean = simulate(obs, seed, ratio)
     design = build_design(FORMULA, obs, test=["arm"])
-    names = np.array([f"g{i}" for i in range(genes)], object)
+    names = np.array([f"g{i}" for i in range(GENES)], object)
     samples = pd.unique(obs["sample"])
     profiles = np.stack([counts[(obs["sample"] == sample).to_numpy()].sum(axis=0) for sample in samples])
     code = np.searchsorted(samples, obs["sample"])
     counted = Counted(counts.sum(axis=1), code, len(samples), lambda: profiles)
     factor = size_factor("median_of_ratios").scale(counted).of_cells
-    statistics = family("gaussian").sum_up(design, scipy.sparse.csc_array(counts), factor, names, 1)
-    found = own_tests(design, statistics, "arm")
+    sparse = scipy.sparse.csc_array(counts)
+    linear = family("gaussian").sum_up(design, sparse, factor, names, 1)
+    found = own_tests(design, linear, "arm")
+    (common,) = moderate(*linear.model_of(design), [joint(design, "arm").rows], linear.mean, threads=1).tests
+    found["moderated, one variance"] = np.exp(common.log_p)
+    of_counts = family("negative_binomial").sum_up(design, sparse, factor, names, 1)
+    (tested,) = method("moderated", "counts").test(of_counts.fitted(design, 1), [joint(design, "arm")])
+    found["moderated NB"] = np.exp(tested.log_p)
     arm = obs.drop_duplicates("sample")["arm"].to_numpy(str)
     found |= {peer: p[0] for peer, p in pseudobulk_tests(profiles.T, arm[None]).items()}
     of_samples = build_design("~ arm", pd.DataFrame({"arm": arm}), test=["arm"])
     ratios = median_ratios(profiles[:, (profiles > 0).all(axis=0)])
-    (table,) = deseq2(profiles, ratios, names, [""] * genes, of_samples, 0.05)
+    (table,) = deseq2(profiles, ratios, names, [""] * GENES, of_samples, 0.05)
     found["PyDESeq2"] = table["pvalue"].to_numpy(float)
-    return {name: shares(p, true) for name, p in found.items()}
+    return found, true, log_mean
 
 
-def main(genes: int, only: str) -> None:
+def shares(p: list[np.ndarray], true: list[np.ndarray]) -> str:
+    """Sizes, power and false share over studies, for the table."""
+    hits = []
+    for of_study in p:
+        hit, known = np.zeros(len(of_study), bool), np.isfinite(of_study)
+        hit[known] = stats.false_discovery_control(of_study[known]) <= 0.05
+        hits.append(hit)
+    all_p, all_true, hit = np.concatenate(p), np.concatenate(true), np.concatenate(hits)
+    null = all_p[np.isfinite(all_p) & ~all_true]
+    size = " / ".join(f"{np.mean(null < level):.4f}".lstrip("0") for level in LEVELS)
+    return f"{size}; {np.mean(hit[all_true]):.2f} ({np.sum(hit & ~all_true) / max(hit.sum(), 1):.2f})"
+
+
+def by_mean(p: list[np.ndarray], true: list[np.ndarray], log_mean: list[np.ndarray]) -> str:
+    """Size and power at .05 in each third of the log means."""
+    third = np.clip((np.concatenate(log_mean) - np.log(0.05)) / np.log(100) * 3, 0, 2).astype(int)
+    low, differ = np.concatenate(p) < 0.05, np.concatenate(true)
+    return ", ".join(
+        f"{np.mean(low[~differ & (third == t)]):.3f}; {np.mean(low[differ & (third == t)]):.2f}".lstrip("0")
+        for t in range(3)
+    )
+
+
+def main(studies: int, only: str) -> None:
     """Print the table as Markdown."""
     first = True
-    for per in ((3, 3), (4, 3), (6, 6), (12, 12)):
-        for cells in (50, (10, 201)):
-            name = f"{per[0]} v {per[1]}, {'50' if cells == 50 else '10–200'} cells"
-            if only not in name:
-                continue
-            row = run(per, cells, genes)
-            if first:
-                print(f"| samples | {' | '.join(row)} |\n{'|---' * (1 + len(row))}|")
-            first = False
-            print(f"| {name} | {' | '.join(row.values())} |", flush=True)
+    rows = [(per, cells, 1.0) for per in ((3, 3), (4, 3), (6, 6), (12, 12)) for cells in (50, (10, 201))]
+    rows += [(per, (10, 201), 4.0) for per in ((3, 3), (6, 6))]
+    for per, cells, ratio in rows:
+        name = f"{per[0]} v {per[1]}, {'50' if cells == 50 else '10–200'} cells"
+        name += "" if ratio == 1 else f", second arm's donor variance × {ratio:g}"
+        if only not in name:
+            continue
+        done = [study(cells_of(per, cells), 3 + seed, ratio) for seed in range(studies)]
+        true, log_mean = [of[1] for of in done], [of[2] for of in done]
+        p = {name_of: [of[0][name_of] for of in done] for name_of in done[0][0]}
+        if first:
+            print(f"| samples | {' | '.join(p)} |\n{'|---' * (1 + len(p))}|")
+        first = False
+        print(f"| {name} | {' | '.join(shares(of, true) for of in p.values())} |", flush=True)
+        print(f"{name}: " + "; ".join(f"{m} {by_mean(p[m], true, log_mean)}" for m in BY_MEAN), flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--genes", type=int, default=4000)
+    parser.add_argument("--studies", type=int, default=8)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    main(options.genes, options.only)
+    main(options.studies, options.only)

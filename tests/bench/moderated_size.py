@@ -1,6 +1,6 @@
 """Size and power of the moderated test beside the others, on Gaussian genes: the table that the docs show.
 
-    python tests/bench/moderated_size.py [--genes 40000] [--only nested]
+    python tests/bench/moderated_size.py [--genes 44000] [--only nested]
 
 A row is a design and a law of the intraclass correlation. Sums over samples are simulated directly, so cells cost nothing. A
 tenth of the genes differ, by 0.3 to 1.2 residual SDs; all genes make the prior. Size is the share of null genes with p below
@@ -80,6 +80,10 @@ def cases() -> list[Case]:
         found.append(
             Case(f"4 v 4 v 4, 10–200 cells, Q's donor variance × {factor:g}", one, "diagnosis", three, factor)
         )
+    four = two((6, 6), mixed).assign(diagnosis=np.repeat(["C", "P", "Q", "R"], 3))
+    for factor in (1.0, 4.0):
+        name = f"3 v 3 v 3 v 3, 10–200 cells, R's donor variance × {factor:g}"
+        found.append(Case(name, one, "diagnosis", four, factor))
     found += [
         Case("6 v 6, two covariates", "~ depth + age + diagnosis + (1 | sample)", "diagnosis", two((6, 6), mixed)),
         Case("nested, 3 v 3 donors × 2, 50 cells", "~ diagnosis + (1 | donor/sample)", "diagnosis", donors(6, 50, False)),

@@ -129,6 +129,7 @@ rule calibrate:
         statistics="<results>/statistics/{cell_type}.npz",
     output:
         table="<results>/calibration/{cell_type}.tsv",
+        genes="<results>/calibration/{cell_type}.genes.tsv",
         about="<results>/calibration/{cell_type}.json",
     log:
         "<logs>/calibrate/{cell_type}.log",
@@ -146,7 +147,7 @@ rule calibrate:
     shell:
         "nestde calibrate --settings {params.settings:q} --design {input.design:q}"
         " --statistics {input.statistics:q} --threads {threads}"
-        " --out {output.table:q} --about {output.about:q} > {log:q} 2>&1"
+        " --out {output.table:q} --genes {output.genes:q} --about {output.about:q} > {log:q} 2>&1"
 
 
 rule gather:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.calibrate.max_t import StepDown
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.design.contrasts import joint
 from nestde.design.design import Design
@@ -34,6 +35,9 @@ COLUMNS = [
     *(f"{what}_{alpha:g}" for alpha in ALPHAS for what in ("size", "lower", "upper")),
     "found", "found_relabelled", "found_relabelled_most", "verdict",
 ]  # fmt: skip
+# Of fewer relabellings no adjusted p-value could be as small as 0.01.
+FEWEST_FOR_MAX_T = 100
+OF_GENES = ["gene", "term", "padj_max_t"]
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,14 @@ class Calibrated:
         The relabellings; or why there are none.
     table
         `COLUMNS`, one row for each method.
+    genes
+        `OF_GENES`, one row for each gene; none where relabellings are too few.
     """
 
     term: str
     ways: Relabellings | str
     table: pd.DataFrame
+    genes: pd.DataFrame
 
 
 def calibrate(
@@ -75,7 +82,7 @@ def calibrate(
     statistics
         Of all tested genes in these cells.
     term
-        Of `design.tests` or `design.untested`.
+        Of `design.tests`.
     headline
         Name of the method by whose p-values genes are called under the true labels, or ``auto``.
     number
@@ -87,37 +94,51 @@ def calibrate(
     threads
         As for `Statistics.fitted`.
     """
-    if term in design.untested:
-        return Calibrated(term, design.untested[term], pd.DataFrame(columns=COLUMNS))
     ways = relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
-        return Calibrated(term, ways, pd.DataFrame(columns=COLUMNS))
+        return Calibrated(term, ways, pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_GENES))
     methods, learnt = of_engine(statistics.family.engine), dict[str, object]()
     true = statistics.fitted(design, threads, learnt)
     observed = {each.name: _log_p(each, true, term) for each in methods}
-    chosen = observed[
-        method(headline, statistics.family.engine, lambda name: bool(np.isfinite(observed[name]).any())).name
-    ]
+    leading = method(
+        headline, statistics.family.engine, lambda name: bool(np.isfinite(observed[name]).any())
+    ).name
+    chosen = observed[leading]
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
     counted = np.flatnonzero(~called & np.isfinite(chosen))
     few = counted[:: math.ceil(len(counted) / SOME)] if len(counted) > SOME else counted
     genes = {each.name: few if each.dear else counted for each in methods}
     chances: dict[str, list[Floats]] = {each.name: [] for each in methods}
-    for order in ways.order:
+    drawn = len(ways.like) + int(ways.drawn.sum())
+    all_at_once = StepDown(-chosen) if drawn >= FEWEST_FOR_MAX_T else None
+    for order, in_draw in zip(ways.order, ways.drawn, strict=True):
         other = relabelled(design, term, ways.unit, order)
         # a prior is of all genes, and a p-value that needs none is had for those that are counted
         whole, part = (of.fitted(other, threads, learnt) for of in (statistics, statistics.of(few)))
         for each in methods:
             if np.isnan(observed[each.name]).all():
                 continue
+            if all_at_once and in_draw and each.name == leading:
+                log_p = _log_p(each, whole, term)
+                all_at_once.add(-log_p)
+                chances[each.name].append(log_p[genes[each.name]])
+                continue
             log_p = _log_p(each, part if each.dear else whole, term)
             chances[each.name].append(log_p if each.dear else log_p[counted])
+    of_genes = pd.DataFrame(columns=OF_GENES)
+    if all_at_once:
+        for order in ways.like:
+            whole = statistics.fitted(relabelled(design, term, ways.unit, order), threads, learnt)
+            all_at_once.add(-_log_p(method(leading, statistics.family.engine), whole, term))
+        of_genes = pd.DataFrame(
+            {"gene": statistics.genes, "term": term, "padj_max_t": all_at_once.adjusted()}
+        )
     rows = [
         _row(term, each, observed[each.name], np.array(chances[each.name]), genes[each.name], fdr)
         for each in methods
         if chances[each.name]
     ]
-    return Calibrated(term, ways, pd.DataFrame(rows, columns=COLUMNS))
+    return Calibrated(term, ways, pd.DataFrame(rows, columns=COLUMNS), of_genes)
 
 
 def _log_p(method: Method, fitted: Fitted, term: str) -> Floats:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nestde.arrays import Floats, Integers
 from nestde.design.design import Design, RandomFactor
-from nestde.design.expressions import quoted
 from nestde.design.within import constant_within
 from nestde.fit.containment import unit_of
 
@@ -41,12 +41,18 @@ class Relabellings:
         (R, U) for each relabelling, of which unit each unit gets the label; the true labels are not among them.
     possible
         How many there are, the true labels and those too like them included.
+    like
+        (R', U) relabellings that share too much with the true labels to show what chance does.
+    drawn
+        (R,) which of `order` are, with `like`, a draw from all relabellings, or all of them.
     """
 
     unit: str
     blocks: tuple[str, ...]
     order: Integers
     possible: int
+    like: Integers
+    drawn: NDArray[np.bool_]
 
 
 def relabellings(design: Design, term: str, number: int, seed: int) -> Relabellings | str:
@@ -57,8 +63,7 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
     design
         With `term` among its tests.
     term
-        Of `design.tests`. The labels of a named contrast are exchanged among the samples that it compares; others, as those
-        of a third level, keep theirs.
+        Of `design.tests`.
     number
         How many are made, at most.
     seed
@@ -76,19 +81,9 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
     first = np.unique(unit.codes, return_index=True)[1]
     labels, kind = np.unique(design.x[first][:, columns], axis=0, return_inverse=True)
     kind = kind.reshape(-1)
-    # a factor's groups are what is tested, whatever their names; of a contrast if they are two
+    # a factor's groups are what is tested, whatever their names
     partition = len(labels) == len(columns) + 1
     factors = _blocks(design, unit, columns, first)
-    if term in design.contrasts:
-        compared = design.contrasts[term].rows[:, columns]
-        takes_part = (labels[kind][:, None] == compared[None]).all(axis=2).any(axis=1)
-        partition = len(np.unique(kind[takes_part])) == 2
-        if takes_part.any() and not takes_part.all():
-            others = np.where(takes_part, 0, 1 + np.arange(len(first)))
-            factors.append(("", True, others))
-        # at another place of what it is conditional on, the columns mean something else
-        where = {quoted(name) for point in design.contrasts[term].points for name, _ in point}
-        factors = [(name, needed or name in where, codes) for name, needed, codes in factors]
     while True:
         block = _crossed([codes for _, _, codes in factors], len(first))
         possible = _possible(kind, block, partition)
@@ -96,22 +91,31 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
         if possible >= _FEWEST or not spare:
             break
         del factors[min(spare, key=lambda i: len(np.unique(factors[i][2])))]
-    names = tuple(name for name, _, _ in factors if name)
+    names = tuple(name for name, _, _ in factors)
     ways = _all(kind, block) if possible <= ENUMERATED else _some(kind, block, 4 * number, seed)
     true = _name(kind, partition)
-    seen, order = {true}, []
+    seen, order, like = {true}, list[Integers](), list[Integers]()
     for way in ways:
         name = _name(kind[way], partition)
-        if name not in seen and _likeness(labels[kind], labels[kind[way]], block) <= LIKENESS + 1e-9:
-            order.append(way)
+        if name not in seen:
+            near = _likeness(labels[kind], labels[kind[way]], block) > LIKENESS + 1e-9
+            (like if near else order).append(way)
         seen.add(name)
+    # of so many that are drawn, these are like the true labels
+    several = np.random.default_rng([seed, 1])
+    total = len(order) + len(like)
+    alike = int(several.hypergeometric(len(like), len(order), number)) if total > number else len(like)
+    like = [like[i] for i in sorted(several.permutation(len(like))[:alike])]
     if len(order) > number:
         chosen = np.random.default_rng(seed).permutation(len(order))[:number]
         order = [order[i] for i in sorted(chosen)]
+    drawn = np.zeros(len(order), bool)
+    drawn[several.permutation(len(order))[: number - alike]] = True
     if not order:
         within = f" within {' and '.join(names)}" if names else ""
         return f"the {len(first)} groups of {unit.name} can be relabelled{within} in no way that differs enough from the true one"
-    return Relabellings(unit.name, names, np.array(order, np.int64), possible)
+    stacked = np.array(like, np.int64).reshape(-1, len(first))
+    return Relabellings(unit.name, names, np.array(order, np.int64), possible, stacked, drawn)
 
 
 def relabelled(design: Design, term: str, unit: str, order: Integers) -> Design:
@@ -164,10 +168,8 @@ def _possible(kind: Integers, block: Integers, partition: bool) -> int:
     for code in np.unique(block):
         numbers = np.bincount(kind[block == code])
         total *= math.factorial(int(numbers.sum())) // math.prod(math.factorial(int(n)) for n in numbers)
-    mixed = [kind[block == code] for code in np.unique(block) if len(set(kind[block == code])) > 1]
-    both = np.unique(np.concatenate(mixed)) if mixed else kind
-    mirror = partition and len(both) == 2 and all(
-        np.sum(part == both[0]) == np.sum(part == both[1]) for part in mixed
+    mirror = partition and kind.max() == 1 and all(
+        len(set(np.bincount(kind[block == code], minlength=2))) == 1 for code in np.unique(block)
     )  # fmt: skip
     return total // 2 if mirror else total
 

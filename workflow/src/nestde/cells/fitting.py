@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from nestde.cells.concerns import APART, RULES
 from nestde.cells.qc import ENOUGH_FOR_SCRUBLET, METRIC_OF, bounds, metrics
-from nestde.cells.sexes import in_cells
 from nestde.study.config import QC
 
 if TYPE_CHECKING:
@@ -27,10 +26,7 @@ FULL_LENGTH = 100_000  # median counts of a cell that no droplet gives
 
 
 def measure(source: "Source", qc: QC) -> "pd.DataFrame":
-    """Metrics of cells as quality control measures them, and `sexes.in_cells`, by row of the file.
-
-    Of large data, of some cells of all parts.
-    """
+    """Metrics of cells as quality control measures them, by row of the file; of large data, of some cells of all parts."""
     import pandas as pd
 
     parts, rows = [], []
@@ -39,10 +35,7 @@ def measure(source: "Source", qc: QC) -> "pd.DataFrame":
         block.sum_duplicates()
         block.eliminate_zeros()
         block.data = np.nan_to_num(block.data).astype(np.int64)
-        sexes = {
-            side: of for side, of in in_cells(block, source.genes, source.gene_ids).items() if of is not None
-        }
-        parts.append(pd.DataFrame(metrics(block, source.genes, qc) | sexes))
+        parts.append(pd.DataFrame(metrics(block, source.genes, qc)))
         rows.append(np.arange(start, stop))
     if not parts:
         return pd.DataFrame(metrics(source.rows(0, 0).tocsr(), source.genes, qc))

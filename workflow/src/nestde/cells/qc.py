@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.cells.concerns import spread
-from nestde.cells.same import marks
-from nestde.cells.sexes import evidence, in_cells
+from nestde.cells.sexes import sex_counts
 from nestde.errors import NestdeError
 from nestde.io.counts import Counts, writing
 from nestde.study.config import QC
@@ -62,7 +61,7 @@ def control(
     cells
         Every cell that came in: barcode, cell type, metrics, and which rules remove it.
     ledger
-        See `ledger_of`; with what `sexes.evidence` tells, and ``cell_marks``, see `nestde.cells.same`.
+        See `ledger_of`; ``sex_counts`` see `sexes.sex_counts`.
     """
     with Counts(path) as counts:
         uns = counts.uns()
@@ -96,8 +95,7 @@ def control(
     keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
     mt_genes = sum(gene.startswith(tuple(config.mt_prefix)) for gene in genes)
     ledger = ledger_of(sample, cells, removed, int(uns["came"][at]), keep, doublets, mt_genes, config)
-    ledger["cell_marks"] = marks(matrix, genes)
-    ledger |= evidence(in_cells(rows, genes, uns.get("gene_ids")))
+    ledger["sex_counts"] = sex_counts(rows, genes, uns.get("gene_ids"))
     cells = cells.drop(columns="sample_id").rename_axis("barcode").reset_index()
     names = np.array(list(removed), object)
     cells["removed_by"] = [";".join(names[which]) for which in np.array(list(removed.values())).T]

@@ -1,7 +1,7 @@
 """Measure how often each p-value is small where nothing differs, by giving samples each other's labels.
 
 nestde calibrate --settings config/config.yaml --design results/design/Neuron.npz --statistics results/statistics/Neuron.npz \
-    --out neuron.tsv --about neuron.json
+    --out neuron.tsv --genes neuron.genes.tsv --about neuron.json
 """
 
 import argparse
@@ -16,6 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="results do not depend on it")
     parser.add_argument("--out", required=True, type=Path, help="size and findings of each p-value (tsv)")
     parser.add_argument(
+        "--genes",
+        required=True,
+        type=Path,
+        help="adjusted p-value of each gene, max-T; empty for few relabellings (tsv)",
+    )
+    parser.add_argument(
         "--about", required=True, type=Path, help="what was relabelled, or why nothing (json)"
     )
 
@@ -24,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
     """Read, relabel, write."""
     import pandas as pd
 
-    from nestde.calibrate.calibration import COLUMNS, about, calibrate
+    from nestde.calibrate.calibration import COLUMNS, OF_GENES, about, calibrate
     from nestde.design.testable import NotTestable, load_design
     from nestde.fit.statistics import load
     from nestde.io.files import write_json, write_tsv
@@ -35,6 +41,7 @@ def main(args: argparse.Namespace) -> None:
     if isinstance(design, NotTestable) or not config.calibration.enabled:
         why = design.reason if isinstance(design, NotTestable) else "calibration.enabled is false"
         write_tsv(pd.DataFrame(columns=COLUMNS), args.out)
+        write_tsv(pd.DataFrame(columns=OF_GENES), args.genes)
         write_json({term: {"relabellings": 0, "reason": why} for term in config.model.test}, args.about)
         return
     found = [
@@ -48,4 +55,5 @@ def main(args: argparse.Namespace) -> None:
         for term in config.model.test
     ]
     write_tsv(pd.concat([each.table for each in found], ignore_index=True), args.out)
+    write_tsv(pd.concat([each.genes for each in found], ignore_index=True), args.genes)
     write_json({each.term: about(each) for each in found}, args.about)

@@ -27,6 +27,7 @@ RESULTS = {
     "prior": "prior/{cell_type}.tsv",
     "reasons": "prior/{cell_type}.json",
     "calibration": "calibration/{cell_type}.tsv",
+    "adjusted": "calibration/{cell_type}.genes.tsv",
     "relabellings": "calibration/{cell_type}.json",
     "de": "de/{cell_type}.tsv",
     "de_typed": "de/{cell_type}.parquet",
