@@ -1,5 +1,7 @@
 """What becomes of data that nestde has never seen: init without options, check, run; what was tested, and why the rest was not.
 
+The table that it prints last stands in workflow/docs/first_contact.md.
+
     python tests/bench/first_contact.py WORK [--steps] [NAME …]
 
 NAMEs are makers' layouts, and the real data in the folder that NESTDE_REAL_DATA names; --steps takes the steps from the counts
@@ -26,6 +28,8 @@ from nestde.io.layout import RESULTS
 from nestde.run.closing import say
 from nestde.study.config import load
 
+GUESSED = ("samples", "diagnosis", "cell", "raw", "genes", "model")  # lines of what init says
+BREAK = "<br>"
 REAL = ("kang_bcells", "onek1k_bcell", "zeisel_pseudodonors")
 
 
@@ -95,38 +99,67 @@ def steps(study: Path) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def contact(data: Path, folder: Path, quick: bool) -> None:
-    """Take one file through init, check and run, and tell."""
+def contact(data: Path, folder: Path, quick: bool) -> dict[str, str]:
+    """Take one file through init, check and run; tell all of it, and return a row of the table."""
     print(f"\n===== {data.name}", flush=True)
+    row = {"data": data.stem}
     code, text = said("init", "study", "--from", str(data), folder=folder)
     print(f"init {code}\n{text}")
     if code:
-        return
+        return row | {"guessed": text, "run": "-"}
+    lines = [line.strip() for line in text.splitlines()]
+    row["guessed"] = BREAK.join(
+        line for line in lines if line.split(" ")[0] in GUESSED or line.startswith(("qc.", "note"))
+    )
+    row["to be mended"] = (
+        BREAK.join(line for line in lines if line.startswith("To be filled in")) or "nothing"
+    )
     study = folder / "study"
     code, text = said("check", folder=study)
     print(f"check {code}\n{text}")
+    warned = [line.removeprefix("Warning: ") for line in text.splitlines() if line.startswith("Warning: ")]
+    row["check"] = BREAK.join(warned) or "nothing to warn of"
+    if code:
+        return row | {"check": text, "run": "-"}
     began = time.time()
     code, text = steps(study) if quick else said("run", "--cores", "1", "--quiet", "all", folder=study)
     print(f"run {code}, {time.time() - began:.0f} s\n" + "\n".join(text.splitlines()[-12:]))
-    for path in sorted((study / "results/de").glob("*.tsv")):
-        table = pd.read_csv(path, sep="\t", low_memory=False).drop_duplicates(["gene", "term"])
-        tested, found = table["pvalue"].notna(), table["padj"] <= 0.05
-        print(f"  {path.name}: {tested.sum()} of {len(table)} tested, {found.sum()} found", end="")
-        known = table["gene"].astype(str).str.fullmatch(r"D\d+")
-        print(f", {(found & known).sum()} of {known.sum()} that differ" if known.any() else "")
-        for why, number in table.loc[~tested, "reason"].value_counts().head(5).items():
-            print(f"    {number:>6} {why}")
+    notes = [line.split(".")[0] for line in text.splitlines() if line.startswith(("Note: ", "Warning: "))]
+    row["run"] = BREAK.join([f"exit {code}", *notes])
+    row["tested"] = BREAK.join(_of_type(path) for path in sorted((study / "results/de").glob("*.tsv")))
+    return row
+
+
+def _of_type(path: Path) -> str:
+    """What was tested of a cell type, found, and why the rest was not."""
+    table = pd.read_csv(path, sep="\t").drop_duplicates(["gene", "term"])
+    tested, found = table["pvalue"].notna(), table["padj"] <= 0.05
+    words = f"{path.stem}: {tested.sum():,} of {len(table):,} genes tested, {found.sum():,} found"
+    known = table["gene"].astype(str).str.fullmatch(r"D\d+")
+    if known.any():
+        words += f" ({(found & known).sum()} of the {known.sum()} that differ)"
+    # the numbers in a reason apart, it is one of a few
+    kinds = table.loc[~tested, "reason"].str.replace(r"^in [\d,]+ of", "in too few of", regex=True)
+    why = [f"{number:,} {reason}" for reason, number in kinds.value_counts().head(4).items()]
+    print("  " + "\n    ".join([words, *why]))
+    return "; ".join([words, *why])
 
 
 def main() -> None:
-    """Take the layouts named, or all, through."""
+    """Take the layouts named, or all, through; print the table last."""
     quick = "--steps" in sys.argv
     work, *names = [word for word in sys.argv[1:] if word != "--steps"]
     real = Path(os.environ.get("NESTDE_REAL_DATA", ""))
+    rows = []
     for name in names or [*public.LAYOUTS, *REAL]:
         folder = Path(work).resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
-        contact(real / f"{name}.h5ad" if name in REAL else public.write(name, folder), folder, quick)
+        data = real / f"{name}.h5ad" if name in REAL else public.write(name, folder)
+        rows.append(contact(data, folder, quick))
+    columns = ["data", "guessed", "to be mended", "check", "run", "tested"]
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(row.get(column, '').replace('|', '∣').strip() for column in columns)} |")
 
 
 if __name__ == "__main__":

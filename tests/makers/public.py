@@ -1,5 +1,6 @@
 """Data as labs meet them: the layouts of public files, made with known genes, so that `init` can be tried on each."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ def made(
     Parameters
     ----------
     sheet
-        One row per sample: ``sample`` and covariates; with a column ``sex`` of F and M, XIST and the genes of Y follow it, and
-        with ``donor`` samples of one donor are alike.
+        One row per sample: ``sample`` and covariates; XIST and the genes of Y follow a column ``sex`` of F and M, else donors
+        are of both in turn; with ``donor`` samples of one donor are alike.
     types
         Cell type -> its cells in each sample.
     tested
@@ -51,9 +52,9 @@ def made(
     for number, row in enumerate(sheet.to_dict("records")):
         mean = base * np.exp(of_donor[row.get("donor", row["sample"])] + rng.normal(0, 0.1, genes))
         mean[:DIFFER] *= 2.0 ** (row[tested] != levels[0])
-        if "sex" in row:
-            mean[DIFFER] *= 1.0 if row["sex"] == "F" else 0.01
-            mean[DIFFER + 1 : DIFFER + 5] *= 1.0 if row["sex"] == "M" else 0.0
+        sex = row.get("sex", ("F", "M")[list(of_donor).index(row.get("donor", row["sample"])) % 2])
+        mean[DIFFER] *= 1.0 if sex == "F" else 0.01
+        mean[DIFFER + 1 : DIFFER + 5] *= 1.0 if sex == "M" else 0.0
         for at, (name, cells) in enumerate(types.items()):
             n = cells[number]
             of_type = mean * np.exp(np.random.default_rng(at).normal(0, 0.4, genes))
@@ -120,7 +121,7 @@ def cellxgene() -> ad.AnnData:
     data.obs["is_primary_data"] = True
     for name in ("cell_type", "disease", "sex", "assay"):
         data.obs[f"{name}_ontology_term_id"] = data.obs[name].map(
-            lambda value: f"X:{abs(hash(value)) % 9999:04}"
+            lambda value: f"X:{zlib.crc32(value.encode()) % 9999:04}"
         )
     data = with_ids(data, "feature_name", twice=2)
     data.var["feature_is_filtered"] = False

@@ -145,3 +145,30 @@ def test_any_small_study_gives_each_grouping_once(labels):
         assert groups not in seen
         seen.add(groups)
     assert frozenset(frozenset(np.flatnonzero(kinds == k).tolist()) for k in set(kinds)) not in seen
+
+
+def test_a_contrast_exchanges_the_labels_of_what_it_compares():
+    levels = np.repeat(["AD", "C", "M"], [4, 4, 5])
+    samples = pd.DataFrame({"s": [f"S{i:02}" for i in range(13)], "d": levels, "sex": ["F", "M"] * 6 + ["F"]})
+    frame = samples.loc[samples.index.repeat(3)].reset_index(drop=True)
+    design = designs.build_design("~ d + (1 | s)", frame, test=["AD-C", "(AD+M)/2-C"])
+    ways = relabellings(design, "AD-C", 1000, 1)
+    assert ways.possible == math.comb(8, 4) // 2
+    np.testing.assert_array_equal(ways.order[:, 8:], np.arange(8, 13)[None].repeat(len(ways.order), 0))
+    other = relabelled(design, "AD-C", "s", ways.order[0])
+    assert (other.x[24:] == design.x[24:]).all() and (other.x[:24] != design.x[:24]).any()
+    of_three = relabellings(design, "(AD+M)/2-C", 1000, 1)
+    assert of_three.possible == math.factorial(13) // (math.factorial(4) ** 2 * math.factorial(5))
+    assert (of_three.order[:, 8:] != np.arange(8, 13)).any()
+
+
+def test_a_simple_effect_exchanges_labels_where_it_is_and_nowhere_else():
+    samples = pd.DataFrame(
+        {"s": [f"S{i:02}" for i in range(16)], "d": ["AD", "C"] * 8, "sex": np.repeat(["F", "M"], 8)}
+    )
+    frame = samples.loc[samples.index.repeat(3)].reset_index(drop=True)
+    design = designs.build_design("~ d*sex + (1 | s)", frame, test=["AD-C | sex=F"])
+    ways = relabellings(design, "AD-C | sex=F", 1000, 1)
+    assert (np.sort(ways.order[:, :8]) == np.arange(8)).all()
+    for order in ways.order:
+        assert (relabelled(design, "AD-C | sex=F", "s", order).x[24:] == design.x[24:]).all()

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from makers.tiny_study import SAMPLES, cells, config, write_study
 
 from nestde.cells.concerns import concerns
-from nestde.cells.sexes import called, sex_counts, swapped
+from nestde.cells.sexes import called, evidence, in_cells, swapped
 
 FEMALE, MALE = {"XIST": 300, "Y": 4}, {"XIST": 2, "Y": 120}
 
@@ -39,9 +39,27 @@ def test_a_swap_is_told_and_a_right_sheet_is_not(column, values):
     assert f"in 1 of 6 samples: S3 ({column} {values[3]}; XIST 300, Y 4)" in text
 
 
+def mixed(females, males, ambient=0.0, seed=0):
+    """What a ledger tells of cells of either sex, with RNA of the other around."""
+    rng = np.random.default_rng(seed)
+    of = np.repeat([1, 0], [females, males])
+    return evidence({"XIST": rng.poisson(2.3 * (of + ambient)), "Y": rng.poisson(0.6 * (1 - of + ambient))})
+
+
 def test_cells_of_two_donors_are_told_without_a_sheet():
-    title, text = swapped(ledgers(FEMALE, {"XIST": 90, "Y": 60}), sheet("x", "y", column="site"))
-    assert title == "Samples of both sexes" and "S1 (XIST 90, Y 60)" in text
+    told = [{"sample_id": "S0", **mixed(200, 0)}, {"sample_id": "S1", **mixed(80, 120, 0.02)}]
+    title, text = swapped(told, sheet("x", "y", column="site"))
+    assert title == "Samples of both sexes" and "S0" not in text
+    assert "S1 (XIST in 81, Y in 53, both in 2 of 200 cells)" in text
+
+
+@pytest.mark.parametrize("ambient", [0, 0.05, 0.2, 0.5])
+@pytest.mark.parametrize("females", [0, 300])
+def test_ambient_rna_is_no_second_donor_and_no_swap(ambient, females):
+    wrong = {"female", "both"} if not females else {"male", "both"}
+    for seed in range(20):
+        found = mixed(females, 300 - females, ambient, seed)
+        assert called(found["sex_counts"], found["sex_cells"]) not in wrong
 
 
 @pytest.mark.parametrize("found", [{}, {"XIST": None, "Y": 50}, {"XIST": 3, "Y": 1}, {"XIST": 50, "Y": None}])
@@ -53,9 +71,9 @@ def test_where_counts_do_not_tell_nothing_is_said(found):
 @pytest.mark.parametrize("names", [["Xist", "Ddx3y", "A"], ["ENSG00000229807.11", "ENSG00000067048", "A"]])
 def test_the_genes_are_known_by_symbol_and_id_of_man_and_mouse(names):
     counts = sp.csr_matrix(np.array([[1, 2, 3], [4, 5, 6]]))
-    assert sex_counts(counts, names) == {"XIST": 5, "Y": 7}
-    assert sex_counts(counts, ["x", "y", "z"], names) == {"XIST": 5, "Y": 7}
-    assert sex_counts(counts[:, 2:], names[2:]) == {"XIST": None, "Y": None}
+    both = {"sex_counts": {"XIST": 5, "Y": 7}, "sex_cells": {"of": 2, "XIST": 2, "Y": 2, "both": 2}}
+    assert evidence(in_cells(counts, names)) == evidence(in_cells(counts, ["x", "y", "z"], names)) == both
+    assert evidence(in_cells(counts[:, 2:], names[2:]))["sex_counts"] == {"XIST": None, "Y": None}
 
 
 def test_quality_control_tells_of_a_swap(tmp_path, monkeypatch):

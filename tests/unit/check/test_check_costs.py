@@ -166,7 +166,7 @@ def test_a_model_without_samples_is_as_wrong_as_simulated():
 
 def test_smallest_effect_is_found_in_80_percent_of_simulated_studies():
     x = np.column_stack([np.ones(12), np.arange(12) % 2])
-    variance = contrast_variance(x, 1, np.ones(12))
+    variance = contrast_variance(x, np.eye(x.shape[1])[1], np.ones(12))
     assert variance == pytest.approx(1 / 3)
     effect = smallest_effect(variance, 10)
     rng = np.random.default_rng(4)
@@ -190,7 +190,7 @@ def test_contrast_variance_is_that_of_generalised_least_squares():
     x = np.column_stack([np.ones(9), rng.normal(size=9), np.arange(9) % 2])
     weights = mean_weights(rng.integers(10, 500, 9), 0.1)
     expected = np.linalg.inv(x.T @ np.diag(weights) @ x)[2, 2]
-    assert contrast_variance(x, 2, weights) == pytest.approx(expected, rel=1e-12)
+    assert contrast_variance(x, np.eye(x.shape[1])[2], weights) == pytest.approx(expected, rel=1e-12)
     assert mean_weights(np.array([18.0]), 0.1)[0] == pytest.approx(1 / (1 + 0.9 / 1.8))
 
 

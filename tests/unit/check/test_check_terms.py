@@ -39,6 +39,36 @@ def misspelt_test(s):
 
 
 @fault(
+    "model.test: AD-Contol: Contol is no level that is known, nor a term of the formula. Did you mean Control?",
+    "model.test: AD - Control/2 - Control/2 + AD: its weights add up to 1, so it is no difference but holds a mean. They add up to 0 in a contrast, as in AD - Control.",
+)
+def contrasts_of_no_levels_or_of_no_difference(s):
+    s.config["model"]["test"] = ["AD-Contol", "AD - Control/2 - Control/2 + AD"]
+
+
+@fault(
+    "model.test: AD-Control names levels whose factor model.levels does not have. Add diagnosis: [AD, Control] to model.levels, the "
+    "reference first, or name the factor, as in diagnosis[AD].",
+)
+def a_contrast_of_levels_that_only_the_data_tell(s):
+    s.formula("~ saturation + diagnosis + (1 | sample_id)", "AD-Control")
+
+
+@fault(
+    "model.test: AD-Control: with diagnosis:sex in the formula it differs by sex. Say where, as in AD-Control | sex=F, or average, as in "
+    "(AD-Control | sex=F)/2 + (AD-Control | sex=M)/2.",
+)
+def a_contrast_that_an_interaction_makes_several_of(s):
+    s.formula("~ saturation + diagnosis*sex + (1 | sample_id)")
+    s.config["model"]["test"] = ["AD-Control"]
+
+
+@fault("model.test: diagnosis[AD] - diagnosis[MCI]: diagnosis has no level MCI. It has Control, AD.")
+def a_contrast_of_a_level_that_there_is_not(s):
+    s.config["model"]["test"] = ["diagnosis[AD] - diagnosis[MCI]"]
+
+
+@fault(
     "model.test: sample_id is a random term of model.formula; only fixed terms are tested, such as saturation, diagnosis.",
 )
 def a_random_term_tested(s):

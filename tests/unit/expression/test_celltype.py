@@ -77,7 +77,7 @@ def test_a_p_value_of_a_fit_that_failed_is_empty(monkeypatch, status, headline, 
 
     def fit_of(model, sums, columns, reml, *args, **options):
         found = fit(model, sums, columns, reml, *args, **options)
-        which = "REML" if reml else "full ML" if len(columns) == design.x.shape[1] else "reduced ML"
+        which = "REML" if reml else "full ML" if columns.shape[1] == design.x.shape[1] else "reduced ML"
         return spoilt(found) if which == broken else found
 
     fit = genes.fit

@@ -13,7 +13,7 @@ REFERENCE = mixedlm(lambda counts, size_factor: counts)
 
 
 def checked_by(built, rows, y):
-    return crosscheck(REFERENCE, built, rows, "diagnosis", lambda gene: y, np.ones(built.n), 1e-6)
+    return crosscheck(REFERENCE, built, rows, lambda gene: y, np.ones(built.n), 1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def row(built, frame, y, reml=False):
     return pd.DataFrame(
         {
             "gene": ["G"],
+            "term": "diagnosis",
             "loglik_full": fit_responses(built, y).loglik,
             "loglik_reduced": fit_responses(reduced, y).loglik,
             "estimates": "REML" if reml else "ML",

@@ -191,3 +191,18 @@ def test_a_covariate_called_as_a_method_does_not_hide_its_columns():
     assert (tested["coef"] == 0.5).all() and (tested["coef_moderated"] == 0.5).all()
     assert (tested["se"] == 0.1).all() and (tested["pvalue_level"] == 0.02).all()
     assert (tested["coef_`moderated`"] == 7.0).all() and (tested["se_`moderated`"] == 8.0).all()
+
+
+def test_fold_changes_of_contrasts_are_sums_of_logarithms():
+    genes = ledger().assign(mean_MCI=[1.0, 2.0, 0.0, 8.0])
+    rows = chunk(["B", "A", "D"], [-1.0, -2.0, -3.0], 1.0)
+    rows = rows.assign(term="(AD+MCI)/2-Control", level="(AD+MCI)/2", against="Control")
+    of = {("diagnosis", "AD"): 0.5, ("diagnosis", "MCI"): 0.5, ("diagnosis", "Control"): -1.0}
+    table = combine(
+        "N", genes, [rows], ["(AD+MCI)/2-Control"], "lrt", GAUSSIAN, None, {"(AD+MCI)/2-Control": of}
+    ).set_index("gene")
+    means = genes.set_index("gene")
+    for gene in "BAD":
+        ad, mci, control = means.loc[gene, ["mean_AD", "mean_MCI", "mean_Control"]]
+        expected = np.log2(np.sqrt(ad * mci) / control) if ad * mci * control > 0 else np.nan
+        assert table.loc[gene, "log2fc"] == pytest.approx(expected, nan_ok=True)

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from makers import public
 
+from nestde.check import seen
+from nestde.check.foreseen import foreseen
+from nestde.check.study import read_study
 from nestde.cli import main
-from nestde.errors import NestdeError
+from nestde.errors import Faults, NestdeError
 from nestde.run.plan import START, plan
 from nestde.simulate import Cohort, write
 from nestde.study import config
@@ -96,7 +99,7 @@ def test_the_forecast_applies_quality_control(tmp_path: Path, monkeypatch: pytes
     assert main(["init", "study", "--from", "three_levels.h5ad"]) == 0
     monkeypatch.chdir("study")
     given = config.load("config/config.yaml")
-    said = list(plan(given).quality)
+    said = plan(given).foreseen.lines
     assert re.match(r"Quality control would remove \d+ of 1,411 cells", said[0])
     assert (
         "  Pericyte would be tested without MCI: MCI has only P06: of its 5 samples, 4 have too few"
@@ -105,11 +108,49 @@ def test_the_forecast_applies_quality_control(tmp_path: Path, monkeypatch: pytes
     assert said[-1].startswith(
         "  T cell would be tested without AD: AD has none: of its 5 samples, 5 have no cell"
     )
+    assert seen.PATH.is_file()  # for the check
     strict = replace(given, qc=replace(given.qc, min_counts=10**7))
     assert (
         "  Neuron would not be tested. No sample is left to be tested: 15 have too few cells in all"
-        in "\n".join(plan(strict).quality)
+        in "\n".join(plan(strict).foreseen.lines)
     )
+
+
+def test_the_check_counts_cells_after_what_the_plan_saw_while_that_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(public.write("three_levels", tmp_path).parent)
+    assert main(["init", "study", "--from", "three_levels.h5ad"]) == 0
+    monkeypatch.chdir("study")
+    file, counted = Path("config/config.yaml"), "after quality control, as nestde plan saw it"
+    strict = file.read_text().replace("qc:\n", "qc:\n  min_genes: 225\n")
+
+    def check() -> str:
+        capsys.readouterr()
+        assert main(["check"]) == 0
+        return capsys.readouterr().out
+
+    def recalled() -> seen.Seen | None:
+        study = read_study(config.load(str(file)), Faults())
+        assert study is not None
+        return seen.recall(study)
+
+    file.write_text(strict)
+    assert counted not in (before := check())
+    study = read_study(config.load("config/config.yaml"), Faults())
+    seen.remember(study, foreseen(study).seen)
+    after = check()
+    assert counted in after and len(after) > len(before)
+    assert re.search(r"Pericyte +(\d+) ", after)[1] < re.search(r"Pericyte +(\d+) ", before)[1]
+    assert recalled() is not None
+    file.write_text(strict.replace("225", "226"))
+    assert recalled() is None
+    file.write_text(strict)
+    assert recalled() is not None
+    os.utime("../three_levels.h5ad", (0, 0))
+    assert recalled() is None
+    Path(".nestde/seen.json").write_text("{")
+    assert recalled() is None
 
 
 def test_check_and_plan_run_from_outside_and_agree_on_what_is_refused(

@@ -64,7 +64,7 @@ def test_all_faults_at_once_each_with_a_remedy():
         "configuration: cell_types names Neuron more than once. Name each once.",
         "configuration: inference.fdr is 0, but must be above 0.",
         "configuration: unknown key model.tests. Did you mean test?",
-        "configuration: model: the key test is missing. Fixed terms to test, each by leaving it out of the formula.",
+        "configuration: model: the key test is missing. What is tested; fixed terms, each by leaving it out of the formula, and contrasts of levels by name, as in AD - Control.",
         "configuration: model.formula is empty.",
         "configuration: unknown key qc.min_count. Did you mean min_counts?",
         'configuration: qc.doublets is "allways", but must be one of auto, always, never. Did you mean always?',

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nestde.api.levels import levels_to_test
 from nestde.arrays import Floats
 from nestde.cells.depth import offered
-from nestde.cells.roles import Reference, cell_types_of, references, samples_of, tested_in
+from nestde.cells.roles import Reference, cell_types_of, samples_of
 from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
 from nestde.design.formula import of_genes
 from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
 from nestde.io.raw_counts import RawCounts
-from nestde.io.source import label
 from nestde.size_factors import Counted, Scaled
 from nestde.size_factors import size_factor as size_factor_of
 from nestde.study.config import Genes, Model
@@ -62,7 +62,8 @@ def de(
         lme4's grammar, without a response: ``~ sequencing_saturation + diagnosis + (1 | sample_id)``. The response
         is every gene's expression, as the family has it.
     test
-        Fixed terms to test, each by leaving it out.
+        Fixed terms to test, each by leaving it out; and named contrasts of levels, such as ``AD - Control``,
+        ``(AD + MCI)/2 - Control`` or, of an interaction, ``AD - Control | sex=F``.
     cell_type_key
         Column of obs: each of its values is analysed apart. False takes all cells together; None does so where no
         column of obs looks like cell types, and else asks for it.
@@ -161,7 +162,10 @@ def de(
         statistics = sum_up(fitted, part.design, mine[:, tested], part.size_factor, names[tested], threads)
         fits = fit_table(part.design, statistics, terms, headline, threads)
         every = moderate(part.design, statistics, terms, threads).table
-        tables[cell_type] = combine(cell_type, ledger, [fits], terms, headline, statistics.family, every)
+        tables[cell_type] = combine(
+            *(cell_type, ledger, [fits], terms, headline, statistics.family, every),
+            plan.model.weights_of_levels(),
+        )
     table = pd.concat(adjust(tables).values(), ignore_index=True)
     table.attrs["nestde"] = plan.told()
     return table
@@ -305,8 +309,6 @@ def _plan(
     NestdeError
         All that is wrong with the formula, the tests and the columns of obs.
     """
-    from nestde.design.design import random_test
-
     faults, obs = Faults(), adata.obs
     twice = adata.var_names[adata.var_names.duplicated()].unique()
     if len(twice):
@@ -319,10 +321,7 @@ def _plan(
     key = cell_types_of(obs, cell_type_key, parsed, faults)
     if not parsed.random:
         faults.add(parsed.ungrouped())
-    fixed = [term for term in tests if not random_test(parsed, term, faults)]
-    given = {name: [label(level) for level in order] for name, order in levels.items()}
-    found = references(obs, tested_in(fixed), given)
-    chosen = given | {reference.factor: list(reference.levels) for reference in found if reference.turned}
+    fixed, chosen, found = levels_to_test(obs, parsed, tests, levels, faults)
     model = Model(
         formula=formula, test=fixed, levels=chosen, min_cells=min_cells, family=family.name if family else ""
     )

@@ -58,7 +58,7 @@ def lmm(
     y = designs.response(design.formula, frame)
     model = prepare(design)
     sums = sums_of_responses(design, model.basis, model.leaf, y[:, None])
-    fits = fit(model, sums, tuple(range(len(design.coef_names))), reml, threads=threads)
+    fits = fit(model, sums, np.eye(len(design.coef_names)), reml, threads=threads)
     if fits.status[0] in ("not_testable", "failed"):
         raise NestdeError(f'"{design.formula.text}" has no fit: {fits.reason[0]}.')
     notes = unsaid_references(design, frame, levels or {})

@@ -82,7 +82,7 @@ def calibrate(
     statistics
         Of all tested genes in these cells.
     term
-        Of `design.tests`.
+        Of `design.tests` or `design.untested`.
     headline
         Name of the method by whose p-values genes are called under the true labels, or ``auto``.
     number
@@ -94,6 +94,8 @@ def calibrate(
     threads
         As for `Statistics.fitted`.
     """
+    if term in design.untested:
+        return Calibrated(term, design.untested[term], pd.DataFrame(columns=COLUMNS))
     ways = relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
         return Calibrated(term, ways, pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_GENES))

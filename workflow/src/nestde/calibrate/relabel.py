@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats, Integers
 from nestde.design.design import Design, RandomFactor
+from nestde.design.expressions import quoted
 from nestde.design.within import constant_within
 from nestde.fit.containment import unit_of
 
@@ -63,7 +64,8 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
     design
         With `term` among its tests.
     term
-        Of `design.tests`.
+        Of `design.tests`. The labels of a named contrast are exchanged among the samples that it compares; others, as those
+        of a third level, keep theirs.
     number
         How many are made, at most.
     seed
@@ -81,9 +83,19 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
     first = np.unique(unit.codes, return_index=True)[1]
     labels, kind = np.unique(design.x[first][:, columns], axis=0, return_inverse=True)
     kind = kind.reshape(-1)
-    # a factor's groups are what is tested, whatever their names
+    # a factor's groups are what is tested, whatever their names; of a contrast if they are two
     partition = len(labels) == len(columns) + 1
     factors = _blocks(design, unit, columns, first)
+    if term in design.contrasts:
+        compared = design.contrasts[term].rows[:, columns]
+        takes_part = (labels[kind][:, None] == compared[None]).all(axis=2).any(axis=1)
+        partition = len(np.unique(kind[takes_part])) == 2
+        if takes_part.any() and not takes_part.all():
+            others = np.where(takes_part, 0, 1 + np.arange(len(first)))
+            factors.append(("", True, others))
+        # at another place of what it is conditional on, the columns mean something else
+        where = {quoted(name) for point in design.contrasts[term].points for name, _ in point}
+        factors = [(name, needed or name in where, codes) for name, needed, codes in factors]
     while True:
         block = _crossed([codes for _, _, codes in factors], len(first))
         possible = _possible(kind, block, partition)
@@ -91,7 +103,7 @@ def relabellings(design: Design, term: str, number: int, seed: int) -> Relabelli
         if possible >= _FEWEST or not spare:
             break
         del factors[min(spare, key=lambda i: len(np.unique(factors[i][2])))]
-    names = tuple(name for name, _, _ in factors)
+    names = tuple(name for name, _, _ in factors if name)
     ways = _all(kind, block) if possible <= ENUMERATED else _some(kind, block, 4 * number, seed)
     true = _name(kind, partition)
     seen, order, like = {true}, list[Integers](), list[Integers]()
@@ -168,8 +180,10 @@ def _possible(kind: Integers, block: Integers, partition: bool) -> int:
     for code in np.unique(block):
         numbers = np.bincount(kind[block == code])
         total *= math.factorial(int(numbers.sum())) // math.prod(math.factorial(int(n)) for n in numbers)
-    mirror = partition and kind.max() == 1 and all(
-        len(set(np.bincount(kind[block == code], minlength=2))) == 1 for code in np.unique(block)
+    mixed = [kind[block == code] for code in np.unique(block) if len(set(kind[block == code])) > 1]
+    both = np.unique(np.concatenate(mixed)) if mixed else kind
+    mirror = partition and len(both) == 2 and all(
+        np.sum(part == both[0]) == np.sum(part == both[1]) for part in mixed
     )  # fmt: skip
     return total // 2 if mirror else total
 

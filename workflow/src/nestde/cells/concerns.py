@@ -5,6 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from nestde.arrays import Floats
+from nestde.cells.same import same_cells
 from nestde.cells.sexes import swapped
 from nestde.design.formula import variables_of
 from nestde.errors import a_few
@@ -50,12 +51,13 @@ def concerns(ledgers: Ledgers, sheet: "pd.DataFrame", model: Model) -> list[tupl
     """
     found = [
         swapped(ledgers, sheet),
+        same_cells(ledgers),
         _most_removed(ledgers),
         _doublets_of_some(ledgers),
         _no_mt_genes(ledgers),
         _equal_totals(ledgers),
     ]
-    names = dict.fromkeys(name for term in model.test for name in variables_of(term))
+    names = dict.fromkeys(name for term in model.compared for name in variables_of(term))
     for name in names:
         if name in sheet and (sheet[name].dtype.kind not in "iuf" or name in model.levels):
             of_level = _by_level(ledgers, sheet, name)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nestde.cells.concerns import APART, RULES
 from nestde.cells.qc import ENOUGH_FOR_SCRUBLET, METRIC_OF, bounds, metrics
+from nestde.cells.sexes import in_cells
 from nestde.study.config import QC
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ FULL_LENGTH = 100_000  # median counts of a cell that no droplet gives
 
 
 def measure(source: "Source", qc: QC) -> "pd.DataFrame":
-    """Metrics of cells as quality control measures them, by row of the file; of large data, of some cells of all parts."""
+    """Metrics of cells as quality control measures them, and `sexes.in_cells`, by row of the file.
+
+    Of large data, of some cells of all parts.
+    """
     import pandas as pd
 
     parts, rows = [], []
@@ -35,7 +39,10 @@ def measure(source: "Source", qc: QC) -> "pd.DataFrame":
         block.sum_duplicates()
         block.eliminate_zeros()
         block.data = np.nan_to_num(block.data).astype(np.int64)
-        parts.append(pd.DataFrame(metrics(block, source.genes, qc)))
+        sexes = {
+            side: of for side, of in in_cells(block, source.genes, source.gene_ids).items() if of is not None
+        }
+        parts.append(pd.DataFrame(metrics(block, source.genes, qc) | sexes))
         rows.append(np.arange(start, stop))
     if not parts:
         return pd.DataFrame(metrics(source.rows(0, 0).tocsr(), source.genes, qc))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.cells.concerns import spread
-from nestde.cells.sexes import sex_counts
+from nestde.cells.same import marks
+from nestde.cells.sexes import evidence, in_cells
 from nestde.errors import NestdeError
 from nestde.io.counts import Counts, writing
 from nestde.study.config import QC
@@ -61,7 +62,7 @@ def control(
     cells
         Every cell that came in: barcode, cell type, metrics, and which rules remove it.
     ledger
-        See `ledger_of`; ``sex_counts`` see `sexes.sex_counts`.
+        See `ledger_of`; with what `sexes.evidence` tells, and ``cell_marks``, see `nestde.cells.same`.
     """
     with Counts(path) as counts:
         uns = counts.uns()
@@ -95,7 +96,8 @@ def control(
     keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
     mt_genes = sum(gene.startswith(tuple(config.mt_prefix)) for gene in genes)
     ledger = ledger_of(sample, cells, removed, int(uns["came"][at]), keep, doublets, mt_genes, config)
-    ledger["sex_counts"] = sex_counts(rows, genes, uns.get("gene_ids"))
+    ledger["cell_marks"] = marks(matrix, genes)
+    ledger |= evidence(in_cells(rows, genes, uns.get("gene_ids")))
     cells = cells.drop(columns="sample_id").rename_axis("barcode").reset_index()
     names = np.array(list(removed), object)
     cells["removed_by"] = [";".join(names[which]) for which in np.array(list(removed.values())).T]

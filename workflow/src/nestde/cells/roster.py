@@ -230,7 +230,7 @@ def factors_tested(frame: "pd.DataFrame", model: Model) -> list[str]:
     formula = parse(model.formula)
     return [
         name
-        for name in dict.fromkeys(variable for term in model.test for variable in variables_of(term))
+        for name in dict.fromkeys(variable for term in model.compared for variable in variables_of(term))
         if name in frame
         and (frame[name].dtype.kind not in "iuf" or name in model.levels or formula.codes(name))
     ]

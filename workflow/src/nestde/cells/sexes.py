@@ -1,5 +1,10 @@
-"""Whose sample is it: sex as the counts tell it, by XIST and the genes of the Y chromosome, beside what the sheet says."""
+"""Whose sample is it: sex as the counts tell it, by XIST and the genes of the Y chromosome, beside what the sheet says.
 
+Where cells of a woman and of a man are together, some have XIST and others Y, hardly any both; ambient RNA brings the
+other sex's to any cell. So it is asked how many cells have both, beside how many would by chance.
+"""
+
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,6 +27,7 @@ Y = {
 }  # fmt: skip
 FEWEST = 10  # counts of one side that say something
 CLEAR = 5  # times as many as of the other
+BY_CHANCE = 10  # cells of which both would be expected, below which that nearly none has says nothing
 COLUMNS = ("sex", "gender", "sexatbirth", "biologicalsex", "donorsex")
 WORDS = {
     "f": "female",
@@ -34,19 +40,40 @@ WORDS = {
 }
 
 
-def sex_counts(
+def in_cells(
     counts: "csr_matrix", genes: Iterable[object], ids: Iterable[object] | None = None
-) -> dict[str, int | None]:
-    """Counts of ``XIST`` and of the genes of ``Y`` over some cells; None where the data do not have them."""
+) -> dict[str, NDArray[np.int64] | None]:
+    """Counts of ``XIST``, and of the genes of ``Y``, in each cell; None where the data do not have them."""
     names = _folded(genes)
     if ids is not None:
         names = np.where(np.isin(names, list(XIST | Y)), names, _folded(ids))
-    total = np.asarray(counts.sum(axis=0)).ravel()
-    found: dict[str, int | None] = {}
+    found: dict[str, NDArray[np.int64] | None] = {}
     for side, members in (("XIST", XIST), ("Y", Y)):
         there = np.isin(names, list(members))
-        found[side] = int(total[there].sum()) if there.any() else None
+        found[side] = counts @ there.astype(np.int64) if there.any() else None
     return found
+
+
+def evidence(found: Mapping[str, NDArray[np.int64] | None]) -> dict[str, Any]:
+    """What a ledger tells of the sex of some cells.
+
+    Parameters
+    ----------
+    found
+        See `in_cells`.
+
+    Returns
+    -------
+    dict
+        ``sex_counts``: sums of each side, or None; ``sex_cells``: cells ``of`` which some have ``XIST``, ``Y``, ``both``,
+        empty where the data have not the genes of both.
+    """
+    sums = {side: None if of is None else int(of.sum()) for side, of in found.items()}
+    x, y = found["XIST"], found["Y"]
+    if x is None or y is None:
+        return {"sex_counts": sums, "sex_cells": {}}
+    numbers = {"of": len(x), "XIST": (x > 0).sum(), "Y": (y > 0).sum(), "both": ((x > 0) & (y > 0)).sum()}
+    return {"sex_counts": sums, "sex_cells": {name: int(number) for name, number in numbers.items()}}
 
 
 def _folded(names: Iterable[object]) -> NDArray[np.str_]:
@@ -54,38 +81,63 @@ def _folded(names: Iterable[object]) -> NDArray[np.str_]:
     return np.array([re.sub(r"(?<=\d)\.\d+$", "", str(name).lower()) for name in names], str)
 
 
-def called(found: Mapping[str, int | None]) -> str:
-    """``female``, ``male``, ``both`` where neither is rare; '' where the counts do not tell."""
+def called(found: Mapping[str, int | None], cells: Mapping[str, int] | None = None) -> str:
+    """``female``, ``male``, ``both`` where there are cells of either; '' where the counts do not tell.
+
+    Parameters
+    ----------
+    found, cells
+        See `evidence`.
+    """
     x, y = found.get("XIST"), found.get("Y")
     if x is None or y is None or max(x, y) < FEWEST:
         return ""
+    if cells:
+        by_chance = cells["XIST"] * cells["Y"] / cells["of"]
+        fewest = min(by_chance / 2, by_chance - 3 * math.sqrt(by_chance))
+        if by_chance >= BY_CHANCE and cells["both"] <= fewest:
+            return "both"
     if x >= CLEAR * y:
         return "female"
-    return "male" if y >= CLEAR * x else "both"
+    return "male" if y >= CLEAR * x else ""
 
 
-def swapped(ledgers: Sequence[Mapping[str, Any]], sheet: "pd.DataFrame") -> tuple[str, str]:
-    """Title and text on samples whose counts contradict the sheet's sex, or are of both; '' and '' if there are none.
+def call_of(ledger: Mapping[str, Any]) -> str:
+    """`called` of what a sample's ledger tells."""
+    return called(ledger.get("sex_counts", {}), ledger.get("sex_cells"))
+
+
+def said_sexes(
+    ledgers: Sequence[Mapping[str, Any]], sheet: "pd.DataFrame"
+) -> tuple[str | None, dict[str, str], dict[str, str]]:
+    """The column of the sheet that says a sex, if any; sample -> its value there; sample -> ``female``, ``male`` or ''.
 
     A sex that is coded (1 and 2) is read in the way that fits most samples.
     """
-    calls = {ledger["sample_id"]: called(ledger.get("sex_counts", {})) for ledger in ledgers}
     column = next((name for name in sheet if re.sub("[^a-z]", "", str(name).lower()) in COLUMNS), None)
-    said: dict[str, str] = {}
-    if column is not None:
-        given = dict(zip(sheet["sample_id"].astype(str), sheet[column].astype(str), strict=True))
-        meant = _meant(given, calls)
-        said = {sample: meant.get(value, "") for sample, value in given.items()}
+    if column is None:
+        return None, {}, {}
+    given = dict(zip(sheet["sample_id"].astype(str), sheet[column].astype(str), strict=True))
+    meant = _meant(given, {ledger["sample_id"]: call_of(ledger) for ledger in ledgers})
+    return str(column), given, {sample: meant.get(value, "") for sample, value in given.items()}
+
+
+def swapped(ledgers: Sequence[Mapping[str, Any]], sheet: "pd.DataFrame") -> tuple[str, str]:
+    """Title and text on samples whose counts contradict the sheet's sex, or are of both; '' and '' if there are none."""
+    calls = {ledger["sample_id"]: call_of(ledger) for ledger in ledgers}
+    column, given, said = said_sexes(ledgers, sheet)
     counts = {ledger["sample_id"]: ledger.get("sex_counts", {}) for ledger in ledgers}
     wrong = [
         f"{sample} ({column} {given[sample]}; XIST {counts[sample]['XIST']:,}, Y {counts[sample]['Y']:,})"
         for sample, call in calls.items()
-        if call in ("female", "male") and said.get(sample) in ("female", "male") and said[sample] != call
+        if contradicts(call, said.get(sample, ""))
     ]
     both = [
-        f"{sample} (XIST {counts[sample]['XIST']:,}, Y {counts[sample]['Y']:,})"
-        for sample, call in calls.items()
-        if call == "both"
+        "{} (XIST in {XIST:,}, Y in {Y:,}, both in {both:,} of {of:,} cells)".format(
+            ledger["sample_id"], **ledger["sex_cells"]
+        )
+        for ledger in ledgers
+        if calls[ledger["sample_id"]] == "both"
     ]
     texts = []
     if wrong:
@@ -94,12 +146,17 @@ def swapped(ledgers: Sequence[Mapping[str, Any]], sheet: "pd.DataFrame") -> tupl
             f"{a_few(wrong, 8)}. Were samples swapped, or is the sheet wrong? Then their other columns may be wrong, too."
         )
     if both:
-        texts.append(f"Both are there in {a_few(both, 8)}: cells of two donors, or much ambient RNA.")
-    return (
-        ("Sex by the counts is not that of the sheet" if wrong else "Samples of both sexes", " ".join(texts))
-        if texts
-        else ("", "")
-    )
+        texts.append(
+            f"Cells of a woman and of a man are together in {a_few(both, 8)}; were it ambient RNA, more cells would have both. "
+            "Were samples pooled, or cells told apart wrongly?"
+        )
+    title = "Sex by the counts is not that of the sheet" if wrong else "Samples of both sexes" if both else ""
+    return title, " ".join(texts)
+
+
+def contradicts(call: str, said: str) -> bool:
+    """Whether counts tell one sex and the sheet says the other."""
+    return {call, said} == {"female", "male"}
 
 
 def _meant(given: Mapping[str, str], calls: Mapping[str, str]) -> dict[str, str]:

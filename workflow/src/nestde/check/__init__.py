@@ -44,7 +44,7 @@ class Check:
         return self.accepted
 
 
-def check_study(config: Config, told: Iterable[str] = ()) -> Check:
+def check_study(config: Config, told: Iterable[str] = (), *, ask_plan: bool = False) -> Check:
     """Check a study: all that would make it fail, or mislead, once its counts are read.
 
     Parameters
@@ -54,18 +54,23 @@ def check_study(config: Config, told: Iterable[str] = ()) -> Check:
     told
         Faults of the configuration (`nestde.study.config.read`). What depends on none of the keys at fault is checked too, so
         that all is said at once.
+    ask_plan
+        Whether to count cells after quality control, where `nestde plan` has seen what that leaves.
     """
     from nestde.check.faults import check
+    from nestde.check.seen import recall
     from nestde.check.study import read_study
 
-    faults, study, answer = Faults(), None, None
+    faults, study, answer, seen = Faults(), None, None, None
     for sentence in told:
         faults.add(sentence)
     with faults.noting():
         study = read_study(config, faults)
-        answer = check(study, faults) if study is not None else None
+        if study is not None:
+            seen = recall(study) if ask_plan else None
+            answer = check(study, faults, seen)
     if study is None or answer is None or faults.sentences:
         return Check(tuple(faults.sentences), None, None)
     from nestde.check.content import content, resolved_samples
 
-    return Check((), content(study, answer), resolved_samples(study))
+    return Check((), content(study, answer, after_qc=seen is not None), resolved_samples(study))

@@ -57,7 +57,7 @@ def named_covariates(config: Config, formula: Formula | None) -> list[str]:
             names += parse(config.pseudobulk.formula).variables
     for term in config.model.test:
         with contextlib.suppress(NestdeError):  # told where tests are checked
-            names += variables_of(term)
+            names += variables_of(config.model.about(term))
     return list(dict.fromkeys([*names, *config.model.levels]))
 
 

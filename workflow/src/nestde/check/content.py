@@ -7,6 +7,7 @@ import numpy as np
 from nestde.check import explain
 from nestde.check.faults import Answer
 from nestde.check.found import Accepted
+from nestde.check.seen import COUNTED
 from nestde.check.study import Study
 from nestde.check.warnings import warnings_of
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def content(study: Study, answer: Answer) -> Accepted:
-    """Return all that is warned of and explained."""
+def content(study: Study, answer: Answer, *, after_qc: bool = False) -> Accepted:
+    """Return all that is warned of and explained; `after_qc`: whether that is known of the cells of cell types."""
     return Accepted(
         samples=len(np.unique(study.sample)),
         cells=len(study.sample),
@@ -25,6 +26,7 @@ def content(study: Study, answer: Answer) -> Accepted:
         model=explain.model(study, answer),
         tests=answer.tests,
         cell_types=answer.cell_types,
+        counted=COUNTED if after_qc else "",
         explanations=explain.explanations(study, answer),
     )
 

@@ -13,6 +13,7 @@ from nestde.check.interactions import conditions
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.terms import grouping_of, ordered_levels, tested_variables
 from nestde.check.wording import both, cost, count, number, one_group, several, several_groups
+from nestde.design.compared import Compared
 from nestde.design.effects import INTERCEPT, RandomEffects
 from nestde.design.formula import variables_of
 from nestde.errors import a_few
@@ -181,8 +182,13 @@ def model(study: Study, answer: Answer) -> ModelFound:
 def explanations(study: Study, answer: Answer) -> tuple[Explained, ...]:
     """The long form: answers to the doubts that come with such a study."""
     found: list[Explained] = []
+    told: set[tuple[str, str]] = set()
     for test in answer.tests:
-        name, unit = test.term, test.unit
+        named = test.term in answer.design.contrasts
+        name, unit = both(study.variables_in(test.term)) if named else test.term, test.unit
+        if (name, unit) in told:
+            continue  # a contrast stands on what others of these levels stand on
+        told.add((name, unit))
         what = several_groups(unit)
         if unit and _between(study, name):
             found.append(
@@ -213,6 +219,7 @@ def explanations(study: Study, answer: Answer) -> tuple[Explained, ...]:
                     "estimate may lie far from the truth, or at zero; that is no fault of the fit. Over many genes it evens out.",
                 )
             )
+    found += [_of_contrast(name, compared) for name, compared in answer.design.contrasts.items()]
     found += _pairing(study)
     found += _nested_labels(study)
     refused = [report for report in answer.cell_types if not report.estimable]
@@ -220,8 +227,24 @@ def explanations(study: Study, answer: Answer) -> tuple[Explained, ...]:
     text = f"{both(study.config.model.test)} can be tested in {a_few(fine, 12)}."
     for report in refused:
         text += f" Not in {report.cell_type}: {report.reason} Its genes become rows with that reason."
+    for report in answer.cell_types:
+        for contrast, why in report.untested.items():
+            text += f" {contrast} not in {report.cell_type}: {why}."
     found.append(Explained("What can be tested in which cell type", text))
     return tuple(found)
+
+
+def _of_contrast(name: str, compared: Compared) -> Explained:
+    parts = [
+        f"{share:+.4g} × the mean at {', '.join(f'{column} {value}' for column, value in point)}"
+        for point, share in zip(compared.points, compared.shares, strict=True)
+    ]
+    return Explained(
+        f"What {name} is",
+        f"A contrast: {', '.join(parts)}, whatever else of the model is equal. It is one linear hypothesis on the same fit as every "
+        "other test, in which all samples tell of the variances, those of other levels too; it has its own rows and its own "
+        "false discovery rate.",
+    )
 
 
 def _between(study: Study, term: str) -> bool:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.check.celltypes import cell_type_report
 from nestde.check.found import TermTest, TypeFound
-from nestde.check.power import cell_type_report, design_of_rows, lone_of, no_replicates, tests_of
+from nestde.check.power import design_of_rows, lone_of, no_replicates, tests_of
+from nestde.check.seen import Seen
 from nestde.check.separation import why_not
 from nestde.check.study import Study
 from nestde.check.terms import check_terms, fixed_terms
@@ -27,8 +29,14 @@ class Answer:
     cell_types: tuple[TypeFound, ...]
 
 
-def check(study: Study, faults: Faults) -> Answer | None:
-    """Note the faults of a study that could be read; if there are none, return what can be estimated."""
+def check(study: Study, faults: Faults, seen: Seen | None = None) -> Answer | None:
+    """Note the faults of a study that could be read; if there are none, return what can be estimated.
+
+    Parameters
+    ----------
+    seen
+        Cells that quality control leaves, where that is known; else it is taken to keep all.
+    """
     _check_cell_types(study, faults)
     check_terms(study, faults)
     rows = study.cells_of(*study.config.cell_types)
@@ -55,6 +63,8 @@ def check(study: Study, faults: Faults) -> Answer | None:
         for sentence in why_not(study, study.formula, rows, error):
             faults.add(sentence)
         return None
+    for contrast, why in design.untested.items():
+        faults.add(f"model.test: {contrast}: {why}.")
     tests = tests_of(study, design, few, rows)
     for test in tests:
         sentence = no_replicates(test)
@@ -67,7 +77,7 @@ def check(study: Study, faults: Faults) -> Answer | None:
         _check_replicates(study, study.formula, rows, faults)
     if faults.sentences:
         return None
-    reports = tuple(cell_type_report(study, cell_type) for cell_type in study.config.cell_types)
+    reports = tuple(cell_type_report(study, cell_type, seen) for cell_type in study.config.cell_types)
     if not any(report.estimable for report in reports):
         reasons = " ".join(f"{report.cell_type}: {report.reason}" for report in reports)
         faults.add(f"model.test: nothing can be tested in any cell type. {reasons}")

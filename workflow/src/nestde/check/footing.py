@@ -39,7 +39,7 @@ def cells_of(obs: "pd.DataFrame", model: Model) -> dict[str, Any]:
 
     samples = obs["sample_id"].astype(str)
     of: dict[str, dict[str, dict[str, int]]] = {}
-    for reference in references(obs, tested_in(model.test), model.levels):
+    for reference in references(obs, tested_in(model.compared), model.levels):
         labels = _labels(obs[reference.factor])
         of[reference.factor] = {
             level: _counts(samples[(labels == level).to_numpy()]) for level in reference.levels
@@ -88,11 +88,15 @@ def replicates_of(design: Design, term: str) -> Replicates:
                 groups,
                 groups - _rank(coarser),
                 groups - _rank(np.hstack([coarser, between])),
-                len(columns),
+                len(design.tested(term)),
             )
     df = int(containment(design)[columns].min())
     return Replicates(
-        "", design.n, design.n - max((len(f.levels) for f in coarsest), default=0), df, len(columns)
+        "",
+        design.n,
+        design.n - max((len(f.levels) for f in coarsest), default=0),
+        df,
+        len(design.tested(term)),
     )
 
 

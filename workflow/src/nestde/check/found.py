@@ -97,6 +97,8 @@ class TypeFound:
         Sample -> why it is not tested.
     levels_left_out
         In words, levels with too few samples, without which the others are compared.
+    untested
+        Contrast of those asked for -> why it cannot be tested, though others can.
     cells_per_sample
         Sample -> cells, of those that are tested.
     levels
@@ -114,6 +116,7 @@ class TypeFound:
     cells_per_sample: Mapping[str, int]
     tests: tuple[TermTest, ...] = ()
     levels_left_out: tuple[str, ...] = ()
+    untested: Mapping[str, str] = field(default_factory=dict)
     lrt_size: float | None = None
     smallest_effect: float | None = None
 
@@ -184,6 +187,8 @@ class Accepted:
         Of the whole study.
     cell_types
         As configured.
+    counted
+        When the cells of cell types were counted; '' where quality control was taken to keep all.
     """
 
     samples: int
@@ -195,6 +200,7 @@ class Accepted:
     tests: tuple[TermTest, ...]
     cell_types: tuple[TypeFound, ...]
     explanations: tuple[Explained, ...]
+    counted: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as what `json` can write; of each cell type also whether it is `estimable`."""

@@ -50,6 +50,8 @@ def conditions(study: Study, design: Design, test: str) -> list[Condition]:
     Numbers that are centred do not count: the effect at their mean is what is wanted. Nor do factors that are coded in
     another way than by treatment, C(x, …).
     """
+    if test in design.contrasts:  # which says where
+        return []
     terms = {factors: term for term, factors in fixed_terms(study.formula).items() if term != "1"}
     tested = set(fixed_terms(parse(f"~ 0 + {test}")).values())
     found = []

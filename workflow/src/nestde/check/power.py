@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.roster import Entry, Fewest, Roster, call
-from nestde.check.found import LevelCount, TermTest, TypeFound
+from nestde.check.found import TermTest
 from nestde.check.replicates import (
     ICC,
     ICCS,
@@ -19,24 +18,21 @@ from nestde.check.replicates import (
     size_without_groups,
     smallest_effect,
 )
-from nestde.check.separation import why_not
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import (
     columns_of_group,
     grouping_of,
-    ordered_levels,
-    tested_variables,
     varies_within,
 )
-from nestde.check.wording import both, count, stands_on
+from nestde.check.wording import stands_on
 from nestde.design.columns import materialise, prepare
 from nestde.design.design import Design, RandomFactor, build_design
 from nestde.design.formula import Formula, factors_of, parse
+from nestde.design.named import is_named
 from nestde.design.replication import Lone, lone_samples
 from nestde.design.terms import terms_of
+from nestde.design.testable import without_lone_contrasts
 from nestde.errors import NestdeError
-from nestde.fit.family import family
-from nestde.words import as_sentence
 
 # Cells of each sample that are tried first: if the columns are independent in these, they are in all cells.
 FIRST_CELLS = 20
@@ -54,9 +50,13 @@ def design_of_rows(study: Study, rows: NDArray[np.int64]) -> tuple[Design, NDArr
     few = few_cells(study, rows)
     for chosen in (few, rows):
         try:
-            return build_design(
-                study.formula, study.frame(chosen), test=model.test, levels=_levels(study, study.formula)
-            ), chosen
+            frame = study.frame(chosen)
+            design = without_lone_contrasts(
+                build_design(study.formula, frame, test=model.test, levels=_levels(study, study.formula)),
+                frame,
+            )
+            if not design.untested or chosen is rows:
+                return design, chosen
         except NestdeError:
             if chosen is rows:
                 raise
@@ -88,7 +88,7 @@ def lone_of(study: Study, formula: Formula, rows: NDArray[np.int64]) -> list[Lon
     list
         Rows are those of the study.
     """
-    tests = [test for test in study.config.model.test if _is_readable(test)]
+    tests = [test for test in study.config.model.test if _is_term(test, study.formula)]
     terms = terms_of(formula.fixed)
     tested = [term for test in tests for term in terms_of(f"0 + {test}") if term in terms]
     kinds = {
@@ -120,9 +120,9 @@ def lone_of(study: Study, formula: Formula, rows: NDArray[np.int64]) -> list[Lon
     return [replace(lone, row=int(few[lone.row])) for lone in found]
 
 
-def _is_readable(test: str) -> bool:
+def _is_term(test: str, formula: Formula) -> bool:
     try:
-        return not parse(f"~ 0 + {test}").random
+        return not is_named(test, formula) and not parse(f"~ 0 + {test}").random
     except NestdeError:
         return False
 
@@ -144,7 +144,7 @@ def tests_of(
     rows
         All cells.
     """
-    return tuple(_test(study, design, few, rows, term) for term in study.config.model.test)
+    return tuple(_test(study, design, few, rows, term) for term in design.tests)
 
 
 def _test(
@@ -161,17 +161,19 @@ def _test(
         len(unit.levels),
         len(unit.levels) - rank,
         len(unit.levels) - int(np.linalg.matrix_rank(between)),
-        len(columns),
+        len(design.tested(term)),
     )
     cells = _cells_per_group(study, design, unit, few, rows)
     size = (replicates.dimension, replicates.df, replicates.columns)
     typical = float(len(cells) / np.sum(1 / cells))  # harmonic mean: that of the variances of means
     effects: dict[str, dict[str, float]] = {}
-    for column, place in zip(columns, places, strict=True):
+    for name, of_columns in _directions(design, term).items():
         if replicates.df > 0:
-            effects[design.coef_names[column]] = {
+            direction = np.zeros(between.shape[1])
+            np.add.at(direction, places, of_columns)
+            effects[name] = {
                 f"{icc:g}": float(
-                    f"{smallest_effect(contrast_variance(between, place, mean_weights(cells, icc)), replicates.df):.4g}"
+                    f"{smallest_effect(contrast_variance(between, direction, mean_weights(cells, icc)), replicates.df):.4g}"
                 )
                 for icc in ICCS
             }
@@ -185,6 +187,14 @@ def _test(
         cells_per_group=(int(cells.min()), float(np.median(cells)), int(cells.max())),
         text=stands_on(term, replicates.unit, replicates.groups, replicates.df, len(rows)),
     )
+
+
+def _directions(design: Design, term: str) -> dict[str, Floats]:
+    """What is estimated of a term, by name: weights of its columns."""
+    columns = list(design.tests[term])
+    if term in design.contrasts:
+        return {term: design.contrasts[term].weights[columns]}
+    return dict(zip([design.coef_names[column] for column in columns], np.eye(len(columns)), strict=True))
 
 
 def _numbers(coefficient: str) -> list[str]:
@@ -234,7 +244,7 @@ def _slope(study: Study, term: str, factor: RandomFactor, design: Design) -> str
     names = [design.coef_names[column] for column in (design.tests | design.terms)[term]]
     if any(name in factor.effects for name in names if name != "(Intercept)"):
         return names[0] if names[0] in factor.effects and len(names) == 1 else term
-    parts = factors_of(term)
+    parts = factors_of(study.config.model.about(term))
     for part in parts:
         others = [other for other in parts if other != part]
         if part in factor.effects and others and all(_constant(study, other, factor) for other in others):
@@ -251,16 +261,16 @@ def _test_of_cells(
     inside = [
         places for name, places in design.terms.items() if not (finest and _constant(study, name, finest))
     ]
-    df = dimension - sum(map(len, inside))
+    df, rows_tested = dimension - sum(map(len, inside)), len(design.tested(term))
     between = all(
         name in study.variables and study.variables[name].between for name in study.variables_in(term)
     )
     per_sample = np.bincount(study.sample[rows])
     size = size_without_groups(float(np.median(per_sample[per_sample > 0])), ICC) if between else lrt_size(
-        dimension, df, len(columns)
+        dimension, df, rows_tested
     )  # fmt: skip
     return TermTest(
-        **asdict(Replicates("", len(rows), dimension, df, len(columns))),
+        **asdict(Replicates("", len(rows), dimension, df, rows_tested)),
         term=term,
         lrt_size=_rounded(size),
         text=stands_on(term, "", len(rows), df, len(rows)),
@@ -300,113 +310,6 @@ def _cells_per_group(
     return np.bincount(inside[inside >= 0], minlength=len(unit.levels)).astype(float)
 
 
-def cell_type_report(study: Study, cell_type: str) -> TypeFound:
-    """Say what can be estimated in one cell type; where nothing can, why not."""
-    mine, every = (
-        np.bincount(study.sample[chosen], minlength=len(study.samples))
-        for chosen in (study.cells_of(cell_type), slice(None))
-    )
-    roster = roster_of_type(study, mine, mine, every)
-    kept = np.isin(study.samples, roster.tested)
-    rows = study.cells_of(cell_type)
-    rows = rows[kept[study.sample[rows]]]
-    cells = np.bincount(study.sample[rows], minlength=len(study.samples))
-    tests: tuple[TermTest, ...] = ()
-    reason = as_sentence(roster.untestable())
-    if not reason:
-        reason, tests = _tests_or_reason(study, rows)
-    return TypeFound(
-        cell_type=cell_type,
-        reason=reason,
-        samples=int(kept.sum()),
-        cells=len(rows),
-        left_out=roster.left_out,
-        levels_left_out=tuple(
-            roster.level_words(factor, level)
-            for factor, levels in roster.lone_levels().items()
-            for level in levels
-        ),
-        levels=levels_of(study, rows) if kept.any() else (),
-        cells_per_sample={study.samples[row]: int(cells[row]) for row in np.flatnonzero(kept)},
-        tests=tests,
-        lrt_size=None if reason else tests[0].lrt_size,
-        smallest_effect=None if reason else tests[0].effect_at(ICC),
-    )
-
-
-def roster_of_type(
-    study: Study,
-    left: NDArray[np.int64],
-    came: NDArray[np.int64],
-    every: NDArray[np.int64],
-    counted: str = "",
-) -> Roster:
-    """Say of each sample whether it will be tested in a cell type.
-
-    Parameters
-    ----------
-    left, came, every
-        (samples,) its cells of the type that are left and that came, and those of any type that are left.
-    counted
-        When: ``after quality control``; '' where it is taken to keep all cells.
-    """
-    config = study.config
-    levels: dict[str, NDArray[np.object_]] = {}
-    factors: dict[str, list[str]] = {}
-    for name in tested_variables(study):
-        variable = study.variables[name]
-        if variable.between and (variable.factor or name in config.model.levels):
-            labels = labels_of(variable.values)
-            levels[name] = np.asarray(labels.astype(object))
-            factors[name] = ordered_levels(study, name, labels)
-    entries = [
-        Entry(
-            sample,
-            int(left[row]),
-            int(came[row]),
-            int(every[row]),
-            {name: str(of[row]) for name, of in levels.items() if of[row] == of[row]},
-        )
-        for row, sample in enumerate(study.samples)
-    ]
-    return call(
-        entries,
-        factors,
-        of_type=Fewest("model.min_cells", config.model.min_cells),
-        in_all=Fewest("qc.min_cells_per_sample", config.qc.min_cells_per_sample),
-        counted=counted,
-    )
-
-
-def _tests_or_reason(study: Study, rows: NDArray[np.int64]) -> tuple[str, tuple[TermTest, ...]]:
-    """What the tests in some cells stand on; and why they cannot be made, '' if they can."""
-    lone = _few_samples(study, lone_of(study, study.formula, rows))
-    try:
-        design, few = design_of_rows(study, rows)
-    except NestdeError as error:
-        found = why_not(study, study.formula, rows, error)
-        return lone or " ".join(
-            " ".join(sentence.removeprefix("model.formula: ").split()) for sentence in found
-        ), ()
-    tests = tests_of(study, design, few, rows)
-    reason = " ".join(filter(None, map(no_replicates, tests))) or lone
-    return reason or family(study.config.model.family).why_not(design), tests
-
-
-def _few_samples(study: Study, lone: list[Lone]) -> str:
-    """Say that what is tested has kinds with one sample in a cell type; '' if it has none."""
-    if not lone:
-        return ""
-    kinds = both(
-        [
-            entry.levels[0] if len(entry.levels) == 1 and study.variables[entry.names[0]].factor else entry
-            for entry in lone
-        ]
-    )
-    enough = f"{count(study.config.model.min_cells, 'cell')} of this type or more"
-    return f"{lone[0].test} cannot be tested: {kinds} {'has' if len(lone) == 1 else 'have'} 1 sample with {enough}; 2 are the least."
-
-
 def no_replicates(test: TermTest) -> str:
     """Say that no degree of freedom is left for a test, if so."""
     if test.df > 0:
@@ -416,20 +319,3 @@ def no_replicates(test: TermTest) -> str:
         f"{test.term} is tested between {unit}: the {test.groups} that there are, are all taken up by the formula's "
         f"coefficients, so nothing is left to tell how much {unit} differ anyway. Drop covariates, or add {unit}."
     )
-
-
-def levels_of(study: Study, rows: NDArray[np.int64]) -> tuple[LevelCount, ...]:
-    """Samples and cells of each level of each tested factor, reference first."""
-    found = []
-    for name in tested_variables(study):
-        variable = study.variables[name]
-        if not variable.factor and name not in study.config.model.levels:
-            continue
-        labels = labels_of(variable.values)
-        of_cell = labels.codes[study.sample[rows] if variable.between else rows]
-        for level in ordered_levels(study, name, labels):
-            inside = of_cell == labels.categories.get_loc(level)
-            found.append(
-                LevelCount(name, level, len(np.unique(study.sample[rows][inside])), int(inside.sum()))
-            )
-    return tuple(found)

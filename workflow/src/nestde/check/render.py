@@ -83,6 +83,8 @@ def terminal(found: Accepted, *, explain: bool, stream: TextIO | None = None) ->
     for row in found.tests:
         page.paragraph(row.text)
     page.heading("Cell types")
+    if found.counted:
+        page.paragraph(f"Cells are counted {found.counted}; doublets may be fewer yet.")
     page.table([list(CELL_TYPE_HEADS), *map(cell_type_row, found.cell_types)])
     for warning in found.warnings:
         page.heading(f"Warning: {warning.title}", YELLOW)

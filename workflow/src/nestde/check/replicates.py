@@ -144,23 +144,21 @@ def smallest_effect(variance: float, df: int, power: float = 0.8, nominal: float
     return float(optimize.brentq(lack, 0.0, upper, xtol=1e-10) * math.sqrt(variance))
 
 
-def contrast_variance(between: Floats, column: int, weights: Floats) -> float:
-    """Variance of one coefficient, generalised least squares with known weights.
+def contrast_variance(between: Floats, direction: Floats, weights: Floats) -> float:
+    """Variance of a combination of coefficients that can be estimated, generalised least squares with known weights.
 
     Parameters
     ----------
     between
-        (m, k) coefficients' columns, one row per replicate, of full rank.
-    column
-        Which.
+        (m, k) coefficients' columns, one row per replicate.
+    direction
+        (k,) weights of the coefficients: of a single one its row of the identity.
     weights
         (m,) inverse variances.
     """
-    root = np.sqrt(weights)[:, None]
-    own = between[:, [column]] * root
-    others = np.delete(between, column, axis=1) * root
-    residual = own - others @ np.linalg.lstsq(others, own, rcond=None)[0] if others.shape[1] else own
-    return float(1.0 / np.sum(residual**2))
+    # of all unbiased combinations of the replicates the shortest
+    shortest = np.linalg.lstsq((between * np.sqrt(weights)[:, None]).T, direction, rcond=None)[0]
+    return float(np.sum(shortest**2))
 
 
 def mean_weights(cells: Floats, icc: float) -> Floats:

@@ -113,8 +113,8 @@ class Study:
         )
 
     def variables_in(self, term: str) -> tuple[str, ...]:
-        """Covariates that a fixed term reads."""
-        return variables_of(f"0 + {term}")
+        """Covariates that a fixed term, or one of what is tested, reads."""
+        return variables_of(f"0 + {self.config.model.about(term)}")
 
     def frame(self, rows: NDArray[np.int64]) -> "pd.DataFrame":
         """Return the covariates of some cells, ``sample_id`` among them, as the model will read them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.check.contrasts import check_contrast
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.values import check_values
 from nestde.check.wording import count, nearest, several_groups
@@ -53,7 +54,7 @@ def tested_variables(study: Study) -> tuple[str, ...]:
     names: list[str] = []
     for test in study.config.model.test:
         with contextlib.suppress(NestdeError):  # told in check_tests
-            for term, factors in fixed_terms(parse(f"~ 0 + {test}")).items():
+            for term, factors in fixed_terms(parse(f"~ 0 + {study.config.model.about(test)}")).items():
                 names += study.variables_in(term) if factors in terms else ()
     return tuple(name for name in dict.fromkeys(names) if name in study.variables)
 
@@ -94,8 +95,15 @@ def check_columns(study: Study, faults: Faults) -> None:
 def check_tests(study: Study, faults: Faults) -> None:
     """Every tested term is a fixed term of the formula."""
     terms = fixed_terms(study.formula)
+    levels = {
+        name: ordered_levels(study, name, labels_of(variable.values).remove_unused_categories())
+        for name, variable in study.variables.items()
+        if variable.factor and not variable.values.isna().all()
+    }
     for test in study.config.model.test:
         try:
+            if check_contrast(study, test, levels, faults):
+                continue
             parsed = parse(f"~ 0 + {test}")
             wanted = fixed_terms(parsed)
         except NestdeError as error:

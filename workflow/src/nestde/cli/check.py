@@ -1,6 +1,7 @@
 """Check configuration, samples and cells before anything is queued: what is refused, warned of, explained.
 
-Reads the sample sheet and the columns of the cells, never a count. Exits with 2, all faults named, where the
+Reads the sample sheet and the columns of the cells, never a count; cells are counted after quality control where
+nestde plan has seen what it leaves. Exits with 2, all faults named, where the
 study cannot be answered.
 """
 
@@ -37,7 +38,8 @@ def main(args: argparse.Namespace) -> int | None:
 
     file = enter(args.directory, args.configfile)
     config, told = (sections(args.settings), []) if args.settings else read(file)
-    check = check_study(config, told)
+    # a step of the workflow is told the settings, and depends on nothing else
+    check = check_study(config, told, ask_plan=not args.settings)
     if args.json:
         print(json.dumps(check.as_json(), indent=1, ensure_ascii=False))
         return 2 if check.faults else None

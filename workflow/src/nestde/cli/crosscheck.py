@@ -44,13 +44,17 @@ def main(args: argparse.Namespace) -> None:
         log.info(f"not cross-checked: {reason}")
         write_tsv(pd.DataFrame(columns=columns(reference)), args.out)
         return
-    term = config.model.test[0]
     table = pd.concat([read_tsv(path, TEXT) for path in args.fits], ignore_index=True)
     # both log-likelihoods are compared, and the estimates: all three fits must be trusted
     trusted = table["status"].isin(["ok", "singular"]) & table["pvalue_lrt"].notna()
-    fitted = table[(table["term"] == term) & trusted].drop_duplicates("gene")
-    chosen = sample_genes(sorted(fitted["gene"]), config.inference.crosscheck_genes, config.seed)
-    log.info("%d of %d genes are refitted by %s", len(chosen), len(fitted), reference.name)
+    fitted = table[trusted].drop_duplicates(["gene", "term"])
+    numbers = fitted["gene"].value_counts()
+    of_all = sorted(numbers.index[numbers == len(design.tests)])
+    chosen = sample_genes(of_all, config.inference.crosscheck_genes, config.seed)
+    log.info("%d of %d genes are refitted by %s", len(chosen), len(of_all), reference.name)
+    # each gene with one of the tests left out, so that each of these is checked at the cost of one
+    tests = [test for test in config.model.test if test in design.tests]
+    rows = [(gene, tests[i % len(tests)]) for i, gene in enumerate(chosen)]
     with Counts(args.matrix) as matrix:
         position = {gene: i for i, gene in enumerate(matrix.genes())}
 
@@ -59,7 +63,7 @@ def main(args: argparse.Namespace) -> None:
             return found
 
         differences = crosscheck(
-            *(reference, design, fitted.set_index("gene", drop=False).loc[chosen], term),
+            *(reference, design, fitted.set_index(["gene", "term"], drop=False).loc[rows]),
             *(counts, read_size_factors(args.matrix), config.inference.crosscheck_tolerance),
         )
     write_tsv(differences, args.out)

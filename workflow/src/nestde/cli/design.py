@@ -56,6 +56,7 @@ def main(args: argparse.Namespace) -> None:
             "random": [asdict(effects) for effects in RandomEffects.of(design.random)],
             "levels": {name: list(levels) for name, levels in design.levels.items()},
             "tests": [asdict(footing) for footing in footings(design)],
+            "untested": design.untested,
         }
     told = read_uns(args.matrix)
     content |= cells_of(obs, model) | {

@@ -49,6 +49,7 @@ def main(args: argparse.Namespace) -> None:
             config.inference.p_value,
             family(config.model.family),
             read_tsv(moderated, TEXT),
+            config.model.weights_of_levels(),
         )
         log.info("%s: %d rows of %d chunks", cell_type, len(tables[name]), len(chunks))
     tables = adjust(tables)

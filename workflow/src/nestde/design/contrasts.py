@@ -16,7 +16,7 @@ class Contrast:
     Attributes
     ----------
     term
-        Tested term, as in `Design.tests`.
+        Tested term or named contrast, as in `Design.tests`.
     level, against
         For a factor the two levels that are compared (positive = higher in `level`), else the coefficient's
         name and ''; both '' for all columns of the term together.
@@ -31,7 +31,7 @@ class Contrast:
 
 
 def contrasts(design: Design, term: str) -> list[Contrast]:
-    """One-row contrasts of a tested term: every level of a factor against each before it, else each column.
+    """One-row contrasts of what is tested: every level of a factor against each before it, else each column; a named one itself.
 
     Parameters
     ----------
@@ -41,6 +41,9 @@ def contrasts(design: Design, term: str) -> list[Contrast]:
         Of `design.tests`. The levels of a factor are compared when it is coded by treatment or without an
         intercept; where it takes part in an interaction, that is at the zero or reference of the others.
     """
+    if term in design.contrasts:
+        compared = design.contrasts[term]
+        return [Contrast(term, compared.level, compared.against, design.tested(term))]
     unit = np.eye(len(design.coef_names))
     columns = design.tests[term]
     name = ":".join(str(found) for found in terms_of(f"0 + {term}"))
@@ -59,5 +62,5 @@ def contrasts(design: Design, term: str) -> list[Contrast]:
 
 
 def joint(design: Design, term: str) -> Contrast:
-    """All columns of a tested term at once, for its F test."""
-    return Contrast(term, "", "", np.eye(len(design.coef_names))[list(design.tests[term])])
+    """All that is tested of a term at once, for its F test."""
+    return Contrast(term, "", "", design.tested(term))

@@ -1,11 +1,10 @@
 """Formula + observations -> `Design`: what the engine needs to know of everything but the response."""
 
-import difflib
 import itertools
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.design.aliasing import alias_sentence, aliased
 from nestde.design.columns import grouping, materialise, prepare
+from nestde.design.compared import Compared
 from nestde.design.expressions import caret
 from nestde.design.formula import Formula, RandomTerm, parse
-from nestde.design.terms import Term, terms_of
+from nestde.design.tests import Matrix, what_is_tested
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.io.files import atomic
 
@@ -73,11 +73,15 @@ class Design:
     terms
         Fixed term as written (``1`` for the intercept) -> its columns of `x`.
     tests
-        Tested term -> its columns of `x`.
+        Tested term, or named contrast -> the columns of `x` that it is about: a term's own.
     levels
         Factor -> its levels that occur, reference first.
     random
         Random factors, most groups first; empty for a model without.
+    contrasts
+        Those of `tests` that are named contrasts.
+    untested
+        Named contrast that these rows have no test of -> why not.
     """
 
     formula: Formula
@@ -87,11 +91,28 @@ class Design:
     tests: dict[str, tuple[int, ...]]
     levels: dict[str, tuple[str, ...]]
     random: tuple[RandomFactor, ...]
+    contrasts: dict[str, Compared] = field(default_factory=dict)
+    untested: dict[str, str] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return int(self.x.shape[0])
+
+    def tested(self, test: str) -> Floats:
+        """Combinations of the coefficients that are 0 where there is nothing to be found, (rows, p)."""
+        if test in self.contrasts:
+            return self.contrasts[test].weights[None]
+        return np.eye(self.x.shape[1])[list(self.tests[test])]
+
+    def without(self, test: str) -> Floats:
+        """Combinations of the columns of `x` that span the model in which these are 0, (p, r)."""
+        columns = np.eye(self.x.shape[1])
+        if test not in self.contrasts:
+            return np.delete(columns, self.tests[test], axis=1)
+        weights = self.contrasts[test].weights
+        most = int(np.abs(weights).argmax())
+        return np.delete(columns - np.outer(columns[most], weights / weights[most]), most, axis=1)
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file, whole or not at all; equal designs give equal bytes."""
@@ -101,6 +122,8 @@ class Design:
             "terms": self.terms,
             "tests": self.tests,
             "levels": self.levels,
+            "contrasts": {name: compared.content() for name, compared in self.contrasts.items()},
+            "untested": self.untested,
             "random": [
                 {"name": f.name, "levels": f.levels, "effects": f.effects, "blocks": f.blocks}
                 for f in self.random
@@ -152,6 +175,8 @@ def load_design_file(path: str | Path) -> Design:
                     )
                     for i, factor in enumerate(header["random"])
                 ),
+                contrasts={name: Compared.of(content) for name, content in header["contrasts"].items()},
+                untested=header["untested"],
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise NestdeError(
@@ -163,7 +188,7 @@ def build_design(
     formula: str | Formula,
     frame: "pd.DataFrame",
     *,
-    test: Iterable[str] = (),
+    test: Sequence[str] = (),
     levels: Mapping[str, Sequence[object]] | None = None,
 ) -> Design:
     """Build the design of a formula on the rows of a table; the response need not be there.
@@ -181,7 +206,7 @@ def build_design(
         have missing values.
     test
         Fixed terms to be tested; the order of the factors of an interaction does not matter. What takes the
-        place of an intercept that the formula leaves out cannot be tested.
+        place of an intercept that the formula leaves out cannot be tested. And named contrasts (see `named`).
     levels
         Factor -> its levels, reference first.
 
@@ -199,9 +224,8 @@ def build_design(
         raise NestdeError(f'formula: the fixed part of "{formula.text}" is empty. Write 1 for an intercept.')
     x, names = np.ascontiguousarray(matrix.to_numpy(float)), tuple(matrix.columns)
     faults = Faults()
-    tests = _tests(formula, test, indices, faults)
-    if "(Intercept)" not in names:
-        _check_means(formula, x, tests, faults)
+    of_terms = Matrix(prepared, x, indices)
+    tested = what_is_tested(formula, test, of_terms, levels or {}, faults)
     random = _random(formula, prepared, faults)
     for name, combination in aliased(x, names):
         faults.add(alias_sentence(name, combination))
@@ -213,9 +237,11 @@ def build_design(
         x=x,
         coef_names=names,
         terms={str(term): tuple(columns) for term, columns in indices.items()},
-        tests=tests,
+        tests=tested.columns,
         levels=coded_levels | factor_levels,
         random=random,
+        contrasts=tested.contrasts,
+        untested=tested.reasons,
     )
 
 
@@ -239,55 +265,6 @@ def response(formula: Formula, frame: "pd.DataFrame") -> Floats:
     if matrix.shape[1] != 1:
         raise NestdeError(f"formula: one response is wanted, {formula.response} is {matrix.shape[1]}.")
     return np.ascontiguousarray(matrix.to_numpy(float)[:, 0])
-
-
-def random_test(formula: Formula, expression: str, faults: Faults) -> bool:
-    """Note what is given as a test but is a random term, ``(1 | g)``; True if it is one."""
-    if not parse(f"~ {expression}").random:
-        return False
-    known = sorted({str(term) for term in terms_of(formula.fixed)} - {"1"})
-    named = a_few(known, 12) or "none here"
-    faults.add(f"test: {expression} is a random term; name a fixed term, such as {named}.")
-    return True
-
-
-def _tests(
-    formula: Formula, test: Iterable[str], indices: Mapping[Term, Sequence[int]], faults: Faults
-) -> dict[str, tuple[int, ...]]:
-    """Columns of each tested expression, all of whose terms must be terms of the formula."""
-    tests = {}
-    known = [str(term) for term in indices]
-    for expression in test:
-        if random_test(formula, expression, faults):
-            continue
-        columns: list[int] = []
-        for term in terms_of(f"0 + {expression}"):
-            if term in indices:
-                columns += indices[term]
-                continue
-            near = difflib.get_close_matches(str(term), known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Its terms are {a_few(known, 12)}."
-            faults.add(f'test: {term} is not a fixed term of "{formula.text}". {hint}')
-        tests[expression] = tuple(columns)
-    return tests
-
-
-def _check_means(formula: Formula, x: Floats, tests: Mapping[str, Sequence[int]], faults: Faults) -> None:
-    """Without an intercept, a factor may take its place: to leave that factor out is to test no difference.
-
-    It does if a constant is a combination of all columns, but not of those that are left.
-    """
-
-    def constant(columns: Floats) -> bool:
-        weights = np.linalg.lstsq(columns, np.ones(len(x)), rcond=None)[0]
-        return bool(np.abs(columns @ weights - 1).max() < 1e-6)
-
-    for expression, columns in tests.items():
-        if constant(x) and not constant(np.delete(x, list(columns), axis=1)):
-            faults.add(
-                f'formula: "{formula.text}" has no intercept: leaving out {expression} would test that its means are '
-                f"zero, not that they are equal. Write {formula.with_intercept()}."
-            )
 
 
 def _random(formula: Formula, prepared: "pd.DataFrame", faults: Faults) -> tuple[RandomFactor, ...]:

@@ -3,19 +3,23 @@
 import itertools
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from nestde.design.compared import rows_at
 from nestde.design.design import Design, build_design, load_design_file
 from nestde.design.formula import Formula
 from nestde.design.replication import lone_samples
 from nestde.errors import NestdeError
 from nestde.io.files import atomic
+
+ONE_SAMPLE = "a single sample with enough cells of this type; 2 are needed"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def design_to_test(
     formula: str | Formula,
     table: pd.DataFrame,
     *,
-    test: Iterable[str],
+    test: Sequence[str],
     levels: Mapping[str, Sequence[object]],
     why_not: Callable[[Design], str] = lambda design: "",
 ) -> Design | NotTestable:
@@ -47,7 +51,10 @@ def design_to_test(
     except NestdeError as error:
         # without the formula and the caret below it: this is for one cell of a table
         return NotTestable(" ".join(" ".join(fault.split("\n")[0].split()) for fault in error.faults))
+    design = without_lone_contrasts(design, table)
     reason = too_few_samples(design, table) or no_groups_left(design) or why_not(design)
+    if not reason and not design.tests and design.untested:
+        reason = "; ".join(f"{contrast}: {why}" for contrast, why in design.untested.items())
     return NotTestable(reason) if reason else design
 
 
@@ -69,23 +76,42 @@ def load_design(path: Path) -> Design | NotTestable:
     return load_design_file(path)
 
 
+def without_lone_contrasts(design: Design, obs: pd.DataFrame) -> Design:
+    """The design without contrasts that have a single sample at any of their points: what is particular to it, is in them."""
+    sample = _samples(design, obs)
+    if sample is None:
+        return design
+    reasons = dict(design.untested)
+    for name, compared in design.contrasts.items():
+        for point in compared.points:
+            numbers = [column for column, _ in point if column in obs and obs[column].dtype.kind == "f"]
+            levels = [(column, value) for column, value in point if column in obs and column not in numbers]
+            there = np.all([rows_at(obs[column], value) for column, value in levels], axis=0)
+            if levels and len(np.unique(sample[there])) == 1:
+                words = " with ".join(f"{column} {value}" for column, value in levels)
+                reasons.setdefault(name, f"{words} has {ONE_SAMPLE}")
+    kept = {name: columns for name, columns in design.tests.items() if name not in reasons}
+    contrasts = {name: compared for name, compared in design.contrasts.items() if name not in reasons}
+    return replace(design, tests=kept, contrasts=contrasts, untested=reasons)
+
+
+def _samples(design: Design, obs: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Sample of each row, None where nothing tells."""
+    if "sample_id" in obs:
+        return np.asarray(pd.factorize(obs["sample_id"])[0], np.int64)
+    return design.random[0].codes.astype(np.int64) if design.random else None
+
+
 def too_few_samples(design: Design, obs: pd.DataFrame) -> str:
     """Name the kinds of samples that a test compares and of which there is one; '' if there are none (see `replication`)."""
-    if "sample_id" in obs:
-        sample = pd.factorize(obs["sample_id"])[0]
-    elif design.random:
-        sample = design.random[0].codes
-    else:
+    sample = _samples(design, obs)
+    if sample is None:
         return ""
-    found = lone_samples(
-        design.formula, design.tests, design.x, design.terms, design.levels, obs, sample.astype(np.int64)
-    )
+    terms = [test for test in design.tests if test not in design.contrasts]
+    found = lone_samples(design.formula, terms, design.x, design.terms, design.levels, obs, sample)
     if not found:
         return ""
-    return (
-        f"{', '.join(map(str, found))} {'has' if len(found) == 1 else 'each have'} a single sample with enough cells of this "
-        "type; 2 are needed"
-    )
+    return f"{', '.join(map(str, found))} {'has' if len(found) == 1 else 'each have'} {ONE_SAMPLE}"
 
 
 def no_groups_left(design: Design) -> str:

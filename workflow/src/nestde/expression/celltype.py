@@ -50,7 +50,7 @@ def fit_table(
     statistics
         Of the genes in these cells.
     terms
-        Tested terms, of `design.tests`.
+        Tested terms, of `design.tests` or `design.untested`.
     headline
         The p-value that matters most, of the family's: coefficients are from the fit that it is computed on.
     threads
@@ -70,6 +70,11 @@ def fit_table(
     of_model = _model_columns(fitted, chosen.estimates)
     parts = []
     for term in terms:
+        if term in design.untested:
+            parts.append(
+                {"gene": genes, "term": term, "status": "not_testable", "reason": design.untested[term]}
+            )
+            continue
         of_term = _term_columns(fitted, term, chosen)
         for contrast in contrasts(design, term):
             parts.append(
@@ -118,7 +123,7 @@ def moderate(
     statistics
         Of all tested genes in these cells.
     terms
-        Tested terms, of `design.tests`.
+        Tested terms, of `design.tests` or `design.untested`.
     threads
         As for `fit_table`.
     """
@@ -129,6 +134,8 @@ def moderate(
     fitted = statistics.fitted(design, threads)
     parts = []
     for term in terms:
+        if term in design.untested:
+            continue
         whole, pairs = joint(design, term), contrasts(design, term)
         columns = [dict[str, object]() for _ in pairs]
         for each in of_engine(statistics.family.engine):

@@ -13,7 +13,7 @@ from nestde.fit.family import CrossReference
 def columns(reference: CrossReference | None) -> list[str]:
     """Columns of `crosscheck`; of a family without a reference those of a table that is empty."""
     theirs = [f"loglik_{model}_{reference.name}" if reference else "" for model in ("full", "reduced")]
-    found = ["gene", "loglik_full", theirs[0], "loglik_reduced", theirs[1]]
+    found = ["gene", "term", "loglik_full", theirs[0], "loglik_reduced", theirs[1]]
     return [*filter(None, found), "difference_loglik", "difference_coef", "verdict"]
 
 
@@ -37,7 +37,6 @@ def crosscheck(
     reference: CrossReference,
     design: Design,
     table: pd.DataFrame,
-    term: str,
     counts: Callable[[str], Floats],
     size_factor: Floats,
     tolerance: float,
@@ -51,10 +50,8 @@ def crosscheck(
     design
         The design, for which `reference.why_not` is ''.
     table
-        Result rows of the genes to refit, one per gene: ``gene``, ``loglik_full``, ``loglik_reduced`` (ML), ``estimates``
+        Result rows of the genes to refit, one per gene: ``gene``, ``term`` (without which the reduced model is fitted), ``loglik_full``, ``loglik_reduced`` (ML), ``estimates``
         and ``coef_<name>`` for each coefficient.
-    term
-        The tested term, without which the reduced model is fitted.
     counts
         Gives a gene's raw counts, (n,).
     size_factor
@@ -70,14 +67,14 @@ def crosscheck(
     rows: list[list[object]] = []
     for _, row in table.iterrows():
         full, reduced, coef = reference.refit(
-            design, term, row["estimates"], counts(row["gene"]), size_factor
+            design, row["term"], row["estimates"], counts(row["gene"]), size_factor
         )
         ours = np.array([row["loglik_full"], row["loglik_reduced"]])
         apart = np.abs(row[[f"coef_{name}" for name in design.coef_names]].to_numpy(float) - coef).max()
         gap = ours - np.array([full, reduced])
         rows.append(
             [
-                *(row["gene"], ours[0], full, ours[1], reduced),
+                *(row["gene"], row["term"], ours[0], full, ours[1], reduced),
                 *(gap[np.argmax(np.abs(gap))], apart, _verdict(reference, gap, apart, tolerance)),
             ]
         )

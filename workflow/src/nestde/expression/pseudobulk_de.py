@@ -108,7 +108,7 @@ def test(
             reason = (
                 design.reason
                 if isinstance(design, NotTestable)
-                else f"{term} is not in the formula {formula.text}"
+                else design.untested.get(term, f"{model.about(term)} is not in the formula {formula.text}")
             )
             parts.append(
                 pd.DataFrame({"gene": genes, "term": term, "status": "not_testable", "reason": reason})
@@ -136,7 +136,8 @@ def sample_design(obs: "pd.DataFrame", formula: SampleFormula, model: Model) -> 
     if obs.empty:
         return NotTestable("no sample has enough cells of this type")
     terms = set(terms_of(parsed.fixed))
-    tests = [term for term in model.test if set(terms_of(f"0 + {term}")) <= terms]
+    # of a contrast what it is about in the model: without an interaction it would be another one
+    tests = [test for test in model.test if set(terms_of(f"0 + {model.about(test)}")) <= terms]
     levels = {name: of for name, of in model.levels.items() if name in parsed.variables}
     return design_to_test(parsed, obs, test=tests, levels=levels)
 

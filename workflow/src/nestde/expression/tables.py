@@ -52,6 +52,7 @@ def combine(
     headline: str,
     family: Family,
     moderated: pd.DataFrame | None = None,
+    contrasts: Mapping[str, Mapping[tuple[str, str], float]] | None = None,
 ) -> pd.DataFrame:
     """Put the chunks of one cell type beside the ledger of its genes.
 
@@ -72,6 +73,8 @@ def combine(
         That was fitted.
     moderated
         What `celltype.moderate` gives for all genes of the cell type, if there is any.
+    contrasts
+        Named contrast among the terms -> (factor, level) -> weight, see `NamedContrast.of_levels`.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def combine(
         genes.drop(columns=["status", "reason"]), on="gene", how="left", validate="many_to_one"
     )
     table.insert(0, "cell_type", cell_type)
-    table["log2fc"] = _log2fc(table)
+    table["log2fc"] = _log2fc(table, contrasts or {})
     table["pvalue"] = table.get(f"pvalue_{chosen.name}", np.nan)
     table["neg_log10_pvalue"] = table.get(f"logpvalue_{chosen.name}", np.nan) / -np.log(10)
     table["pvalue_by"] = np.where(table["pvalue"].notna(), chosen.name, "")
@@ -135,18 +138,26 @@ def _with_moderated(fitted: pd.DataFrame, moderated: pd.DataFrame, headline: Met
     return table.drop(columns=[column for column in values if column.startswith("pvalue_level_")])
 
 
-def _log2fc(table: pd.DataFrame) -> Floats:
-    """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where one is 0 or there are none."""
+def _log2fc(table: pd.DataFrame, contrasts: Mapping[str, Mapping[tuple[str, str], float]]) -> Floats:
+    """log2 of the ratio of mean counts per 10,000 of level and reference, NaN where one is 0 or there are none.
+
+    Of a named contrast it is the sum of the weighted logarithms: the mean of several levels is the geometric one.
+    """
     ratio = np.full(len(table), np.nan)
     for (term, *levels), rows in table.groupby(["term", "level", "against"], dropna=True).indices.items():
+        weights = contrasts.get(term)
+        if weights is None:
+            factor = "_".join(variables_of(term))
+            weights = {(factor, level): sign for level, sign in zip(levels, (1.0, -1.0), strict=True)}
         # a level that two factors have is told with its factor's name
-        names = [f"mean_{level}" for level in levels]
-        if not set(names) <= set(table):
-            names = [f"mean_{'_'.join(variables_of(term))}_{level}" for level in levels]
-        if set(names) <= set(table):
+        names = [
+            next((name for name in (f"mean_{level}", f"mean_{factor}_{level}") if name in table), "")
+            for factor, level in weights
+        ]
+        if names and all(names):
             means = table[names].to_numpy(float)[rows]
             both = (means > 0).all(axis=1)
-            ratio[rows[both]] = np.log2(means[both, 0] / means[both, 1])
+            ratio[rows[both]] = np.log2(means[both]) @ np.array(list(weights.values()))
     return ratio
 
 

@@ -66,27 +66,25 @@ def fit_genes(
     model = prepare(design)
     sums = collect(design, model.leaf, *sums_of_counts(model.leaf, counts, values, threads))
     if reml:
-        return GeneFits(fit(model, sums, tuple(range(design.x.shape[1])), True, threads=threads), {})
+        return GeneFits(fit(model, sums, np.eye(design.x.shape[1]), True, threads=threads), {})
     return fit_tests(model, sums, threads=threads)
 
 
 def fit_tests(model: FitModel, sums: Sums, *, threads: int | None = None) -> GeneFits:
     """Fit by ML with and without each tested term, and compare the likelihoods."""
-    every = range(model.design.x.shape[1])
-    kept = {term: tuple(sorted(set(every) - set(columns))) for term, columns in model.design.tests.items()}
-    reduced = {
-        columns: fit(model, sums, columns, False, threads=threads) for columns in dict.fromkeys(kept.values())
-    }
+    kept = {term: model.design.without(term) for term in model.design.tests}
+    different = {columns.tobytes(): columns for columns in kept.values()}
+    reduced = {key: fit(model, sums, columns, False, threads=threads) for key, columns in different.items()}
     starts = [fits.record.end for fits in reduced.values()]
-    full = fit(model, sums, tuple(every), False, starts, threads=threads)
-    return GeneFits(full, {term: ratio(full, reduced[columns]) for term, columns in kept.items()})
+    full = fit(model, sums, np.eye(model.design.x.shape[1]), False, starts, threads=threads)
+    return GeneFits(full, {term: ratio(full, reduced[columns.tobytes()]) for term, columns in kept.items()})
 
 
 def fit_responses(design: Design, y: Floats, *, reml: bool = False, threads: int | None = None) -> Fits:
     """Fit each column of `y`, (n, G) or (n,), by ML or REML."""
     model = prepare(design)
     sums = sums_of_responses(design, model.basis, model.leaf, np.asarray(y, float).reshape(design.n, -1))
-    return fit(model, sums, tuple(range(design.x.shape[1])), reml, threads=threads)
+    return fit(model, sums, np.eye(design.x.shape[1]), reml, threads=threads)
 
 
 def prepare(design: Design) -> FitModel:
@@ -111,13 +109,13 @@ def grouped(design: Design) -> None:
 def fit(
     model: FitModel,
     sums: Sums,
-    columns: tuple[int, ...],
+    columns: Floats,
     reml: bool,
     starts: Sequence[Floats] = (),
     *,
     threads: int | None = None,
 ) -> Fits:
-    """Fit the model with some columns of X.
+    """Fit the model with some columns of X, or combinations of them.
 
     Parameters
     ----------
@@ -126,7 +124,7 @@ def fit(
     sums
         Cross-products of the responses.
     columns
-        Of `design.x`.
+        (p, r) combinations of the columns of `design.x`, linearly independent; the identity takes all as they are.
     reml
         REML, else ML.
     starts
@@ -136,9 +134,9 @@ def fit(
     """
     design, turned = model.design, model.basis
     # an orthonormal basis of the kept columns, as combinations of Q's: no second pass over the rows
-    keep, r = np.linalg.qr(turned.r[:, columns])
+    keep, r = np.linalg.qr(turned.r @ columns)
     qy = combine(sums.qy, keep.T)
-    freedom = float(design.n - len(columns) if reml else design.n)
+    freedom = float(design.n - columns.shape[1] if reml else design.n)
     untested = status.untestable(sums.yy - np.sum(qy**2, axis=1), sums.rounding)
     skip = untested[0] != ""
     responses = Responses(flatten(design, model.order, sums.zy), qy, sums.yy)
@@ -187,7 +185,7 @@ def fit(
 def ratio(full: Fits, reduced: Fits) -> LikelihoodRatio:
     """Likelihood-ratio test of the columns that `reduced` leaves out; both by ML."""
     stat = np.maximum(2.0 * (full.loglik - reduced.loglik), 0.0)
-    df = len(full.columns) - len(reduced.columns)
+    df = full.columns.shape[1] - reduced.columns.shape[1]
     order = {name: rank for rank, name in enumerate(("ok", "singular", "unstable", "failed", "not_testable"))}
     rank = np.array([[order[name] for name in fits.status] for fits in (full, reduced)]).reshape(2, -1)
     worse = rank[1] > rank[0]

@@ -97,7 +97,7 @@ def f_tests(fits: Fits, contrasts: Sequence[Floats], *, threads: int | None = No
     ValueError
         The fits are not by REML or leave out columns.
     """
-    if not fits.reml or len(fits.columns) != fits.design.x.shape[1]:
+    if not fits.reml or fits.columns.shape[1] != fits.design.x.shape[1]:
         raise ValueError("t and F tests want REML fits of all columns of the design")
     model = prepare(fits.design)
     zy = tuple(part @ np.linalg.inv(turn) for part, turn in zip(fits.zy, model.basis.turn, strict=True))

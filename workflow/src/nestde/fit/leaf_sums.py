@@ -175,7 +175,7 @@ class LinearFitted:
     @cached_property
     def reml(self) -> "Fits":
         """By REML, all columns."""
-        return engine.fit(*self.model, tuple(range(self.design.x.shape[1])), True, threads=self.threads)
+        return engine.fit(*self.model, np.eye(self.design.x.shape[1]), True, threads=self.threads)
 
     def f_tests(self, contrasts: Sequence["Contrast"]) -> list["FTests"]:
         """Tests of contrasts by REML, t or F."""

@@ -137,12 +137,12 @@ def arms_of(design: Design, term: str) -> Arms | None:
 def _arm_name(design: Design, term: str, row: Floats) -> str:
     """Level of a factor, or the values of the term's columns."""
     columns = [design.coef_names[j] for j in design.tests[term]]
-    levels = design.levels.get(term, ())
-    if {f"{term}[{level}]" for level in levels[1:]} == set(columns):
-        return next(
-            (level for level in levels if (f"{term}[{level}]", 1.0) in zip(columns, row, strict=True)),
-            levels[0],
-        )
+    for factor, levels in design.levels.items():
+        if {f"{factor}[{level}]" for level in levels[1:]} == set(columns):
+            return next(
+                (level for level in levels if (f"{factor}[{level}]", 1.0) in zip(columns, row, strict=True)),
+                levels[0],
+            )
     return ", ".join(f"{column} = {value:g}" for column, value in zip(columns, row, strict=True))
 
 

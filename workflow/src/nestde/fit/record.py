@@ -63,7 +63,7 @@ class Fits:
     reml
         REML, else ML.
     columns
-        Columns of `design.x` in the model.
+        (p, r) combinations of the columns of `design.x` that are in the model; the identity has all as they are.
     loglik
         (G,) log-likelihood at the estimates.
     theta
@@ -71,9 +71,9 @@ class Fits:
     sigma
         (G,) residual SD.
     coef, se
-        (G, p) coefficients and standard errors.
+        (G, r) coefficients and standard errors.
     vcov
-        (G, p, p) covariance of the coefficients.
+        (G, r, r) covariance of the coefficients.
     factors
         For each random factor the (G, k, k) Λ: its covariance is σ²ΛΛ'.
     zy
@@ -90,7 +90,7 @@ class Fits:
 
     design: Design
     reml: bool
-    columns: tuple[int, ...]
+    columns: Floats
     loglik: Floats
     theta: Floats
     sigma: Floats
@@ -109,7 +109,7 @@ class Fits:
     @property
     def df(self) -> int:
         """Number of parameters: coefficients, thetas and the residual variance."""
-        return int(len(self.columns) + self.theta.shape[1] + 1)
+        return int(self.columns.shape[1] + self.theta.shape[1] + 1)
 
     def sd(self) -> tuple[Floats, ...]:
         """For each random factor the (G, k) standard deviations of its effects."""

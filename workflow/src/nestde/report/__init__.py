@@ -9,17 +9,23 @@ from typing import Any
 from nestde.io.files import write_json, write_text
 from nestde.provenance.manifest import versions
 from nestde.report import (
+    across,
+    any_gene,
     brief,
     calibration,
     concordance,
     depth,
+    evidence,
     genes,
+    identity,
+    paper,
     prior,
     quality,
     sample_similarity,
     study,
     trust,
 )
+from nestde.report.page import STYLE, style
 from nestde.report.results import Results
 from nestde.report.sections import Section
 from nestde.study.config import Config
@@ -30,6 +36,7 @@ CHAPTERS = {
     genes.CHAPTER: ("Differential expression", "What differs, in each cell type."),
     trust.CHAPTER: ("How far to trust it", "The same data, looked at by other means."),
     quality.CHAPTER: ("Quality control", "Which cells were kept, and how samples look beside each other."),
+    paper.CHAPTER: ("For the paper", "What to write, what to cite, and how to make it again."),
 }
 
 
@@ -38,13 +45,19 @@ PARTS: list[Callable[[Results], list[Section]]] = [
     brief.sections,
     study.sections,
     genes.sections,
+    any_gene.sections,
+    genes.top,
+    evidence.sections,
+    across.sections,
     trust.sections,
     prior.sections,
     calibration.sections,
     concordance.sections,
     quality.sections,
     depth.sections,
+    identity.sections,
     sample_similarity.sections,
+    paper.sections,
 ]
 
 
@@ -75,6 +88,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     settings = yaml.safe_dump(_settings(config, found), sort_keys=False, allow_unicode=True, width=100)
     write_text(settings, out / "multiqc_config.yaml")
     write_json(summary(results), out / "summary.json")
+    write_text(style(), out / STYLE)
 
 
 def summary(results: Results) -> dict[str, Any]:
@@ -125,6 +139,7 @@ def _settings(config: Config, sections: list[Section]) -> dict[str, Any]:
         "fn_clean_sample_names": False,
         "thousandsSep_format": ",",
         "skip_generalstats": True,
+        "custom_css_files": [STYLE],
         "no_version_check": True,
         "no_ai": True,
         "plots_force_interactive": True,

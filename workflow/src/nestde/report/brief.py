@@ -73,6 +73,8 @@ def _finding(test: Test, fdr: float, absent: str) -> str:
     where = f"<b>{escape(test.cell_type)}</b>, {escape(test.term if test.joint else test.comparison)}"
     if test.n_cells is not None and test.n_samples is not None:
         where += f", {count(test.n_cells, 'cell')} of {count(test.n_samples, 'sample')}"
+    if test.why_not:
+        return f"{where}: not tested. {escape(as_sentence(test.why_not))}"
     among = " between any of its levels (one test of all)" if test.joint else ""
     words = (
         f"{where}: <b>{len(found):,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
@@ -98,9 +100,12 @@ def _nearest(test: Test) -> str:
 def _signs(tests: Sequence[Test]) -> str:
     """Say once what a positive effect is."""
     pairs = list(dict.fromkeys((test.level, test.against) for test in tests if test.against))
-    numbers = list(dict.fromkeys(test.level or test.term for test in tests if not test.against))
+    alone = [test for test in tests if not test.against]
+    numbers = list(dict.fromkeys(test.level or test.term for test in alone if not test.named))
+    contrasts = list(dict.fromkeys(test.term for test in alone if test.named))
     words = [f"<b>{escape(level)}</b> than in {escape(against)}" for level, against in pairs]
     words += [f"cells with more <b>{escape(name)}</b>" for name in numbers]
+    words += [f"what <b>{escape(name)}</b> adds than in what it subtracts" for name in contrasts]
     if not words:
         return ""
     return f"<p>A positive effect (↑, up) means: higher expression in {', or in '.join(words)}.</p>"

@@ -3,14 +3,19 @@
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from nestde.calibrate.calibration import ALPHAS, CALLED
 from nestde.check.advice import CALIBRATED_ON_AVERAGE
 from nestde.fit.methods import of_engine
-from nestde.report.results import Results
-from nestde.report.sections import Section, html, note, plain_table
+from nestde.report import figures
+from nestde.report.results import Results, Test
+from nestde.report.sections import UP, Section, html, note, plain_table
 from nestde.words import count
 
 CHAPTER = "trust"
+CAPTION = """How many p-values of the headline are at most 0.05, 0.01 and 0.001: points under the true labels; the band where
+samples have each other's, two standard errors wide. An honest p-value has its band along the dashed line."""
 
 
 def sections(results: Results) -> list[Section]:
@@ -33,6 +38,8 @@ def sections(results: Results) -> list[Section]:
     header += ["Found", "Found with other labels, median", "Verdict"]
     content = "".join(f"<p>{line}</p>" for line in lines)
     content += plain_table(header, rows, right=range(3, 8)) if rows else ""
+    drawn = [figure for test in results.terms() if (figure := _drawn(results, test))]
+    content += f"<p>{CAPTION}</p>{figures.row(drawn)}" if drawn else ""
     return [
         Section(
             "nestde_calibration",
@@ -58,6 +65,47 @@ def of_headline(results: Results) -> list[tuple[str, str, dict[str, Any]]]:
         for row in table.to_dict("records")
         if row["method"] == headline.get((cell_type, row["term"]))
     ]
+
+
+def _drawn(results: Results, test: Test) -> str:
+    """Shares of small p-values under the true labels, over those under others; '' where samples were not relabelled."""
+    rows = [
+        row
+        for name, term, row in of_headline(results)
+        if (name, term) == (test.cell_type, test.term) and row["size_0.05"] > 0
+    ]
+    known = test.frame["pvalue"].dropna()
+    if not rows or known.empty:
+        return ""
+    least = 0.5 / len(known)  # a share of none has no logarithm
+    sizes = [
+        [max(rows[0][f"{what}_{alpha:g}"], least) for alpha in ALPHAS] for what in ("lower", "upper", "size")
+    ]
+    seen = [max(float((known <= alpha).mean()), least) for alpha in ALPHAS]
+    x = -np.log10(ALPHAS)
+    lower, upper, size = (-np.log10(np.where(np.isnan(each), least, each)) for each in map(np.array, sizes))
+    high = max(3.3, float(size.max()) + 0.3, float(upper.max()) + 0.3)
+    axes = (
+        figures.x_axis("−log10 of the bound, α", 1.0, 3.3),
+        figures.y_axis("−log10 of the share with p ≤ α", 0.0, high),
+    )
+    guides = figures.band(axes, x, upper, lower) + figures.line(axes)
+    names = [
+        f"p ≤ {alpha:g}: {100 * share:.2g} % of genes" for alpha, share in zip(ALPHAS, seen, strict=True)
+    ]
+    points = figures.scatter(
+        test.term_label,
+        x,
+        -np.log10(seen),
+        [0] * len(x),
+        names,
+        (figures.Class("true labels", UP),),
+        axes,
+        guides=guides,
+    )
+    header = ["alpha", "share_true_labels", "size_other_labels", "lower", "upper"]
+    table = [header, *zip(ALPHAS, seen, sizes[2], sizes[0], sizes[1], strict=True)]
+    return figures.drawn(points, table)
 
 
 def _ways(told: dict[str, object]) -> str:

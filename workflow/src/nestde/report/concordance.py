@@ -10,14 +10,14 @@ from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.genes import joint_words
 from nestde.report.results import Results, Test
-from nestde.report.sections import DOWN, KEPT, REST, UP, Raw, Section, html, listing, plain_table
+from nestde.report.sections import DOWN, REST, UP, Raw, Section, html, listing, plain_table
 from nestde.words import count
 
 CHAPTER = "trust"
 LISTED = 12
 CLASSES = (
     Class("neither", REST, faint=True),
-    Class("both", KEPT),
+    Class("both", "currentColor"),
     Class("mixed model only", UP),
     Class("pseudobulk only", DOWN),
 )
@@ -120,27 +120,40 @@ def numbers(frame: pd.DataFrame) -> dict[str, object]:
 
 
 def _scatter(test: Test, frame: pd.DataFrame) -> str:
+    """Both effects as powers of 2, on axes of one range."""
+    ours, theirs = frame["coef"] / np.log(2), frame["log2fc"]
+    wide = max(figures.limit(ours), figures.limit(theirs))
     axes = (
-        figures.x_axis("pseudobulk, log2 fold change", *_both_sides(frame["log2fc"])),
-        figures.y_axis("mixed model, effect", *_both_sides(frame["coef"])),
+        figures.x_axis("pseudobulk, log2 fold change", -wide, wide),
+        figures.y_axis("mixed model, effect as log2", -wide, wide),
     )
     alone = frame[frame["kind"] >= 2].sort_values("neg_log10_pvalue", ascending=False)
-    return figures.scatter(
+    svg = figures.scatter(
         test.label,
-        frame["log2fc"],
-        frame["coef"],
+        theirs,
+        ours,
         frame["kind"].tolist(),
         frame["gene"].tolist(),
         CLASSES,
         axes,
         labelled=alone.index[:8].tolist(),
-        guides=figures.line(axes, x=0.0) + figures.line(axes, y=0.0),
+        guides=figures.line(axes, x=0.0) + figures.line(axes, y=0.0) + figures.line(axes),
     )
+    rows = [["gene", "log2fc_pseudobulk", "coef", "found_by"]]
+    kinds = [CLASSES[kind].label for kind in frame["kind"]]
+    values = (frame["log2fc"].map("{:.4g}".format), frame["coef"].map("{:.4g}".format))
+    drawn = frame["kind"] > 0  # the others are in the table of the comparison
+    rows += [
+        list(row)
+        for row, kept in zip(zip(frame["gene"], *values, kinds, strict=True), drawn, strict=True)
+        if kept
+    ]
+    return figures.drawn(svg, rows)
 
 
 def _disagreements(results: Results, joined: list[tuple[Test, pd.DataFrame]]) -> Section:
     """List the genes that one method finds and the other is furthest from finding, with each sample's value."""
-    profiles = results.of_cell_types("profiles_table")
+    profiles = results.profile_tables
     parts = []
     for test, frame in joined:
         alone = frame[frame["kind"] >= 2]
@@ -182,13 +195,18 @@ expressed, should not be believed on the word of either method.
 def _samples(results: Results, test: Test, profiles: pd.DataFrame | None, genes: list[str]) -> dict[str, str]:
     """Draw each gene's values in the samples compared; nothing where the levels are not those of a column of the sheet."""
     sheet = results.samples
-    if profiles is None or test.term not in sheet or not test.level:
+    factor = results.config.model.about(test.term)
+    if (
+        profiles is None
+        or factor not in sheet
+        or not {test.level, test.against} <= set(sheet[factor].astype(str))
+    ):
         return {}
     compared = results.profiles[test.cell_type]["samples"]
     of_level = {
         level: [
             f"cpm_{sample}"
-            for sample in sheet.loc[sheet[test.term].astype(str) == level, "sample_id"]
+            for sample in sheet.loc[sheet[factor].astype(str) == level, "sample_id"]
             if sample in compared
         ]
         for level in (test.against, test.level)
@@ -204,8 +222,3 @@ def _samples(results: Results, test: Test, profiles: pd.DataFrame | None, genes:
         )
         for gene in genes
     }
-
-
-def _both_sides(values: pd.Series) -> tuple[float, float]:
-    wide = figures.limit(values)
-    return -wide, wide

@@ -124,4 +124,6 @@ def _drawn(name: str, design: dict[str, Any]) -> str:
         figures.y_axis("log2 factor over total", -high, high),
     )
     classes = [Class(level, COLOURS[i % len(COLOURS)]) for i, level in enumerate(levels)]
-    return figures.scatter(name, x, y, kinds, samples, classes, axes)
+    svg = figures.scatter(name, x, y, kinds, samples, classes, axes)
+    rows = [["sample_id", "log10_counts", "log2_factor"], *zip(samples, x, y, strict=True)]
+    return figures.drawn(svg, rows)

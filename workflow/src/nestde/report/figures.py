@@ -13,6 +13,7 @@ from nestde.arrays import Floats
 WIDTH, HEIGHT = 520, 380
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46
 MOST_POINTS = 3000
+BLANKS = str.maketrans("\t\r\n", "   ")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def scatter(
 
 
 def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: int = 20) -> str:
-    """Draw a histogram over 0 to 1 with a line where all bars would end, were there no effect."""
+    """Draw a histogram over 0 to 1, with a line at the mean of its bars where `expected` says what that is."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     counts, edges = np.histogram(known, bins=bins, range=(0, 1))
@@ -139,69 +140,29 @@ def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: in
         f"<title>{low:.2f} to {high:.2f}: {count:,} genes</title></path>"
         for a, b, t, low, high, count in zip(left, right, top, edges[:-1], edges[1:], counts, strict=True)
     )
-    flat = line((horizontal, vertical), y=len(known) / bins, text=expected)
+    flat = line((horizontal, vertical), y=len(known) / bins, text=expected) if expected else ""
     return _panel(title, (horizontal, vertical), f'<g fill="#4b78a8" opacity="0.85">{bars}</g>{flat}', "")
 
 
-def heatmap(title: str, values: ArrayLike, names: Sequence[str], low: str, high: str) -> str:
-    """Draw a square matrix, dark where it is small; `low` and `high` say what that means.
-
-    The diagonal is left out of the scale and of the drawing.
-    """
-    matrix = np.asarray(values, dtype=float)
-    n = len(matrix)
-    others = matrix[~np.eye(n, dtype=bool)]
-    least, most = (float(others.min()), float(others.max())) if others.size else (0.0, 1.0)
-    side = (HEIGHT - TOP - 60) / max(n, 1)
-    cells = []
-    for i in range(n):
-        for j in range(n):
-            if i != j:
-                near = 1 - (matrix[i, j] - least) / (most - least or 1.0)
-                tip = f"{names[i]} and {names[j]}: {matrix[i, j]:.1f}"
-                cells.append(
-                    f'<rect x="{90 + j * side:.1f}" y="{TOP + i * side:.1f}" width="{side:.2f}"'
-                    f' height="{side:.2f}" fill-opacity="{0.04 + 0.96 * near:.2f}">'
-                    f"<title>{escape(tip)}</title></rect>"
-                )
-    step = math.ceil(n / 40)
-    size = min(10.0, side * step)
-    for i in range(0, n, step):
-        label = escape(names[i] if len(names[i]) <= 13 else names[i][:12] + "…")
-        middle = (i + 0.5) * side + size / 3
-        cells.append(
-            f'<text x="86" y="{TOP + middle:.1f}" text-anchor="end" fill="currentColor">{label}</text>'
-        )
-        foot = TOP + n * side + 4
-        cells.append(
-            f'<text transform="translate({90 + middle:.1f} {foot:.1f}) rotate(-90)" text-anchor="end"'
-            f' fill="currentColor">{label}</text>'
-        )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
-        ' xmlns="http://www.w3.org/2000/svg" style="max-width:100%;height:auto;overflow:visible" fill="currentColor">'
-        f'<text x="90" y="13" font-size="13" font-weight="600">{escape(title)}</text>'
-        f'<text x="90" y="27" font-size="11">dark: {escape(low)}; light: {escape(high)}</text>'
-        f'<g fill="#4b4ba8" font-size="{size:.1f}">{"".join(cells)}</g></svg>'
-    )
-
-
-def strips(groups: Sequence[tuple[str, Sequence[float], str]]) -> str:
+def strips(groups: Sequence[tuple[str, Sequence[float], str]], title: str = "") -> str:
     """Draw one row of dots per group on a common scale, a bar at each mean: small enough for a table cell.
 
     Parameters
     ----------
     groups
         Name, values and colour of each.
+    title
+        Above them, where they stand alone.
     """
     known = [value for _, values, _ in groups for value in values if np.isfinite(value)]
     if not known:
         return ""
     low, high = min(known), max(known)
     at = Axis("", low, high if high > low else low + 1, 78.0, 232.0)
-    rows = []
+    top = 18 if title else 0
+    rows = [f'<text x="2" y="12" font-size="12" font-weight="600">{escape(title)}</text>'] * bool(title)
     for place, (name, values, colour) in enumerate(groups):
-        y = 9 + 16 * place
+        y = top + 9 + 16 * place
         dots = "".join(f'<path d="M{x:.1f} {y}h0"/>' for x in at.pixels(values) if np.isfinite(x))
         mean = float(at.pixels(np.mean(values))) if len(values) else None
         bar = f'<path d="M{mean:.1f} {y - 6}v12" stroke="currentColor" stroke-width="1.5"/>' if mean else ""
@@ -210,12 +171,15 @@ def strips(groups: Sequence[tuple[str, Sequence[float], str]]) -> str:
             f'<text x="70" y="{y + 4}" text-anchor="end" font-size="11">{escape(label)}</text>'
             f'<g stroke="{colour}" stroke-width="6" stroke-linecap="round" stroke-opacity="0.6">{dots}</g>{bar}'
         )
-    height = 16 * len(groups) + 12
+    height = top + 16 * len(groups) + 12
     ends = f'<text x="{at.start}" y="{height - 2}">{low:.3g}</text>' + (
         f'<text x="{at.end}" y="{height - 2}" text-anchor="end">{high:.3g}</text>'
     )
     rows.append(f'<g font-size="9" opacity="0.7">{ends}</g>')
-    return f'<svg viewBox="0 0 240 {height}" width="240" height="{height}" fill="currentColor">{"".join(rows)}</svg>'
+    return (
+        f'<svg viewBox="0 0 240 {height}" width="240" height="{height}" role="img" xmlns="http://www.w3.org/2000/svg"'
+        f' fill="currentColor">{"".join(rows)}</svg>'
+    )
 
 
 def line(axes: tuple[Axis, Axis], *, x: float | None = None, y: float | None = None, text: str = "") -> str:
@@ -240,13 +204,41 @@ def line(axes: tuple[Axis, Axis], *, x: float | None = None, y: float | None = N
     )
 
 
+def band(axes: tuple[Axis, Axis], x: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> str:
+    """Draw the range between two curves, behind the points."""
+    horizontal, vertical = axes
+    px, low, high = horizontal.pixels(x), vertical.pixels(lower), vertical.pixels(upper)
+    there = [f"{at:.1f} {y:.1f}" for at, y in zip(px, high, strict=True)]
+    back = [f"{at:.1f} {y:.1f}" for at, y in zip(px[::-1], low[::-1], strict=True)]
+    return f'<path d="M{"L".join([*there, *back])}z" fill="currentColor" opacity="0.13"/>'
+
+
+def drawn(svg: str, rows: Sequence[Sequence[object]] = (), **data: str) -> str:
+    """Set a drawing as a figure, with what scripts of the page need to know of it.
+
+    Parameters
+    ----------
+    rows
+        Its data, the header first, to be saved as TSV.
+    data
+        Attributes: ``test``, where the packed tables have the comparison (`Results.place`); ``x``, ``y``, its columns, and
+        ``axes`` of `ends`, where each point is a gene.
+    """
+    given = "".join(f' data-{key}="{escape(value)}"' for key, value in data.items())
+    text = "\n".join("\t".join(str(cell).translate(BLANKS) for cell in cells) for cells in rows)
+    table = f"<template>{escape(text)}</template>" if rows else ""
+    return f'<figure class="nd-drawn nd-figure"{given}>{svg}{table}</figure>'
+
+
+def ends(axes: tuple[Axis, Axis]) -> str:
+    """Ranges and pixels of two axes."""
+    return " ".join(f"{end:.6g}" for axis in axes for end in (axis.low, axis.high, axis.start, axis.end))
+
+
 def row(figures: Sequence[str]) -> str:
     """Set figures side by side, as many as the page is wide."""
-    return (
-        '<div style="display:flex;flex-wrap:wrap;gap:1.2rem 2rem">'
-        + "".join(f"<div>{figure}</div>" for figure in figures)
-        + "</div>"
-    )
+    whole = (figure if figure.startswith("<figure") else drawn(figure) for figure in figures)
+    return f'<div style="display:flex;flex-wrap:wrap;gap:1.2rem 2rem">{"".join(whole)}</div>'
 
 
 def _thin(members: NDArray[np.intp], px: Floats, py: Floats, spared: set[int]) -> list[int]:

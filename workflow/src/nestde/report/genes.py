@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nestde.fit.family import Family, Scale
+from nestde.fit.family import Family
 from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.results import Results, Test
@@ -28,7 +28,7 @@ each term.
 
 
 def sections(results: Results) -> list[Section]:
-    """All sections of the chapter, in order."""
+    """What was found, in numbers and at a glance."""
     tests = results.tests()
     if not tests:
         return []
@@ -36,12 +36,13 @@ def sections(results: Results) -> list[Section]:
     counts = [(test, summary(test, fdr)) for test in tests]
     found = [_overview(counts, fdr), _bars(counts, fdr)]
     if any(numbers["tested"] for _, numbers in counts):
-        found += [
-            _volcanoes(tests, fdr, results.family.scale),
-            _histograms(results.terms()),
-            *_top(tests, fdr, results.family),
-        ]
+        found.append(_volcanoes(results, tests))
     return found
+
+
+def top(results: Results) -> list[Section]:
+    """A table of the strongest genes of each comparison."""
+    return _top(results.tests(), results.config.inference.fdr, results.family)
 
 
 def summary(test: Test, fdr: float) -> dict[str, int]:
@@ -129,20 +130,20 @@ def _bars(counts: list[tuple[Test, dict[str, int]]], fdr: float) -> Section:
     )
 
 
-def _volcanoes(tests: list[Test], fdr: float, scale: Scale) -> Section:
+def _volcanoes(results: Results, tests: list[Test]) -> Section:
     return Section(
         "nestde_volcano",
         CHAPTER,
         "Volcano plots",
-        html(figures.row([_volcano(test, fdr) for test in tests if test.frame["pvalue"].notna().any()])),
+        html(figures.row([_volcano(results, test) for test in tests if test.frame["pvalue"].notna().any()])),
         description=(
             "Each point is a gene: to the right it is higher in the level named, further up the evidence is"
             " stronger. The names are those of the smallest p-values." + joint_words(tests)
         ),
         helptext=f"""
-The effect is {scale.effect}.
+The effect is {results.family.scale.effect}.
 Points that lie beyond the axes are drawn as triangles on the border; where points cover one another only one is
-drawn. Hold the pointer over a significant gene to read its name. A term with several levels has one p-value for all of them,
+drawn. Hold the pointer over any gene to read its name and numbers; click or touch it to see its samples. A term with several levels has one p-value for all of them,
 so that points stand equally high in its plots; coloured are those that are found for the pair as well. The full numbers are in `results/de/`.
 """,
     )
@@ -156,7 +157,8 @@ def threshold(test: Test, fdr: float) -> tuple[float, str]:
     return float(-np.log10(fdr / max(int(height.notna().sum()), 1))), f"FDR {fdr:g}, were one gene above"
 
 
-def _volcano(test: Test, fdr: float) -> str:
+def _volcano(results: Results, test: Test) -> str:
+    fdr = results.config.inference.fdr
     frame = test.frame[test.frame["pvalue"].notna()]
     effect, height = frame["coef"].to_numpy(), frame["neg_log10_pvalue"].to_numpy()
     significant = test.found(fdr)[frame.index].to_numpy()
@@ -165,13 +167,13 @@ def _volcano(test: Test, fdr: float) -> str:
     line, words = threshold(test, fdr)
     high = max(figures.limit(height), 1.15 * line)
     axes = (
-        figures.x_axis(f"effect: {test.level_words}", -wide, wide),
+        figures.x_axis(f"effect, {results.family.scale.short}: {test.level_words}", -wide, wide),
         figures.y_axis("−log10 p", 0.0, high),
     )
     guides = figures.line(axes, x=0.0) + figures.line(axes, y=line, text=words)
     order = np.argsort(-height, kind="stable")
     rest = "not found for this pair" if test.joint else "not significant"
-    return figures.scatter(
+    svg = figures.scatter(
         test.label,
         effect,
         height,
@@ -182,29 +184,7 @@ def _volcano(test: Test, fdr: float) -> str:
         labelled=[int(i) for i in order[:14] if significant[i]],
         guides=guides,
     )
-
-
-def _histograms(tests: list[Test]) -> Section:
-    return Section(
-        "nestde_pvalues",
-        CHAPTER,
-        "P-value histograms",
-        html(
-            figures.row(
-                [
-                    figures.histogram(test.term_label, test.frame["pvalue"], "p-value", "if nothing differed")
-                    for test in tests
-                    if test.frame["pvalue"].notna().any()
-                ]
-            )
-        ),
-        description="A good analysis is flat on the right, with a peak on the left where genes differ.",
-        helptext="""
-Were no gene different, every bar would reach the dashed line. A peak at the left is signal. A slope over the whole
-width, or a peak at the right, says that the p-values are not to be trusted: something that varies between samples is
-not in the model, or samples are too few. The chapter on the study says how bold the likelihood ratio test is here.
-""",
-    )
+    return figures.drawn(svg, test=results.place(test), x="coef", y="evidence", axes=figures.ends(axes))
 
 
 def _top(tests: list[Test], fdr: float, family: Family) -> list[Section]:

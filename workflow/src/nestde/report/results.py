@@ -5,8 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
+from nestde.arrays import Floats
 from nestde.cells.roster import Roster, roster_of
 from nestde.expression.tables import TEXT as TABLES
 from nestde.fit.family import Family, family
@@ -33,6 +36,10 @@ class Test:
         Whether it is the only comparison of its cell type.
     joint
         Whether the term has several levels, which share one p-value.
+    named
+        Whether the term is a named contrast.
+    why_not
+        Why the cell type has no test of a contrast; '' if it has one.
     """
 
     cell_type: str
@@ -44,10 +51,14 @@ class Test:
     n_samples: int | None
     alone: bool
     joint: bool
+    named: bool = False
+    why_not: str = ""
 
     @property
     def comparison(self) -> str:
-        """What is compared, short: ``AD v Control``; for a number its name."""
+        """What is compared, short: ``AD v Control``; for a number its name, for a contrast what was written."""
+        if self.named:
+            return self.term
         return f"{self.level} v {self.against}" if self.against else self.level or self.term
 
     @property
@@ -65,7 +76,7 @@ class Test:
         """Which side is which, for an axis."""
         if self.against:
             return f"← higher in {self.against} · higher in {self.level} →"
-        return f"change per unit of {self.comparison}"
+        return self.term if self.named else f"change per unit of {self.comparison}"
 
     @property
     def headline(self) -> str:
@@ -80,6 +91,17 @@ class Test:
         """
         found = self.frame["padj"] <= fdr
         return found & (self.frame["padj_level"] <= fdr) if self.joint else found
+
+    def limits(self, frame: pd.DataFrame) -> tuple[Floats, Floats]:
+        """95 % limits of the effect in some of its rows: those of the headline where it has own ones, else by t."""
+        own = [f"{side}_{self.headline}" for side in ("lower", "upper")]
+        if set(own) <= set(frame):
+            return frame[own[0]].to_numpy(float), frame[own[1]].to_numpy(float)
+        coef, se = frame["coef"].to_numpy(float), frame["se"].to_numpy(float)
+        df = frame["df_level"].to_numpy(float) if "df_level" in frame else np.full(len(frame), np.nan)
+        # without degrees of freedom, those of the normal distribution
+        reach = se * student.ppf(0.975, np.where(df > 0, df, np.inf))
+        return coef - reach, coef + reach
 
     @property
     def detected(self) -> list[str]:
@@ -181,6 +203,11 @@ class Results:
         return {name: table for name, table in tables.items() if table is not None}
 
     @cached_property
+    def profile_tables(self) -> dict[str, pd.DataFrame]:
+        """Sums of each sample's cells, gene by gene: ``counts_<sample>``, ``cpm_<sample>``."""
+        return self.of_cell_types("profiles_table")
+
+    @cached_property
     def pseudobulk(self) -> dict[str, pd.DataFrame]:
         """What the pseudobulk of each cell type found, where it was run."""
         return self.of_cell_types("pseudobulk_de")
@@ -213,9 +240,25 @@ class Results:
                         n_samples=len(design["cells_per_sample"]) if design.get("testable") else None,
                         alone=len(levels) == 1,
                         joint=int((levels["term"] == term).sum()) > 1,
+                        named=self.config.model.named(term) is not None,
+                        why_not=design.get("untested", {}).get(term, ""),
                     )
                 )
         return found
+
+    @cached_property
+    def tested(self) -> dict[str, list[Test]]:
+        """The comparisons of each cell type that have p-values."""
+        found: dict[str, list[Test]] = {}
+        for test in self._tests:
+            if test.frame["pvalue"].notna().any():
+                found.setdefault(test.cell_type, []).append(test)
+        return found
+
+    def place(self, test: Test) -> str:
+        """Where the page's packed tables have a comparison: which cell type, and which comparison of it."""
+        own = [each is test for each in self.tested[test.cell_type]]
+        return f"{list(self.tested).index(test.cell_type)} {own.index(True)}"
 
     def terms(self) -> list[Test]:
         """One of the tests of each cell type and term: those of one term share their p-values."""

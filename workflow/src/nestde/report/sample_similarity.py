@@ -6,11 +6,12 @@ import numpy as np
 
 from nestde.report import figures
 from nestde.report.figures import Class
+from nestde.report.matrices import distances
 from nestde.report.results import Results
 from nestde.report.sections import Raw, Section, html, plain_table
 
 CHAPTER = "quality"
-COLOURS = ("#2166ac", "#c2410c", "#3b8f6b", "#7b3294", "#b8860b", "#5c6470")
+COLOURS = ("#2166ac", "#c2410c", "#7b3294", "#b8860b", "#0f766e", "#5c6470")
 LABELLED = 30  # samples, at most, whose names find room beside their points
 DRAWN = 80  # samples, at most, whose distances are drawn: a square for each pair
 
@@ -27,7 +28,7 @@ def sections(results: Results) -> list[Section]:
     seen = {name: about for name, about in results.profiles.items() if about["pca"]["scores"]}
     if not seen:
         return []
-    factor = next((term for term in results.config.model.test if term in results.samples), None)
+    factor = next((term for term in results.config.model.compared if term in results.samples), None)
     levels = {}
     if factor:
         levels = dict(zip(results.samples["sample_id"], results.samples[factor].astype(str), strict=True))
@@ -76,9 +77,14 @@ def _components(name: str, about: dict[str, Any], levels: dict[str, str], order:
         figures.y_axis(f"component 2 ({shares[1]})", -high, high),
     )
     labelled = range(len(scores)) if len(scores) <= LABELLED else ()
-    return figures.scatter(
+    svg = figures.scatter(
         name, scores[:, 0], second, kinds, about["samples"], classes, axes, labelled=list(labelled)
     )
+    rows = [
+        ["sample_id", "component_1", "component_2"],
+        *zip(about["samples"], scores[:, 0], second, strict=True),
+    ]
+    return figures.drawn(svg, rows)
 
 
 def _distances(name: str, about: dict[str, Any], levels: dict[str, str], order: list[str]) -> str:
@@ -89,7 +95,13 @@ def _distances(name: str, about: dict[str, Any], levels: dict[str, str], order: 
         range(len(samples)), key=lambda i: (order.index(levels[samples[i]]) if order else 0, samples[i])
     )
     matrix = np.array(about["distances"])[np.ix_(places, places)]
-    return figures.heatmap(f"{name}: distances", matrix, [samples[i] for i in places], "alike", "unlike")
+    ordered = [samples[i] for i in places]
+    svg = distances(f"{name}: distances", matrix, ordered, "alike:", "unlike")
+    rows = [
+        ["sample_id", *ordered],
+        *([sample, *row] for sample, row in zip(ordered, matrix.tolist(), strict=True)),
+    ]
+    return figures.drawn(svg, rows)
 
 
 def _covariates(seen: dict[str, dict[str, Any]]) -> str:

@@ -14,7 +14,9 @@ from nestde.design.formula import parse
 from nestde.errors import a_few
 from nestde.fit.family import Scale
 from nestde.fit.methods import Method, method
+from nestde.report import figures
 from nestde.report.results import Results
+from nestde.report.sample_similarity import COLOURS
 from nestde.report.sections import Section, html, listing, note, plain_table
 
 CHAPTER = "study"
@@ -77,7 +79,7 @@ def _samples(results: Results) -> Section:
     rows, header = [], ""
     for cell_type, design in results.designs.items():
         every = design.get("levels_of", {})
-        factor = next((name for name in tested_in(results.config.model.test) if name in every), "")
+        factor = next((name for name in tested_in(results.config.model.compared) if name in every), "")
         header = header or factor
         of_level = every[factor] if factor else {"": design.get("cells_per_sample", {})}
         roster = results.rosters.get(cell_type)
@@ -101,11 +103,34 @@ def _samples(results: Results) -> Section:
         "nestde_samples",
         CHAPTER,
         "Samples and cells",
-        html(plain_table(columns, rows, right=[2, 3])),
+        html(plain_table(columns, rows, right=[2, 3]) + _cells_of_samples(results)),
         description=(
             "What entered the test of each cell type. The number of samples, not of cells, decides what can be found."
         ),
     )
+
+
+def _cells_of_samples(results: Results) -> str:
+    """Draw the number of cells of each tested sample, by level of the first tested factor."""
+    drawn = []
+    for cell_type, design in results.designs.items():
+        every = design.get("levels_of", {})
+        factor = next((name for name in tested_in(results.config.model.compared) if name in every), "")
+        of_level = every[factor] if factor else {"samples": design.get("cells_per_sample", {})}
+        order = [
+            name for name in results.config.model.levels.get(factor, sorted(of_level)) if name in of_level
+        ]
+        cells = [
+            (level, sample, number) for level in order for sample, number in sorted(of_level[level].items())
+        ]
+        groups = [
+            (level, [float(n) for of, _, n in cells if of == level], COLOURS[i % len(COLOURS)])
+            for i, level in enumerate(order)
+        ]
+        svg = figures.strips(groups, f"{cell_type}: cells per sample")
+        if svg:
+            drawn.append(figures.drawn(svg, [[factor or "level", "sample_id", "cells"], *cells]))
+    return figures.row(drawn) if drawn else ""
 
 
 def _left_out(roster: Roster, factor: str) -> dict[str, list[str]]:
@@ -147,7 +172,7 @@ def warnings_of(results: Results) -> list[dict[str, str]]:
     config = results.config
     warnings = list(results.check.get("warnings", []))
     if config.inference.p_value == "containment":
-        found = containment_of_slopes(parse(config.model.formula), config.model.test)
+        found = containment_of_slopes(parse(config.model.formula), config.model.compared)
         warnings += [asdict(warned) for warned in found]
     return warnings
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from nestde.arrays import Floats
 from nestde.check.faults import check
-from nestde.check.foreseen import foreseen
+from nestde.check.foreseen import Foreseen, foreseen
+from nestde.check.seen import remember
 from nestde.check.study import Study, read_study
 from nestde.design.design import Design
 from nestde.design.testable import NotTestable, design_to_test
@@ -60,8 +61,8 @@ class Plan:
         Number of gene chunks of each cell type that lets the longest take about the minutes asked for.
     jobs
         Rule -> number of jobs, with that many chunks.
-    quality
-        What quality control would remove, and what could not be tested for it; see `check.foreseen`.
+    foreseen
+        What quality control would remove, and what could not be tested for it.
     """
 
     samples: int
@@ -74,7 +75,7 @@ class Plan:
     memory: int
     chunks: int
     jobs: dict[str, int]
-    quality: tuple[str, ...]
+    foreseen: Foreseen
 
     @property
     def hours(self) -> float:
@@ -86,7 +87,7 @@ class Plan:
         """Say it, line by line."""
         yield f"{self.samples:,} samples in {self.files:,} file{'s' * (self.files != 1)}, {self.cells:,} cells"
         yield ""
-        yield from self.quality
+        yield from self.foreseen.lines
         yield ""
         yield f"timed {self.timed}: {1000 * self.seconds_per_gene:.2g} ms a gene on one core"
         yield ""
@@ -104,7 +105,7 @@ class Plan:
 
 
 def plan(config: Config, minutes: float = 10.0) -> Plan:
-    """Forecast a run.
+    """Forecast a run, and keep what quality control leaves for the check.
 
     Parameters
     ----------
@@ -144,6 +145,9 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     }
     chunks = min(max(1, math.ceil(fits[largest][2] / (60 * minutes))), read.genes)
     files = len(set(study.paths.values()))
+    known = foreseen(study)
+    if known.seen:
+        remember(study, known.seen)
     return Plan(
         samples=len(study.paths),
         files=files,
@@ -155,7 +159,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         chunks=chunks,
         jobs=_jobs(config, study.paths.values(), chunks),
-        quality=tuple(foreseen(study)),
+        foreseen=known,
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from nestde.design.formula import parse
+from nestde.design.named import NamedContrast, named_contrast
 from nestde.errors import Faults, NestdeError, NotGivenError
 from nestde.fit.family import family
 from nestde.fit.methods import method
@@ -86,6 +88,31 @@ class Model(_Given):
     levels: dict[str, list[str]]
     min_cells: int
     family: str
+
+    def named(self, test: str) -> NamedContrast | None:
+        """Read one of `test` as a contrast; None if it is a term.
+
+        Raises
+        ------
+        NestdeError
+            See `named_contrast`: levels without their factor are those of `levels`.
+        """
+        return named_contrast(test, parse(self.formula), self.levels)
+
+    def about(self, test: str) -> str:
+        """One of `test` in terms of the formula: a term itself, a contrast by those that it compares levels of."""
+        named = self.named(test)
+        return test if named is None else named.about
+
+    def weights_of_levels(self) -> dict[str, dict[tuple[str, str], float]]:
+        """Contrast among `test` -> (factor, level) -> its weight, see `NamedContrast.of_levels`."""
+        found = {test: self.named(test) for test in self.test}
+        return {test: named.of_levels for test, named in found.items() if named is not None}
+
+    @property
+    def compared(self) -> list[str]:
+        """All of `test` in terms of the formula."""
+        return list(dict.fromkeys(self.about(test) for test in self.test))
 
 
 @dataclass(frozen=True)

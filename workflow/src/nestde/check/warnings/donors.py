@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nestde.check.celltypes import levels_of
 from nestde.check.donors import donors_of
 from nestde.check.faults import Answer
 from nestde.check.found import Warned
-from nestde.check.power import levels_of
 from nestde.check.study import Study
 from nestde.check.terms import tested_variables
 from nestde.check.wording import several

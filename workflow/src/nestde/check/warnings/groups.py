@@ -58,7 +58,7 @@ def containment(study: Study, answer: Answer) -> Iterator[Warned]:
     """
     inference = getattr(study.config, "inference", None)
     if inference is not None and inference.p_value == "containment":
-        yield from containment_of_slopes(study.formula, study.config.model.test)
+        yield from containment_of_slopes(study.formula, study.config.model.compared)
 
 
 def absorbed(study: Study, answer: Answer) -> Iterator[Warned]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from nestde.check.advice import FEW_SAMPLES
+from nestde.check.celltypes import levels_of
 from nestde.check.faults import Answer
 from nestde.check.found import Warned
-from nestde.check.power import levels_of
 from nestde.check.study import Study, labels_of
 from nestde.check.terms import ordered_levels, tested_variables
 from nestde.check.wording import (

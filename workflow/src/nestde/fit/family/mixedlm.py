@@ -20,11 +20,10 @@ def mixedlm(response: Callable[[Floats, Floats], Floats]) -> CrossReference:
         design: "Design", term: str, by: str, counts: Floats, size_factor: Floats
     ) -> tuple[float, float, Floats]:
         y = response(counts, size_factor)
-        every = list(range(design.x.shape[1]))
-        full, coef = _refit(design, y, every)
+        full, coef = _refit(design, y, design.x)
         if by == "REML":
-            coef = _refit(design, y, every, reml=True)[1]
-        reduced, _ = _refit(design, y, [column for column in every if column not in design.tests[term]])
+            coef = _refit(design, y, design.x, reml=True)[1]
+        reduced, _ = _refit(design, y, design.x @ design.without(term))
         return full, reduced, coef
 
     return CrossReference(
@@ -46,7 +45,7 @@ def why_not(design: "Design") -> str:
     return ""
 
 
-def _refit(design: "Design", y: Floats, columns: list[int], reml: bool = False) -> tuple[float, Floats]:
+def _refit(design: "Design", y: Floats, x: Floats, reml: bool = False) -> tuple[float, Floats]:
     """Fit with bfgs, and with powell where that does not converge; what statsmodels warns of is seen in the result.
 
     Its default, lbfgs, can end at a variance of exactly zero, where it reports a log-likelihood of +inf.
@@ -54,12 +53,12 @@ def _refit(design: "Design", y: Floats, columns: list[int], reml: bool = False) 
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     factor = design.random[0]
-    best, coef = -np.inf, np.full(len(columns), np.nan)
+    best, coef = -np.inf, np.full(x.shape[1], np.nan)
     for method, tolerances in (("bfgs", {"gtol": 1e-8}), ("powell", {"xtol": 1e-8, "ftol": 1e-12})):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                model = MixedLM(y, design.x[:, columns], groups=factor.codes, exog_re=factor.z)
+                model = MixedLM(y, x, groups=factor.codes, exog_re=factor.z)
                 fit = model.fit(reml=reml, method=method, **tolerances)
                 loglik = float(fit.llf)
             except (np.linalg.LinAlgError, ValueError):
