@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nestde.report.packed import INFINITE, MISSING, Block, decimal, dictionary, levels, power
+from nestde.report.packed import INFINITE, MISSING, STEPS, Block, decimal, dictionary, levels, power
 
 
 @pytest.mark.parametrize("digits", [3, 4])
@@ -53,9 +53,13 @@ def test_a_block_is_its_head_and_its_arrays_and_the_same_each_time():
 
 
 def test_samples_are_drawn_between_their_least_and_largest():
-    steps, low, high = levels(np.array([[1.0, 2.0, np.nan], [5.0, 5.0, 5.0], [np.nan] * 3]))
-    assert steps.tolist() == [[0, 254, 255], [0, 0, 0], [255] * 3]
-    assert (low.tolist(), high.tolist()) == ([1.0, 5.0, 0.0], [2.0, 5.0, 0.0])
+    values = np.array([[1.0, 2.0, np.nan], [5.0, 5.0, 5.0], [np.nan] * 3, [0.0, 12.7, 6.35]])
+    steps, low, high, unit = levels(values)
+    assert steps.tolist()[2:] == [[255] * 3, [0, STEPS, STEPS // 2]]
+    width = np.maximum(high - low, 1) * unit
+    drawn = np.where(steps == 255, np.nan, low[:, None] * unit + steps * width[:, None] / STEPS)
+    assert np.nanmax(np.abs(drawn - values) - width[:, None] / STEPS) <= unit
+    assert (np.isnan(drawn) == np.isnan(values)).all()
 
 
 def test_each_text_once():

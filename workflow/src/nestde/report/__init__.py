@@ -88,7 +88,7 @@ def write(config: Config, folder: str | Path, out: str | Path) -> None:
     settings = yaml.safe_dump(_settings(config, found), sort_keys=False, allow_unicode=True, width=100)
     write_text(settings, out / "multiqc_config.yaml")
     write_json(summary(results), out / "summary.json")
-    write_text(style(), out / STYLE)
+    write_text(style(any_gene.packed(results)), out / STYLE)
 
 
 def summary(results: Results) -> dict[str, Any]:

@@ -12,17 +12,18 @@ from nestde.arrays import Floats
 from nestde.cells.roles import tested_in
 from nestde.fit.methods import of_engine
 from nestde.io.layout import PAGE, RESULTS
+from nestde.report.answers import BESIDE
 from nestde.report.packed import Block, dictionary, levels
 from nestde.report.results import Results, Test
 from nestde.report.sections import Section, html
 
 CHAPTER = "genes"
-# Bytes that samples' values may take before they are packed: about 14,000 genes of 12 cell types in 40 samples.
-ROOM = 7_000_000
+# Values of samples that the page has room for: those of 10,000 genes in 24 samples of 12 cell types.
+ROOM = 2_900_000
 STRIPS = 6  # genes drawn for each comparison
 
-DESCRIPTION = """Any gene of the study: its tests in every cell type, and its samples. The tables are in this page, offline;
-numbers are rounded to four digits, those of files in <code>results/</code> are not."""
+DESCRIPTION = """Any gene of the study: its tests in every cell type, and its samples. The tables are in this page, offline, effects
+and p-values to four digits, the rest to two or three; in <code>results/</code> they are whole."""
 
 HELP = """
 Type a part of a gene's name, choose with the arrow keys and Enter. The table below has every gene of a comparison: click a
@@ -39,10 +40,9 @@ def sections(results: Results) -> list[Section]:
     links = "".join(
         f'<li><a href="{_link(results, name)}">{escape(name)}</a></li>' for name in results.tested
     )
-    data = "".join(f'<template class="nd-block">{block}</template>' for block in packed(results))
     content = (
         '<div id="nd-genes"><noscript>The search needs JavaScript.</noscript></div>'
-        f'<div>All columns, in full: <ul class="nd-inline">{links}</ul></div>{data}'
+        f'<div>All columns, in full: <ul class="nd-inline">{links}</ul></div>'
     )
     search = Section(
         "nestde_any_gene", CHAPTER, "Any gene", html(content), description=DESCRIPTION, helptext=HELP
@@ -76,7 +76,12 @@ def _strips(results: Results) -> list[Section]:
 
 
 def packed(results: Results) -> list[str]:
-    """The names of genes and what the scripts need to know of the study; then a block for each cell type."""
+    """The names of genes and what the scripts need to know of the study; then a block for each cell type.
+
+    Nothing where nothing was tested.
+    """
+    if not results.tested:
+        return []
     ids = _ids([test for tests in results.tested.values() for test in tests])
     place = {name: at for at, name in enumerate(ids)}
     room = ROOM // max(len(results.tested), 1)
@@ -106,10 +111,9 @@ def _block(results: Results, tests: list[Test], place: dict[str, int], room: int
     block = Block()
     head: dict[str, Any] = {
         "cellType": tests[0].cell_type,
-        "file": _link(results, tests[0].cell_type),
         "tests": [_test(results, test, place, block) for test in tests],
         "untested": _untested(tests[0].frame, place, block),
-        "samples": _samples(results, tests, place, block, room),
+        "samples": _samples(results, tests, block, room),
     }
     return block.packed(head)
 
@@ -141,33 +145,31 @@ def _columns(
     """Key, title, values and digits of each column, and whether the values are powers of 10."""
     lower, upper = test.limits(frame)
     yield "coef", "Effect", _of(frame, "coef"), 4, False
-    yield "lower", "95 % from", lower, 4, False
-    yield "upper", "to", upper, 4, False
-    yield "se", "SE", _of(frame, "se"), 3, False
+    yield "lower", "95 % from", lower, 3, False
+    yield "upper", "to", upper, 3, False
+    yield "se", "SE", _of(frame, "se"), 2, False
     yield "pvalue", "p", -_of(frame, "neg_log10_pvalue"), 4, True
     yield "padj", "FDR", _of(frame, "padj"), 4, False
     if test.joint:
         yield "pvalue_level", "p of this pair", _of(frame, "pvalue_level"), 3, False
         yield "padj_level", "FDR of this pair", _of(frame, "padj_level"), 3, False
-    yield "padj_global", "FDR, all cell types", _of(frame, "padj_global"), 3, False
-    yield "log2fc", "log2 ratio", _of(frame, "log2fc"), 3, False
     for name in frame:
         if name.startswith("mean_"):
             yield name, f"Mean in {name.removeprefix('mean_')}", _of(frame, name), 3, False
     for name in test.detected:
-        yield name, f"Share of cells in {name.removeprefix('detected_')}", _of(frame, name), 3, False
+        yield name, f"Share of cells in {name.removeprefix('detected_')}", _of(frame, name), 2, False
     for each in results.family.shown:
-        yield each.key, each.title, _of(frame, each.key), 3, False
+        yield each.key, each.title, _of(frame, each.key), 2, False
     for way in of_engine(results.family.engine):
         name = f"pvalue_{way.name}"
-        if way.name != test.headline and name in frame and frame[name].notna().any():
-            yield name, f"p, {way.label}", _of(frame, name), 3, False
+        if way.name in BESIDE and way.name != test.headline and name in frame and frame[name].notna().any():
+            yield name, f"p, {way.label}", _of(frame, name), 2, False
     bulk = results.pseudobulk.get(test.cell_type)
     if bulk is not None:
         same = (bulk[["term", "level", "against"]] == [test.term, test.level, test.against]).all(axis=1)
         theirs = bulk[same].drop_duplicates("gene").set_index("gene").reindex(frame["gene"])
-        yield "log2fc_pseudobulk", "Pseudobulk: log2 fold change", _of(theirs, "log2fc"), 3, False
-        yield "padj_pseudobulk", "Pseudobulk: FDR", _of(theirs, "padj"), 3, False
+        yield "log2fc_pseudobulk", "Pseudobulk: log2 fold change", _of(theirs, "log2fc"), 2, False
+        yield "padj_pseudobulk", "Pseudobulk: FDR", _of(theirs, "padj"), 2, False
 
 
 def _of(frame: pd.DataFrame, name: str) -> Floats:
@@ -188,9 +190,7 @@ def _untested(frame: pd.DataFrame, place: dict[str, int], block: Block) -> dict[
     return {"n": len(rows), "genes": genes, "words": words, "at": block.add(at)}
 
 
-def _samples(
-    results: Results, tests: list[Test], place: dict[str, int], block: Block, room: int
-) -> dict[str, Any] | None:
+def _samples(results: Results, tests: list[Test], block: Block, room: int) -> dict[str, Any] | None:
     """The profile of each tested gene in each sample, as far as there is room: of the strongest genes first."""
     cell_type = tests[0].cell_type
     table = results.profile_tables.get(cell_type)
@@ -198,23 +198,27 @@ def _samples(
     if table is None or about is None:
         return None
     names = [name for name in about["samples"] if f"cpm_{name}" in table]
-    evidence = pd.concat([test.frame[["gene", "neg_log10_pvalue"]] for test in tests]).dropna()
-    order = evidence.sort_values("neg_log10_pvalue", ascending=False, kind="stable")["gene"].drop_duplicates()
-    order = order[order.isin(table["gene"])]
+    # in the order of the comparisons' own genes, the strongest first, so that their lists serve here, too
+    order = pd.concat(
+        [test.frame.loc[test.frame["pvalue"].notna(), "gene"] for test in tests]
+    ).drop_duplicates()
     kept = order.head(room // max(len(names), 1)).tolist()
-    values = table.set_index("gene").loc[kept, [f"cpm_{name}" for name in names]].to_numpy(float)
-    steps, low, high = levels(np.log2(1 + values))
+    values = (
+        table.drop_duplicates("gene")
+        .set_index("gene")
+        .reindex(kept)[[f"cpm_{name}" for name in names]]
+        .to_numpy(float)
+    )
+    steps, low, high, unit = levels(np.log2(1 + values))
     cells = results.designs[cell_type].get("cells_per_sample", {})
     return {
         "names": names,
         "cells": [cells.get(name, 0) for name in names],
         "levels": _levels(results, names),
         "n": len(kept),
-        "of": len(order),
-        "genes": block.add(np.array([place[gene] for gene in kept], np.uint32)),
         "steps": block.add(steps.reshape(-1)),
-        "low": block.decimals(low, 3),
-        "high": block.decimals(high, 3),
+        "ends": block.add(np.concatenate([low, high])),
+        "unit": unit,
     }
 
 

@@ -108,6 +108,7 @@ def quantiles(results: Results, test: Test) -> str:
         (Class("not found", REST, faint=True), Class("found", UP)),
         axes,
         guides=band + figures.line(axes),
+        tips=False,
     )
     return figures.drawn(svg, test=results.place(test))
 
@@ -139,6 +140,7 @@ def along(results: Results, test: Test) -> str:
         (Class("not found", REST, faint=True), Class("up", UP), Class("down", DOWN)),
         axes,
         guides=figures.line(axes, y=0.0),
+        tips=False,
     )
     return figures.drawn(svg, test=results.place(test), x="mean", y="coef", axes=figures.ends(axes))
 

@@ -12,7 +12,7 @@ from nestde.arrays import Floats
 
 WIDTH, HEIGHT = 520, 380
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46
-MOST_POINTS = 3000
+MOST_POINTS = 2000
 BLANKS = str.maketrans("\t\r\n", "   ")
 
 
@@ -81,6 +81,7 @@ def scatter(
     *,
     labelled: Sequence[int] = (),
     guides: str = "",
+    tips: bool = True,
 ) -> str:
     """Draw points; those beyond the axes are triangles on the border.
 
@@ -94,6 +95,8 @@ def scatter(
         tooltip.
     guides
         SVG drawn behind the points, from `line`.
+    tips
+        Whether points that are not the background have their names as tooltips.
     """
     horizontal, vertical = axes
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -107,10 +110,14 @@ def scatter(
         members = points[kind_of[points] == kind]
         shapes = []
         for i in _thin(members, px, py, set(labelled)):
-            at = f"{px[i]:.1f} {py[i]:.1f}"
+            at = f"{px[i]:.0f} {py[i]:.0f}" if group.faint else f"{px[i]:.1f} {py[i]:.1f}"
             # a zero-length line with round caps is the shortest way to write a dot
             path = f"M{at}m-2 2h4l-2-4z" if beyond[i] else f"M{at}h0"
-            tip = "" if group.faint and i not in labelled else f"<title>{escape(names[i])}</title>"
+            tip = (
+                ""
+                if (group.faint or not tips) and i not in labelled
+                else f"<title>{escape(names[i])}</title>"
+            )
             shapes.append((path, tip))
         plain = "".join(path for path, tip in shapes if not tip)
         with_tip = "".join(f'<path d="{path}">{tip}</path>' for path, tip in shapes if tip)

@@ -7,10 +7,12 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nestde.arrays import Floats
 from nestde.report.figures import HEIGHT, TOP, WIDTH
 from nestde.report.sections import DOWN, UP
 
 STEPS = 12
+TOLD = 16  # samples, at most, whose distances are tooltips, too
 
 
 def distances(title: str, values: ArrayLike, names: Sequence[str], low: str, high: str) -> str:
@@ -23,17 +25,8 @@ def distances(title: str, values: ArrayLike, names: Sequence[str], low: str, hig
     others = matrix[~np.eye(n, dtype=bool)]
     least, most = (float(others.min()), float(others.max())) if others.size else (0.0, 1.0)
     side = (HEIGHT - TOP - 60) / max(n, 1)
-    cells = []
-    for i in range(n):
-        for j in range(n):
-            if i != j:
-                near = 1 - (matrix[i, j] - least) / (most - least or 1.0)
-                tip = f"{names[i]} and {names[j]}: {matrix[i, j]:.1f}"
-                cells.append(
-                    f'<rect x="{90 + j * side:.1f}" y="{TOP + i * side:.1f}" width="{side:.2f}"'
-                    f' height="{side:.2f}" fill-opacity="{0.04 + 0.96 * near:.2f}">'
-                    f"<title>{escape(tip)}</title></rect>"
-                )
+    near = 1 - (matrix - least) / (most - least or 1.0)
+    cells = _squares(near, side, names, matrix) if n <= TOLD else _shades(near, side)
     step = math.ceil(n / 40)
     size = min(10.0, side * step)
     for i in range(0, n, step):
@@ -54,6 +47,33 @@ def distances(title: str, values: ArrayLike, names: Sequence[str], low: str, hig
         f"{_scale(f'{escape(low)} {least:.0f}', f'{most:.0f} {escape(high)}')}"
         f'<g fill="#4b4ba8" font-size="{size:.1f}">{"".join(cells)}</g></svg>'
     )
+
+
+def _squares(near: Floats, side: float, names: Sequence[str], matrix: Floats) -> list[str]:
+    """A square for each pair, which tells its number."""
+    return [
+        f'<rect x="{90 + j * side:.1f}" y="{TOP + i * side:.1f}" width="{side:.2f}" height="{side:.2f}"'
+        f' fill-opacity="{0.04 + 0.96 * near[i, j]:.2f}"><title>{escape(f"{names[i]} and {names[j]}: {matrix[i, j]:.1f}")}</title></rect>'
+        for i in range(len(near))
+        for j in range(len(near))
+        if i != j
+    ]
+
+
+def _shades(near: Floats, side: float) -> list[str]:
+    """A path for each of a few shades, with the squares of all pairs that have it: a tenth of the text."""
+    shade = np.rint(2 * STEPS * near).astype(int)
+    np.fill_diagonal(shade, -1)
+    drawn = []
+    for each in range(2 * STEPS + 1):
+        squares = "".join(
+            f"M{90 + j * side:.1f} {TOP + i * side:.1f}h{side:.1f}v{side:.1f}h-{side:.1f}z"
+            for i, j in np.argwhere(shade == each)
+        )
+        drawn.append(
+            f'<path d="{squares}" fill-opacity="{0.04 + 0.96 * each / (2 * STEPS):.2f}"/>' * bool(squares)
+        )
+    return drawn
 
 
 def _scale(low: str, high: str) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nestde.arrays import Floats
 
+STEPS = 48
 MISSING, INFINITE = -32768, 32767
 
 
@@ -88,23 +89,26 @@ def power(exponents: Floats, digits: int) -> tuple[NDArray[np.int16], NDArray[np
     return whole, (exponent + floor).astype(np.int16)
 
 
-def levels(values: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
-    """Write each row of numbers in 255 steps from its least to its largest: enough to draw them.
+def levels(values: Floats) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], float]:
+    """Write each row of numbers of 0 or more in a few steps from its least to its largest: enough to draw them.
 
     Returns
     -------
     steps
-        (n, m) 0 to 254; 255 for NaN.
+        (n, m) 0 to `STEPS`; 255 for NaN.
     low, high
-        (n,) what 0 and 254 stand for.
+        (n,) what 0 and `STEPS` stand for, in units.
+    unit
+        A 254th of the largest number.
     """
     known = np.isfinite(values)
-    low = np.where(known, values, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(known, values, -np.inf).max(axis=1, initial=-np.inf)
+    unit = max(float(np.max(values, where=known, initial=0.0)) / 254, 1e-9)
+    low = np.floor(np.where(known, values, np.inf).min(axis=1, initial=np.inf) / unit)
+    high = np.ceil(np.where(known, values, -np.inf).max(axis=1, initial=-np.inf) / unit)
     low, high = (np.where(np.isfinite(each), each, 0.0) for each in (low, high))
-    width = np.where(high > low, high - low, 1.0)[:, None]
-    steps = np.rint(254 * (np.where(known, values, low[:, None]) - low[:, None]) / width)
-    return np.where(known, steps, 255).astype(np.uint8), low, high
+    width = np.maximum(high - low, 1.0)[:, None]
+    steps = np.rint(STEPS * (np.where(known, values / unit, low[:, None]) - low[:, None]) / width)
+    return np.where(known, steps, 255).astype(np.uint8), low.astype(np.uint8), high.astype(np.uint8), unit
 
 
 def dictionary(texts: Sequence[str]) -> tuple[list[str], NDArray[np.uint32]]:

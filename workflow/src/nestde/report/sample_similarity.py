@@ -99,7 +99,7 @@ def _distances(name: str, about: dict[str, Any], levels: dict[str, str], order: 
     svg = distances(f"{name}: distances", matrix, ordered, "alike:", "unlike")
     rows = [
         ["sample_id", *ordered],
-        *([sample, *row] for sample, row in zip(ordered, matrix.tolist(), strict=True)),
+        *([sample, *row] for sample, row in zip(ordered, matrix.round(2).tolist(), strict=True)),
     ]
     return figures.drawn(svg, rows)
 

@@ -99,7 +99,7 @@ function openCard(test, row) {
     node("button", { class: "btn-close", type: "button", "aria-label": "Close", onclick: closeCard }),
     node("h4", {}, study.genes[gene]),
     node("p", {}, `${test.label}: effect ${coef} (${limits}), p ${p}, FDR ${padj}`),
-    sampled(test, gene, test.type.name) ?? "",
+    sampled(test, gene, test.label) ?? "",
     node("button", { class: "btn btn-sm btn-outline-secondary", type: "button", onclick: () => showGene(gene) }, "All cell types"),
   );
   hint.setAttribute("hidden", "");

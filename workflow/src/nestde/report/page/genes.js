@@ -1,6 +1,7 @@
 // The search, a gene's pane, and the table of a comparison.
 
-const blocks = [...document.querySelectorAll("template.nd-block")].map((block) => block.content.textContent);
+// They are comments of a style sheet (see `page/__init__.py`).
+const blocks = [...document.querySelectorAll("style")].flatMap((sheet) => sheet.textContent.match(/\/\*nd-block [^*]*/g) ?? []).map((block) => block.slice(11));
 let study, types;
 
 const PAGE_ROWS = 15;
@@ -66,7 +67,10 @@ function pane(gene) {
   const id = study.ids[gene];
   const made = node("div", { class: "nd-gene" }, node("h4", { tabindex: -1 }, study.genes[gene] + (id ? ` · ${id}` : "")));
   made.append(node("div", { class: "table-responsive" }, node("table", { class: "table table-sm w-auto" }, head, body)));
-  made.append(node("div", { class: "nd-row" }, framed(forest(effects, study.scale)), ...types.map((type) => sampled(type.tests.find((test) => test.rowOf.has(gene)), gene, type.name))));
+  made.append(node("div", { class: "nd-row" }, framed(forest(effects, study.scale)), ...types.map((type) => {
+    const test = type.tests.find((test) => test.rowOf.has(gene));
+    return test && sampled(test, gene, test.label);
+  })));
   return made;
 }
 
@@ -75,8 +79,8 @@ function sampled(test, gene, title) {
   if (!test?.type.samples) return null;
   const { type } = test, values = type.samples.of(gene), row = test.rowOf.get(gene);
   if (!values) return node("p", { class: "nd-note" }, `${title}: the samples of ${study.genes[gene]} are in the results folder, pseudobulk/.`);
-  const [coef, limits, , padj] = cellsOf(test, row);
-  const said = `${test.comparison}: effect ${coef} (${limits}), FDR ${padj}`;
+  const [coef, lower, upper] = ["coef", "lower", "upper"].map((key) => test.column[key].text(row, 3));
+  const said = `effect ${coef} (${lower} to ${upper}), FDR ${test.column.padj.text(row, 2)}`;
   return framed(strip(title, said, type.samples, values, factorOf(test)), () => tsvOf(type, values));
 }
 
@@ -108,7 +112,7 @@ function browser() {
   const table = node("table", { class: "table table-sm table-hover w-auto" }), where = node("span", { "aria-live": "polite" });
   let order, at = 0, by = "pvalue", down = false;
   const test = () => tests[choice.value].test;
-  const shown = () => test().columns.filter(({ key }) => NUMBERS.includes(key) || key === "log2fc" || key.startsWith("detected_") || key === "padj_pseudobulk");
+  const shown = () => test().columns.filter(({ key }) => NUMBERS.includes(key) || key.startsWith("mean_") || key.startsWith("detected_") || key === "padj_pseudobulk");
   function sort() {
     const column = test().column[by], value = by === "pvalue" ? (row) => column.log10(row) : (row) => column.value(row);
     order = Array.from({ length: test().n }, (_, row) => row);

@@ -1,9 +1,10 @@
 // The tables of the page: blocks of base64 of gzip, as `report/packed.py` writes them.
 
-const MISSING = -32768, INFINITE = 32767;
+const MISSING = -32768, INFINITE = 32767, STEPS = 48;
 
 async function unpack(text) {
-  const zipped = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const letters = atob(text), zipped = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) zipped[i] = letters.charCodeAt(i);
   const stream = new Blob([zipped]).stream().pipeThrough(new DecompressionStream("gzip"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const length = new DataView(bytes.buffer).getUint32(0, true);
@@ -21,10 +22,15 @@ function whole(bytes, at, n, width) {
 
 // A column of numbers: `text(i)` as in the tables, `value(i)` as a number, `log10(i)` also of what is too small for one.
 class Column {
-  constructor(bytes, { at, n, digits, key, title }) {
-    Object.assign(this, { key, title, n, digits });
-    this.m = whole(bytes, at, n, 2);
-    this.e = whole(bytes, at + 2 * n, n, 2);
+  constructor(bytes, { at, n, key, title }) {
+    Object.assign(this, { key, title, n, bytes, at });
+  }
+  // read when they are first asked for
+  get m() {
+    return (this.wholes ??= whole(this.bytes, this.at, this.n, 2));
+  }
+  get e() {
+    return (this.exponents ??= whole(this.bytes, this.at + 2 * this.n, this.n, 2));
   }
   missing(i) {
     return this.m[i] === MISSING;
@@ -37,8 +43,8 @@ class Column {
   log10(i) {
     return this.missing(i) ? NaN : Math.log10(this.m[i]) + this.e[i];
   }
-  text(i) {
-    const value = this.value(i);
+  text(i, digits = 4) {
+    const value = Number(this.value(i).toPrecision(digits));
     if (Number.isNaN(value)) return "";
     if (!Number.isFinite(value)) return value > 0 ? "+∞" : "−∞";
     if (value === 0 && this.m[i] !== 0) return `1e${Math.floor(this.log10(i))}`;
@@ -71,7 +77,7 @@ class Comparison {
 
 class CellType {
   constructor({ head, bytes }) {
-    Object.assign(this, { name: head.cellType, file: head.file });
+    this.name = head.cellType;
     this.tests = head.tests.map((test) => new Comparison(bytes, test, this));
     const { n, genes, words, at } = head.untested;
     const why = whole(bytes, at, n, 4);
@@ -79,8 +85,8 @@ class CellType {
     this.samples = head.samples && this.unpackSamples(head.samples, bytes);
   }
   unpackSamples(told, bytes) {
-    const rows = new Map(Array.from(whole(bytes, told.genes, told.n, 4), (gene, row) => [gene, row]));
-    const ends = ["low", "high"].map((end) => new Column(bytes, told[end]));
+    const rows = new Map();
+    for (const test of this.tests) for (const gene of test.geneOf) if (rows.size < told.n && !rows.has(gene)) rows.set(gene, rows.size);
     const count = told.names.length;
     return {
       ...told,
@@ -88,9 +94,10 @@ class CellType {
       of(gene) {
         const row = rows.get(gene);
         if (row === undefined) return null;
-        const [low, high] = ends.map((end) => end.value(row));
+        const [low, high] = [row, told.n + row].map((at) => bytes[told.ends + at] * told.unit);
+        const width = Math.max(high - low, told.unit);
         const steps = bytes.subarray(told.steps + row * count, told.steps + (row + 1) * count);
-        return Array.from(steps, (step) => (step === 255 ? NaN : low + ((high - low) * step) / 254));
+        return Array.from(steps, (step) => (step === 255 ? NaN : low + (width * step) / STEPS));
       },
     };
   }
