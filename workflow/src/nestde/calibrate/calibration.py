@@ -94,9 +94,7 @@ def calibrate(
     threads
         As for `Statistics.fitted`.
     """
-    if term in design.untested:
-        return Calibrated(term, design.untested[term], pd.DataFrame(columns=COLUMNS))
-    ways = relabellings(design, term, number, seed)
+    ways = design.untested.get(term) or relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
         return Calibrated(term, ways, pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_GENES))
     methods, learnt = of_engine(statistics.family.engine), dict[str, object]()

@@ -27,8 +27,8 @@ def test(fitted: "LinearFitted", contrasts: Sequence["Contrast"]) -> list[Tested
         *(model, sums, [contrast.rows for contrast in contrasts], fitted.statistics.mean),
         arms=arms_of(fitted.design, term),
         prior=prior,
-        # of a term as a whole only p is asked for
-        estimates=any(contrast.level for contrast in contrasts),
+        # of a term as a whole, alone, only p is asked for
+        estimates=len(contrasts) > 1 or bool(contrasts[0].level),
         threads=fitted.threads,
     )
     known.setdefault(term, found.prior)
