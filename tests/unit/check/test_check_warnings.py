@@ -33,7 +33,7 @@ def told(warning, *facts):
     ),
     (
         "The pairing by batch is not used",
-        "3 of 3 batches have samples of several diagnoses: diagnosis could be compared within each batch, where what is particular to the batch cancels. Write ~ saturation + diagnosis + batch + (1 | sample_id): batches take 2 of 4 degrees of freedom, 2 are left, and pseudobulk and the cross-check pair in the same way. ~ saturation + diagnosis + (1 | batch) + (1 | sample_id) has the same price, takes longer and has no cross-check.",
+        "3 of 3 batches have samples of several diagnoses: diagnosis could be compared within each batch, where what is particular to the batch cancels. Write ~ saturation + diagnosis + batch + (1 | sample_id): batches take 2 of 4 degrees of freedom, 2 are left, and pseudobulk and the cross-check pair in the same way. ~ saturation + diagnosis + (1 | batch) + (1 | sample_id) has the same price and takes longer.",
     ),
 )
 def few(s):
@@ -205,7 +205,7 @@ def batch_partly(s):
 @warned(
     (
         "The pairing by donor is not used",
-        "6 of 6 donors have samples of several diagnoses: diagnosis could be compared within each donor, where what is particular to the donor cancels. Write ~ saturation + diagnosis + donor + (1 | sample_id): donors take 5 of 10 degrees of freedom, 5 are left, and pseudobulk and the cross-check pair in the same way. ~ saturation + diagnosis + (1 | donor) + (1 | sample_id) has the same price, takes longer and has no cross-check.",
+        "6 of 6 donors have samples of several diagnoses: diagnosis could be compared within each donor, where what is particular to the donor cancels. Write ~ saturation + diagnosis + donor + (1 | sample_id): donors take 5 of 10 degrees of freedom, 5 are left, and pseudobulk and the cross-check pair in the same way. ~ saturation + diagnosis + (1 | donor) + (1 | sample_id) has the same price and takes longer.",
     ),
 )
 def paired_unused(s):

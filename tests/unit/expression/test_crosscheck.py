@@ -69,14 +69,59 @@ def test_no_fit_is_told(study):
     assert broken["verdict"].tolist() == ["statsmodels failed"]
 
 
-def test_structures_that_statsmodels_does_not_have(study):
-    frame, built, _ = study
-    assert why_not(built) == ""
-    crossed = design.build_design("~ diagnosis + (1 | sample_id) + (1 | batch)", frame)
-    assert "one grouping factor" in why_not(crossed)
-
-
 def test_the_same_seed_draws_the_same_genes():
     genes = [f"G{i}" for i in range(50)]
     assert sample_genes(genes, 5, 1) == sample_genes(genes, 5, 1) != sample_genes(genes, 5, 2)
     assert sample_genes(genes, 99, 1) == genes
+
+
+@pytest.fixture(scope="module")
+def paired():
+    rng = np.random.default_rng(4)
+    sample = np.repeat(np.arange(12), 7)
+    frame = pd.DataFrame(
+        {
+            "sample_id": [f"S{i}" for i in sample],
+            "donor": sample // 2,
+            "diagnosis": np.array(["AD", "Control"])[sample % 2],
+        }
+    ).assign(lane=rng.integers(0, 4, len(sample)), x=rng.normal(size=len(sample)))
+    effects = (
+        rng.normal(0, 0.7, 6)[frame["donor"]]
+        + rng.normal(0, 0.5, 12)[sample]
+        + rng.normal(0, 0.4, 4)[frame["lane"]]
+    )
+    return frame, 0.4 * (frame["diagnosis"] == "AD").to_numpy() + effects + rng.normal(0, 1, len(sample))
+
+
+@pytest.mark.parametrize(
+    ("bars", "noise"),
+    [
+        ("(1 | donor) + (1 | sample_id)", False),
+        ("(1 | donor/sample_id)", True),
+        ("(1 + x | donor) + (1 | sample_id)", False),
+        ("(1 | donor) + (1 | lane)", False),
+        ("(1 | lane) + (1 | donor/sample_id)", True),
+    ],
+)
+def test_several_factors_nested_or_crossed_are_refitted_too(paired, bars, noise):
+    frame, y = paired
+    if noise:  # nothing between groups: variances of zero
+        y = y - pd.Series(y).groupby(frame["sample_id"].to_numpy()).transform("mean").to_numpy()
+    built = design.build_design(f"~ diagnosis + {bars}", frame, test=["diagnosis"])
+    ours = fit_responses(built, y).loglik[0]
+    reduced = fit_responses(design.build_design(f"~ 1 + {bars}", frame), y).loglik[0]
+    full, less, coef = REFERENCE.refit(built, "diagnosis", "REML", y, np.ones(len(y)))
+    assert why_not(built) == ""
+    assert [full, less] == pytest.approx([ours, reduced], abs=2e-6)
+    assert coef == pytest.approx(fit_responses(built, y, reml=True).coef[0], abs=1e-5)
+
+
+def test_what_statsmodels_does_not_have_or_would_take_hours_for_is_told(paired):
+    frame, _ = paired
+    finer = design.build_design("~ diagnosis + (1 | donor) + (1 + x | sample_id)", frame)
+    assert "not of sample_id here" in why_not(finer)
+    rng = np.random.default_rng(0)
+    many = pd.DataFrame({"a": rng.integers(0, 60, 20_000), "b": rng.integers(0, 50, 20_000)})
+    large = design.build_design("~ 1 + (1 | a) + (1 | b)", many)
+    assert "2,200,000 entries" in why_not(large)

@@ -28,8 +28,7 @@ def unpaired(study: Study, answer: Answer) -> Iterator[Warned]:
             left = before - donors.groups + 1
             advice = (
                 f"Write {fixed_effect}: {several(donors.name)} take {donors.groups - 1} of {before} degrees of freedom, {left} are "
-                f"left, and pseudobulk and the cross-check pair in the same way. {random} has the same price, takes longer and "
-                "has no cross-check."
+                f"left, and pseudobulk and the cross-check pair in the same way. {random} has the same price and takes longer."
                 if donors.crossed == donors.groups and left > 0
                 else f"Write {random}, to which {several(donors.name)} with samples of one {name} still count; {fixed_effect} rests on "
                 "the others."
