@@ -1,6 +1,7 @@
 """Milliseconds a gene of count models, beside glmmTMB and lme4 in the same run: 24 samples of 1,000 cells, one covariate of cells.
 
     python tests/bench/count_speed.py [--genes 400] [--peers 2]
+    python tests/bench/count_speed.py --genes 40 --general
 
 Means are even in log from .01 to 20. Peers fit the first genes of mean about 1; R with glmmTMB and lme4 must be there for them.
 """
@@ -65,12 +66,34 @@ def median(milliseconds):
     return f"{np.median(milliseconds):.2f} ({np.quantile(milliseconds, 0.1):.2f}–{np.quantile(milliseconds, 0.9):.2f})"
 
 
+def general(cells, counts):
+    """Print milliseconds a gene, full and reduced, with the random effects that take the general kernels."""
+    cells = cells.assign(donor=[f"D{int(s[1:]) // 4 * 2 + int(s[1:]) % 2}" for s in cells["sample"]])
+    for random in ("(1 | donor/sample)", "(1 + depth | sample)"):
+        design = build_design(f"~ depth + case + {random}", cells, test=["case"])
+        for family in fits.FAMILIES:
+            model = fits.prepare(design, family, cells["off"].to_numpy())
+            times = []
+            for g in [0, *range(counts.shape[1])]:  # the first compiles
+                data = fits.data_of(model.cells, counts[:, [g]])
+                begin = time.process_time()
+                fits.fit_tests(model, data, [CASE], threads=1)
+                times.append(1e3 * (time.process_time() - begin))
+            print(f"| {family}, {random} | {median(times[1:])}, at most {max(times[1:]):.1f} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--genes", type=int, default=400)
+    parser.add_argument(
+        "--general", action="store_true", help="nested and slope terms instead, one gene at a time"
+    )
     parser.add_argument("--peers", type=int, default=0, help="genes that glmmTMB and lme4 fit")
     arguments = parser.parse_args()
     cells, counts = simulate(arguments.genes)
+    if arguments.general:
+        general(cells, counts)
+        return
     print(
         "| family | full + reduced, ms: median (10–90 %) over means | moderated | free of the counts, s |\n|---|---|---|---|"
     )

@@ -67,9 +67,22 @@ def test_few_genes_have_the_likelihood_ratio_as_f(cohort):
     assert np.allclose(table.loc[tested, "pvalue"], table.loc[tested, "pvalue_lrt_f"])
 
 
-def test_other_random_effects_are_refused_in_words(cohort):
-    with pytest.raises(nestde.NestdeError, match="one random intercept"):
-        de(cohort, "poisson", formula="~ diagnosis + (sequencing_saturation | sample_id)")
+def test_several_random_effects_have_the_likelihood_ratio_as_f(cohort):
+    """And say why there is no moderated test, which is of one random intercept."""
+    formula = "~ diagnosis + (sequencing_saturation | sample_id)"
+    table = de(cohort[:, :210].copy(), "poisson", formula=formula)
+    tested = table["status"].isin(["ok", "singular"])
+    assert (table.loc[tested, "pvalue_by"] == "lrt_f").all()
+    assert (table.loc[tested, "df_lrt_f"] == 4).all()
+    assert table.loc[tested, "corr_sample_id_(Intercept)_sequencing_saturation"].notna().any()
+    design = design_to_test(formula, cohort.obs, test=["diagnosis"], levels=LEVELS)
+    statistics = family("poisson").sum_up(
+        design, scipy.sparse.csc_array(cohort.X), np.ones(cohort.n_obs), list(cohort.var_names)
+    )
+    assert (
+        "one random intercept"
+        in moderate(design, statistics, ["diagnosis"]).reasons["diagnosis"]["moderated"]
+    )
 
 
 @pytest.fixture(scope="module")

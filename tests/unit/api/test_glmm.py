@@ -36,7 +36,7 @@ def test_attributes(frame):
     assert fit.se["case"] == pytest.approx(np.sqrt(fit.vcov.loc["case", "case"]))
     assert fit.dispersion == pytest.approx(0.5, rel=0.5)
     assert fit.aic == pytest.approx(-2 * fit.loglik + 2 * 5)
-    assert fit.conditional_modes().shape == (6, 1)
+    assert fit.conditional_modes()["sample"].shape == (6, 1)
     tests = fit.tests()
     assert tests.loc["case", "ratio"] == pytest.approx(np.exp(fit.coef["case"]))
     assert tests.loc["case", "df"] == 4
@@ -96,3 +96,16 @@ def test_faults_are_said_all_at_once(frame):
         nestde.glmm(FORMULA, frame, family="bernoulli")
     with pytest.raises(nestde.NestdeError, match="no fit: all values are zero"):
         nestde.glmm(FORMULA, frame.assign(y=0))
+
+
+def test_nested_and_slope_terms_print_each_effect(frame):
+    donors = frame.assign(donor=frame["sample"].map({f"S{i}": f"D{i // 2}" for i in range(6)}).fillna("D9"))
+    fit = nestde.glmm("y ~ depth + (1 + depth | sample)", donors, family="poisson", offset="offset")
+    assert fit.aic == pytest.approx(-2 * fit.loglik + 2 * 5)
+    covariance = fit.random_effects_covariance["sample"]
+    assert list(covariance.index) == ["(Intercept)", "depth"]
+    assert fit.sd == pytest.approx(np.sqrt(covariance.iloc[0, 0]))
+    assert fit.conditional_modes()["sample"].shape == (6, 2)
+    assert "corr" in str(fit)
+    # the slope is told from as many samples as there are
+    assert fit.tests().loc["depth", "df"] == 5

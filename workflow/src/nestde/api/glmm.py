@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references
+from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references, variance_rows
 from nestde.api.result import FitsOfOne, Result
 from nestde.arrays import Floats
 from nestde.design import design as designs
 from nestde.design.design import Design
 from nestde.errors import Faults, NestdeError, a_few
-from nestde.fit.counts.fits import FAMILIES, CountFits, CountModel, data_of, fit_tests, prepare
+from nestde.fit.counts.fits import FAMILIES, data_of, fit_tests, prepare
 from nestde.fit.counts.gene import Data
+from nestde.fit.counts.record import CountFits, CountModel
 from nestde.fit.counts.tests import log_p_of_ratio, residual_df
 
 _KINDS = {
@@ -37,7 +38,7 @@ def glmm(
     Parameters
     ----------
     formula
-        lme4's grammar, with a response and one random intercept: ``count ~ diagnosis + (1 | sample)``.
+        lme4's grammar, with a response: ``count ~ diagnosis + (1 | donor/sample)``.
     frame
         One row per observation.
     family
@@ -108,7 +109,7 @@ class GLMMResult(Result):
     Attributes
     ----------
     design
-        X, random factor, names.
+        X, random factors, names.
     y
         (n,) the response.
     fits
@@ -141,18 +142,28 @@ class GLMMResult(Result):
 
     @property
     def sd(self) -> float:
-        """SD of the random intercept."""
-        return float(self.fits.sd[0])
+        """SD of the first random effect, in `design.random`: the intercept's, where there is but one."""
+        return float(self.fits.sd()[0][0, 0])
+
+    @property
+    def random_effects_covariance(self) -> dict[str, pd.DataFrame]:
+        """Factor -> covariance of its effects."""
+        return {
+            factor.name: pd.DataFrame(part[0] @ part[0].T, list(factor.effects), list(factor.effects))
+            for factor, part in zip(self.design.random, self.fits.factors, strict=True)
+        }
 
     @property
     def dispersion(self) -> float:
         """Of a count of mean μ the variance, given its group, is μ + dispersion · μ²; 0 but for the negative binomial."""
         return float(self.fits.dispersion[0])
 
-    def conditional_modes(self) -> pd.DataFrame:
-        """Groups × 1: the predicted random intercepts (BLUPs)."""
-        factor = self.design.random[0]
-        return pd.DataFrame(self.fits.modes[0], list(factor.levels), list(factor.effects))
+    def conditional_modes(self) -> dict[str, pd.DataFrame]:
+        """Factor -> groups × effects: the predicted random effects (BLUPs)."""
+        return {
+            factor.name: pd.DataFrame(part[0], list(factor.levels), list(factor.effects))
+            for factor, part in zip(self.design.random, self.fits.modes, strict=True)
+        }
 
     @cached_property
     def _tests(self) -> pd.DataFrame:
@@ -181,8 +192,8 @@ class GLMMResult(Result):
         return self._tests.copy()
 
     def __str__(self) -> str:
-        factor = self.design.random[0]
         fits = self.fits
+        groups = "; ".join(f"{factor.name} {len(factor.levels):,}" for factor in self.design.random)
         ended = self.status + (f" ({fits.reason[0]})" if fits.reason[0] else "")
         dispersion = (
             [
@@ -192,17 +203,17 @@ class GLMMResult(Result):
             if self.family == "negative_binomial"
             else []
         )
-        variance = [factor.name, "(Intercept)", f"{self.sd**2:.5g}", f"{self.sd:.5g}"]
+        variances = variance_rows(self.design, [part[0] for part in fits.factors])
         return "\n".join(
             [
                 f"{_KINDS[self.family]} fitted by maximum likelihood (Laplace's approximation)",
                 f"Formula: {self.design.formula.text}" + (f"   Offset: {self.offset}" if self.offset else ""),
                 "",
                 f"logLik {self.loglik:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   deviance {self.deviance:.4f}",
-                f"Observations {self.design.n:,}   Groups: {factor.name} {len(factor.levels):,}",
+                f"Observations {self.design.n:,}   Groups: {groups}",
                 "",
                 "Random effects",
-                indent(columns([["group", "effect", "variance", "SD"], variance], left=2)),
+                indent(columns([["group", "effect", "variance", "SD", "corr"], *variances], left=2)),
                 "",
                 *dispersion,
                 "Fixed effects (likelihood ratio as F; ratio is e^estimate)",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references
+from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references, variance_rows
 from nestde.api.result import FitsOfOne, Result
 from nestde.arrays import Floats
 from nestde.design import design as designs
@@ -198,19 +198,7 @@ class LMMResult(Result):
     __repr__ = __str__
 
     def _variances(self) -> str:
-        rows = []
-        for factor, part in zip(self.design.random, self.fits.factors, strict=True):
-            sd = np.linalg.norm(part[0], axis=1) * self.sigma
-            with np.errstate(invalid="ignore", divide="ignore"):
-                corr = self.sigma**2 * part[0] @ part[0].T / np.outer(sd, sd)
-            for i, effect in enumerate(factor.effects):
-                shown = [
-                    f"{round(corr[i, j], 2) + 0.0:.2f}" if np.isfinite(corr[i, j]) else "-"
-                    for j in range(i)
-                    if factor.blocks[i] == factor.blocks[j]
-                ]
-                name = factor.name if i == 0 else ""
-                rows.append([name, effect, f"{sd[i] ** 2:.5g}", f"{sd[i]:.5g}", " ".join(shown)])
+        rows = variance_rows(self.design, [self.sigma * part[0] for part in self.fits.factors])
         rows.append(["Residual", "", f"{self.sigma**2:.5g}", f"{self.sigma:.5g}", ""])
         return columns([["group", "effect", "variance", "SD", "corr"], *rows], left=2)
 

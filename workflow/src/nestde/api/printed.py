@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from nestde.arrays import Floats
 from nestde.cells.roles import references
 from nestde.design.design import Design
 from nestde.design.formula import variables_of
@@ -27,6 +29,24 @@ def references_of(design: Design, notes: Sequence[str]) -> list[str]:
     said = [f"{name} {order[0]}" for name, order in design.levels.items()]
     line = [f"Reference levels: {', '.join(said)}"] if said else []
     return [*line, *(f"Note: {note}" for note in notes)]
+
+
+def variance_rows(design: Design, factors: Sequence[Floats]) -> list[list[str]]:
+    """Rows of a table: group, effect, variance, SD and correlations, of each Λ (k, k) whose covariance is ΛΛ'."""
+    rows = []
+    for factor, part in zip(design.random, factors, strict=True):
+        sd = np.linalg.norm(part, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            corr = part @ part.T / np.outer(sd, sd)
+        for i, effect in enumerate(factor.effects):
+            shown = [
+                f"{round(corr[i, j], 2) + 0.0:.2f}" if np.isfinite(corr[i, j]) else "-"
+                for j in range(i)
+                if factor.blocks[i] == factor.blocks[j]
+            ]
+            name = factor.name if i == 0 else ""
+            rows.append([name, effect, f"{sd[i] ** 2:.5g}", f"{sd[i]:.5g}", " ".join(shown)])
+    return rows
 
 
 def p_value(p: float) -> str:

@@ -92,6 +92,40 @@ def sum_up(
 
 
 @compiled()
+def sum_up_to_two(
+    s: int,
+    cells: Cells,
+    shift: float,
+    gamma: Floats,
+    exponential: bool,
+    rows: int,
+    buffer: Floats,
+    out: Floats,
+) -> None:
+    """As `sum_up`, of P₁ and P₂ and some products only: what a step towards a mode needs, in half the time."""
+    for k in range(1, 3):
+        for j in range(rows):
+            out[k, j] = 0.0
+    for begin in range(cells.begin[s], cells.begin[s + 1], _BLOCK):
+        end = min(begin + _BLOCK, cells.begin[s + 1])
+        zeta, weight = buffer[ORDERS, : end - begin], cells.weight[begin:end]
+        _predict(cells.offset[begin:end], shift, zeta)
+        for j in range(len(gamma)):
+            _add(gamma[j], cells.products[1 + j, begin:end], zeta)
+        if exponential:
+            _exponentials(zeta, weight, buffer)
+        else:
+            _variances(zeta, weight, buffer)
+        for k in range(1, 2 if exponential else 3):
+            out[k, 0] += _total(buffer[k, : end - begin])
+            for j in range(1, rows):
+                out[k, j] += _dot(buffer[k], cells.products[j, begin:end])
+    if exponential:
+        for j in range(rows):
+            out[2, j] = out[1, j]
+
+
+@compiled()
 def _predict(offset: Floats, shift: float, zeta: Floats) -> None:
     for i in range(len(zeta)):
         zeta[i] = offset[i] + shift
@@ -121,6 +155,16 @@ def _logistics(zeta: Floats, weight: Floats, out: Floats) -> None:
         out[2, i] = w * variance
         out[3, i] = w * (variance * (rest - p))
         out[4, i] = w * (variance * (1.0 - 6.0 * variance))
+
+
+@compiled()
+def _variances(zeta: Floats, weight: Floats, out: Floats) -> None:
+    for i in range(len(zeta)):
+        odds = exp(zeta[i])
+        rest = 1.0 / (1.0 + odds)
+        p = odds * rest
+        out[1, i] = weight[i] * p
+        out[2, i] = weight[i] * (p * rest)
 
 
 @compiled(sums=True)

@@ -1,7 +1,7 @@
 """Count models of many genes: fits with and without what is tested, and when they are to be believed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from nestde.arrays import Floats, Texts
-from nestde.design.design import Design
+from nestde.design.design import Design, RandomFactor
 from nestde.errors import NestdeError
 from nestde.fit import status as words
 from nestde.fit.compiled import spread
-from nestde.fit.counts.columns import Columns, Grouped, columns, group
-from nestde.fit.counts.gene import Data, Ends, Starts, fit_some, occupied
+from nestde.fit.counts.columns import Grouped
+from nestde.fit.counts.gene import Data, occupied
+from nestde.fit.counts.general.model import general_model
+from nestde.fit.counts.intercept import intercept_model
 from nestde.fit.counts.laplace import BERNOULLI, NEGATIVE_BINOMIAL, POISSON
-from nestde.fit.counts.separation import Unbounded, unbounded
+from nestde.fit.counts.record import CountFits, CountModel, CountRatio, Ended, Fitted, higher
+from nestde.fit.counts.separation import unbounded
 from nestde.fit.log_sf import log_chi2_sf
 
 FAMILIES = {"poisson": POISSON, "negative_binomial": NEGATIVE_BINOMIAL, "bernoulli": BERNOULLI}
 # Counts below this have their factorials in a table.
 _FEW = 256
-# Above this v the likelihood may have several maxima; it is then looked for from other starts too, one so much farther.
-_WIDE, _FARTHER = 4.0, 4.0
 # A reduced model whose likelihood is higher than the full one's by this shows that the full one is not at its maximum.
 _HIGHER = 1e-9
 
@@ -31,45 +32,9 @@ EVERY_CELL = "every cell has a count: there is nothing to tell detection from"
 NO_OVERDISPERSION = "no overdispersion: the Poisson fit"
 
 
-@dataclass(frozen=True)
-class CountModel:
-    """The part of a model that is free of the counts.
-
-    Attributes
-    ----------
-    design
-        Of n cells, with one random intercept.
-    family
-        Of `FAMILIES`.
-    cells
-        In the order of their groups.
-    full
-        All columns.
-    """
-
-    design: Design
-    family: str
-    cells: Grouped
-    full: Columns
-
-    def without(self, rows: Floats) -> Columns:
-        """The model in which combinations of coefficients, (q, p) of full row rank, are 0."""
-        kept = np.linalg.svd(rows)[2][len(rows) :].T
-        # columns that take no part stay as they are
-        free = ~np.any(rows != 0, axis=0)
-        if free.sum() == kept.shape[1]:
-            kept = np.eye(len(free))[:, free]
-        return columns(self.design, self.cells, FAMILIES[self.family], kept, self.full)
-
-
-def why_not(design: Design) -> str:
-    """Say why a design has no count models here; '' if it has."""
-    if len(design.random) == 1 and design.random[0].effects == ("(Intercept)",):
-        return ""
-    return (
-        f'"{design.formula.text}": count models have one random intercept, such as (1 | sample_id). '
-        "Take the gaussian family for nested, crossed or slope terms."
-    )
+def single(design: Design) -> bool:
+    """Whether all that is random is one intercept."""
+    return len(design.random) == 1 and design.random[0].effects == ("(Intercept)",)
 
 
 def prepare(design: Design, family: str, offset: Floats) -> CountModel:
@@ -87,14 +52,12 @@ def prepare(design: Design, family: str, offset: Floats) -> CountModel:
     Raises
     ------
     NestdeError
-        See `why_not`.
+        The design has no random effects.
     """
-    reason = design.formula.ungrouped() if not design.random else why_not(design)
-    if reason:
-        raise NestdeError(reason)
-    cells = group(design.random[0].codes, offset)
-    full = columns(design, cells, FAMILIES[family], np.eye(design.x.shape[1]))
-    return CountModel(design, family, cells, full)
+    if not design.random:
+        raise NestdeError(design.formula.ungrouped())
+    build = intercept_model if single(design) else general_model
+    return build(design, family, FAMILIES[family], offset)
 
 
 def data_of(cells: Grouped, counts: scipy.sparse.csc_array) -> Data:
@@ -112,103 +75,11 @@ def data_of(cells: Grouped, counts: scipy.sparse.csc_array) -> Data:
     return Data(counts.indptr, counts.indices, counts.data, cells.group, cells.offset, cells.exposure, table)
 
 
-@dataclass(frozen=True)
-class CountFits:
-    """One count model fitted to G genes, on the scale of the formula; NaN where `status` tells why.
-
-    Attributes
-    ----------
-    design
-        Of the model.
-    family
-        Of `FAMILIES`.
-    loglik
-        (G,) log-likelihood by Laplace's approximation.
-    coef, se
-        (G, p) coefficients and standard errors; ±∞ and ∞ where the likelihood rises without end.
-    vcov
-        (G, p, p) covariance of the coefficients, of what has bounds.
-    sd
-        (G,) of the random intercept.
-    dispersion
-        (G,) 1/θ: a count's variance is μ + μ²/θ; 0 but for NB.
-    modes
-        (G, S) conditional modes of the random intercept.
-    evaluations
-        (G,) of the likelihood.
-    status, reason
-        (G,) as `nestde.fit.record.Fits`.
-    separated
-        Gene -> in which directions its likelihood rises without end.
-    ends
-        On the fitted scale, to start others from.
-    """
-
-    design: Design
-    family: str
-    loglik: Floats
-    coef: Floats
-    se: Floats
-    vcov: Floats
-    sd: Floats
-    dispersion: Floats
-    modes: Floats
-    evaluations: NDArray[np.int64]
-    status: Texts
-    reason: Texts
-    separated: dict[int, Unbounded]
-    ends: Ends
-
-    @property
-    def reml(self) -> bool:
-        """By ML, all of them."""
-        return False
-
-    @property
-    def df(self) -> int:
-        """Number of parameters."""
-        return int(self.coef.shape[1] + (2 if self.family == "negative_binomial" else 1))
-
-    def effect(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Estimate of a combination of coefficients and its standard error, each gene by itself."""
-        variance = (self.vcov * np.outer(weights, weights)).sum(axis=(1, 2))
-        finite = self.coef.copy()
-        for g, found in self.separated.items():
-            finite[g] = found.finite
-        estimate, se = (finite * weights).sum(axis=1), np.sqrt(np.maximum(variance, 0))
-        for g, found in self.separated.items():
-            if found.concerns(weights):
-                estimate[g], se[g] = found.sign(weights) * np.inf, np.inf
-        return estimate, se
-
-
-@dataclass(frozen=True)
-class CountRatio:
-    """Likelihood-ratio test for G genes, as `nestde.fit.record.LikelihoodRatio`.
-
-    Attributes
-    ----------
-    reduced
-        The fits in which the tested combinations are 0.
-    stat, df, log_p
-        (G,) twice the difference of the log-likelihoods; rows tested; (G,) log of χ²'s tail.
-    status, reason
-        (G,) of the worse of both fits.
-    """
-
-    reduced: CountFits
-    stat: Floats
-    df: int
-    log_p: Floats
-    status: Texts
-    reason: Texts
-
-
 def fit(
     model: CountModel,
-    which: Columns,
+    which: Any,
     data: Data,
-    like: tuple[Columns, CountFits] | None = None,
+    like: tuple[Any, CountFits] | None = None,
     threads: int | None = None,
 ) -> CountFits:
     """Fit one model to every gene.
@@ -227,14 +98,7 @@ def fit(
         None: one per processor. The result does not depend on it.
     """
     untested = _untestable(model, data, threads)
-    skip = untested[0] != ""
-    ends = _search(which, data, skip, None if like is None else starts_from(which, *like), threads)
-    wide = ends.variance > _WIDE
-    if wide.any():
-        farther = Starts(ends.coefficients, _FARTHER * ends.variance, ends.kappa, ends.level)
-        for starts in (None, farther):
-            ends = _higher(ends, _search(which, data, ~wide, starts, threads))
-    return _judged(model, which, data, untested, ends)
+    return _judged(model, which, data, untested, model.search(which, data, untested[0] != "", like, threads))
 
 
 def fit_tests(
@@ -253,46 +117,11 @@ def fit_tests(
         less = fit(model, which, data, (model.full, full), threads)
         low = less.loglik > full.loglik + _HIGHER
         if low.any():  # the full model's search ended on a lower hill
-            again = _search(model.full, data, ~low, starts_from(model.full, which, less), threads)
+            again = model.search(model.full, data, ~low, (which, less), threads)
             untested = _untestable(model, data, threads)
-            full = _judged(model, model.full, data, untested, _higher(full.ends, again))
+            full = _judged(model, model.full, data, untested, higher(full.ends, again))
         reduced.append(less)
     return full, [_ratio(full, less, len(rows)) for less, rows in zip(reduced, contrasts, strict=True)]
-
-
-def starts_from(which: Columns, other: Columns, fits: CountFits) -> Starts:
-    """Where another model's fits ended."""
-    ends = fits.ends
-    return Starts(which.of(other, ends.coefficients), ends.variance, ends.kappa, ends.level)
-
-
-def _search(
-    which: Columns, data: Data, skip: NDArray[np.bool_], starts: Starts | None, threads: int | None
-) -> Ends:
-    """Search from some starts, or from what each gene's counts say."""
-    genes, groups, r = len(data.begin) - 1, len(data.exposure), which.q.shape[1]
-
-    def empty(*shape: int) -> Floats:
-        return np.full((genes, *shape), np.nan)
-
-    if starts is None:
-        starts = Starts(empty(r), empty(), empty(), empty(groups))
-    ends = Ends(
-        empty(), empty(), np.zeros(genes, np.int64), empty(r), empty(r, r), empty(), empty(), empty(groups), empty(groups)
-    )  # fmt: skip
-    spread(fit_some, genes, threads, which.model, which.simple, data, skip, starts, ends)
-    return ends
-
-
-def _higher(ends: Ends, others: Ends) -> Ends:
-    """Of each gene the end of higher likelihood."""
-    take = others.loglik > ends.loglik
-    return Ends(
-        *(
-            np.where(take.reshape(-1, *[1] * (one.ndim - 1)), other, one)
-            for one, other in zip(ends, others, strict=True)
-        )
-    )
 
 
 def _ratio(full: CountFits, reduced: CountFits, df: int) -> CountRatio:
@@ -327,32 +156,47 @@ def detected(
 def _untestable(model: CountModel, data: Data, threads: int | None) -> tuple[Texts, Texts]:
     """Status ('' or not_testable) and reason of each gene."""
     cells, _ = detected(model.cells, data, threads)
-    name = model.design.random[0].name
-    with_counts = (cells > 0).sum(axis=1)
-    lone = f"a single group of {name} has a count: how groups differ cannot be told"
-    reason = np.where(with_counts == 0, words.CONSTANT, np.where(with_counts == 1, lone, ""))
-    if model.family == "bernoulli":
-        without = (cells < np.diff(model.cells.begin)).sum(axis=1)
-        all_but = f"a single group of {name} has cells without a count: how groups differ cannot be told"
-        reason = np.where(without == 0, EVERY_CELL, np.where(without == 1, all_but, reason))
-    return np.where(reason != "", "not_testable", ""), reason
+    every = np.diff(model.cells.begin)
+    reason = np.full(len(cells), "", object)
+    for factor, group in zip(model.design.random, model.groups(), strict=True):
+        with_counts = _groups_with(cells, group)
+        lone = f"a single group of {factor.name} has a count: how groups differ cannot be told"
+        reason[with_counts == 1] = lone
+        reason[with_counts == 0] = words.CONSTANT
+        if model.family == "bernoulli":
+            without = _groups_with(every - cells, group)
+            all_but = (
+                f"a single group of {factor.name} has cells without a count: how groups differ cannot be told"
+            )
+            reason[without == 1] = all_but
+            reason[without == 0] = EVERY_CELL
+    return np.where(reason != "", "not_testable", ""), reason.astype(str)
+
+
+def _groups_with(cells: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(G,) how many groups of a factor have some of (G, S) cells, of which each S is in one group."""
+    found = np.zeros((len(cells), int(group.max()) + 1), bool)
+    for s, g in enumerate(group):
+        found[:, g] |= cells[:, s] > 0
+    return np.asarray(found.sum(axis=1))
 
 
 def _judged(
-    model: CountModel, which: Columns, data: Data, untested: tuple[Texts, Texts], ends: Ends
+    model: CountModel, which: Fitted, data: Data, untested: tuple[Texts, Texts], ends: Ended
 ) -> CountFits:
     """Turn fits to the scale of the formula, and say what is to be thought of them."""
     status, reason = (text.astype(object) for text in untested)
     open_ = status == ""
-    name = model.design.random[0].name
+    factors = model.factors(ends)
+    still = _still(model.design, factors)
     status[open_] = "ok"
-    singular = open_ & (ends.variance == 0)
+    singular = open_ & np.any([zero for zero, _ in still], axis=0)
     lost = open_ & ~np.isfinite(ends.loglik)
     unstable = open_ & ~lost & ~(ends.promise <= words.DECREASE)
     if model.family == "negative_binomial":
         reason[open_ & np.isinf(ends.kappa)] = NO_OVERDISPERSION
     for where, word, why in (
-        (singular, "singular", f"no variance of (Intercept) between {name}"),
+        *((open_ & zero, "singular", why) for zero, why in still),
         (unstable, "unstable", words.NOT_OPTIMAL),
         (lost, "failed", words.NOT_OPTIMAL),
     ):
@@ -370,13 +214,14 @@ def _judged(
     return CountFits(
         design=model.design,
         family=model.family,
+        thetas=model.thetas,
         loglik=ends.loglik,
         coef=coef,
         se=se,
         vcov=vcov,
-        sd=np.sqrt(ends.variance),
-        dispersion=np.exp(-ends.kappa) if model.family == "negative_binomial" else 0.0 * ends.variance,
-        modes=ends.mode,
+        factors=factors,
+        dispersion=np.exp(-ends.kappa) if model.family == "negative_binomial" else 0.0 * ends.loglik,
+        modes=model.modes(ends),
         evaluations=ends.evaluations,
         status=status.astype(str),
         reason=reason.astype(str),
@@ -385,7 +230,21 @@ def _judged(
     )
 
 
-def _on_formula(which: Columns, coefficients: Floats, covariance: Floats) -> tuple[Floats, Floats]:
+def _still(design: Design, factors: tuple[Floats, ...]) -> list[tuple[NDArray[np.bool_], str]]:
+    """Of each random effect (G,) whether it has no variance of its own, and the words for that."""
+    return [
+        (factors[f][:, i, i] == 0, _no_variance(factor, i, bool(i) and len(set(factor.blocks)) == 1))
+        for f, factor in enumerate(design.random)
+        for i in range(len(factor.effects))
+    ]
+
+
+def _no_variance(factor: RandomFactor, effect: int, correlated: bool) -> str:
+    of_its_own = " of its own" if correlated else ""
+    return f"no variance{of_its_own} of {factor.effects[effect]} between {factor.name}"
+
+
+def _on_formula(which: Fitted, coefficients: Floats, covariance: Floats) -> tuple[Floats, Floats]:
     """(G, p) coefficients of the design's columns and (G, p, p) their covariance, each gene by itself."""
     coef = np.stack([np.sum(coefficients * row, axis=1) for row in which.back], axis=1)
     half = np.stack([np.sum(covariance * row, axis=2) for row in which.back], axis=2)

@@ -145,10 +145,10 @@ def occupied(begin: int, end: int, data: Data, cells: NDArray[np.int64], counts:
 
 
 @compiled()
-def load(g: int, model: Model, data: Data) -> Gene:
+def load(g: int, model: Any, data: Data) -> Gene:
     """Gather the counts of a gene."""
     first, last = data.begin[g], data.begin[g + 1]
-    groups, width, c = len(model.z), model.cells.products.shape[0], len(model.pair) - 1
+    groups, width, c = len(model.cells.begin) - 1, model.cells.products.shape[0], len(model.pair) - 1
     offset, weight, products = np.empty(last - first), np.empty(last - first), np.empty((width, last - first))
     begin, total = np.zeros(groups + 1, np.int64), np.zeros((groups, 1 + c))
     few = np.zeros(len(data.log_factorial))  # cells with a count, of those that have a factorial at hand
@@ -189,7 +189,7 @@ def load(g: int, model: Model, data: Data) -> Gene:
 
 
 @compiled()
-def rates(model: Model, gene: Gene, data: Data, rate: Floats, weight: Floats) -> None:
+def rates(model: Any, gene: Gene, data: Data, rate: Floats, weight: Floats) -> None:
     """Fill each group's log rate (log odds for Bernoulli) by itself, (S,), and what its counts tell of it."""
     total, exposed = 0.0, 0.0
     for s in range(len(rate)):

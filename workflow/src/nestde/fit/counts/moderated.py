@@ -16,9 +16,11 @@ from nestde.arrays import Floats
 from nestde.fit import prior as priors
 from nestde.fit.compiled import spread
 from nestde.fit.counts.columns import Columns
-from nestde.fit.counts.fits import CountFits, CountModel, starts_from, trusted
+from nestde.fit.counts.fits import trusted
 from nestde.fit.counts.gene import Data
+from nestde.fit.counts.intercept import starts_from
 from nestde.fit.counts.profile import average_some, profile_some
+from nestde.fit.counts.record import CountFits, CountModel
 from nestde.fit.grid import Grid
 from nestde.fit.log_tail import log_tail
 from nestde.fit.prior import Prior

@@ -7,13 +7,16 @@ directions, as the likelihood tells nothing more there; whether they are is look
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.fit.counts.columns import Columns
-from nestde.fit.counts.gene import Data, Ends
+from nestde.fit.counts.gene import Data
+
+if TYPE_CHECKING:
+    from nestde.fit.counts.record import Ended, Fitted
 
 # A variance, of a column of mean square 1, that says that the likelihood tells nothing of a direction.
 _UNKNOWN = 1e5
@@ -67,7 +70,7 @@ class Unbounded:
 
 
 def unbounded(
-    which: Columns, data: Data, family: str, ends: Ends, unstable: NDArray[np.bool_]
+    which: "Fitted", data: Data, family: str, ends: "Ended", unstable: NDArray[np.bool_]
 ) -> dict[int, Unbounded]:
     """Look up which genes of those that the search leaves in doubt have unbounded directions."""
     variances = np.einsum("gii->gi", ends.covariance)

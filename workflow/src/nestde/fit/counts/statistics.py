@@ -1,5 +1,6 @@
 """What is kept of the counts for count models, the counts themselves, as a cell's likelihood is no sum over samples; their fits."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats, Texts
 from nestde.design.contrasts import Contrast, joint
 from nestde.design.design import Design
-from nestde.fit.counts.fits import CountFits, CountModel, CountRatio, data_of, fit_tests, prepare, trusted
+from nestde.fit.counts.fits import data_of, fit_tests, prepare, trusted
 from nestde.fit.counts.gene import Data
+from nestde.fit.counts.record import CountFits, CountModel, CountRatio
 
 if TYPE_CHECKING:
     from nestde.fit.family.family import Family
@@ -161,10 +163,16 @@ class CountFitted:
         return self.full.effect(weights)
 
     def components(self, by: str) -> dict[str, Floats]:
-        """SD of the random intercept; dispersion of the negative binomial."""
+        """SDs and correlations of random effects, that of the first factor's intercept once more; dispersion of NB."""
         del by
-        factor = self.design.random[0]
-        found = {f"sd_{factor.name}_{factor.effects[0]}": self.full.sd, "sd": self.full.sd}
+        found = dict[str, Floats]()
+        for factor, sd, corr in zip(self.design.random, self.full.sd(), self.full.corr(), strict=True):
+            for i, effect in enumerate(factor.effects):
+                found[f"sd_{factor.name}_{effect}"] = sd[:, i]
+            for i, j in itertools.combinations(range(len(factor.effects)), 2):
+                if factor.blocks[i] == factor.blocks[j]:
+                    found[f"corr_{factor.name}_{factor.effects[i]}_{factor.effects[j]}"] = corr[:, i, j]
+        found["sd"] = self.full.sd()[0][:, 0]
         if self.full.family == "negative_binomial":
             found["dispersion"] = self.full.dispersion
         return found

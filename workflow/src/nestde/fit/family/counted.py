@@ -1,4 +1,4 @@
-"""Families whose response is the count of a cell, or whether it has one: mixed models with a random intercept."""
+"""Families whose response is the count of a cell, or whether it has one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from nestde.fit.counts.statistics import CellCounts
 
 ENGINE = "counts"
+# A random intercept has kernels of its own, and a moderated test; any other model takes the general ones.
 _SINGLE, _BETWEEN = "~ x + (1 | a)", "~ x + d + (1 | a)"
+_GENERAL, _GENERAL_BETWEEN = "~ x + (x | a / b)", "~ x + d + (x | a / b)"
 
 SD = Component(
     "sd", "SD between samples", "SD of the random intercept, on the natural logarithm's scale", "{:.2f}"
@@ -61,14 +63,10 @@ class CountFamily(Family):
         return restore(self, genes, arrays)
 
     def alike(self, formula: "Formula") -> Alike:
-        """One model, whatever the formula: there is one engine."""
+        """Models with the same kernels."""
         from nestde.fit.moderated import LEAST_GENES
 
-        del formula
-        return Alike(_SINGLE, _BETWEEN, LEAST_GENES)
-
-    def why_not(self, design: "Design") -> str:
-        """Anything but one random intercept."""
-        from nestde.fit.counts.fits import why_not
-
-        return why_not(design).removesuffix(".")
+        random = formula.random
+        if len(random) == 1 and random[0].effects.strip() == "1" and len(random[0].factors) == 1:
+            return Alike(_SINGLE, _BETWEEN, LEAST_GENES)
+        return Alike(_GENERAL, _GENERAL_BETWEEN, 1)

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from nestde.fit.prior import Prior
 
 
+SEVERAL_EFFECTS = (
+    "the moderated test of count models is of one random intercept, and this model has several random effects: their likelihood"
+    " ratio as F is the headline"
+)
+
+
 def ratio(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
     """Twice the difference of the log-likelihoods with and without a contrast."""
     found = []
@@ -44,9 +50,12 @@ def ratio_as_f(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[T
 
 def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     """Likelihood ratios at each variance between samples, averaged over each gene's posterior of it."""
+    from nestde.fit.counts.fits import single
     from nestde.fit.counts.moderated import moderate
     from nestde.fit.moderated import LEAST_GENES, too_few_genes
 
+    if not single(fitted.design):
+        return SEVERAL_EFFECTS
     (term,) = {contrast.term for contrast in contrasts}
     known: dict[str, Prior] = fitted.learnt.setdefault("moderated", {})
     prior, genes = known.get(term), len(fitted.statistics.genes)
