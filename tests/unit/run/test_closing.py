@@ -1,10 +1,13 @@
 """What a run says at its end: that nothing was tested, and what of quality control has to be known."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from makers.tiny_study import cells, config, write_study
 
+from nestde import report
 from nestde.cells import concerns
 from nestde.cells.ingest import peek
 from nestde.errors import NestdeError
@@ -177,3 +180,22 @@ def test_rules_have_words():
     from nestde.cells.qc import METRIC_OF
 
     assert set(METRIC_OF) | {"empty", "doublet"} == set(concerns.RULES)
+
+
+def test_a_finished_run_ends_with_its_findings_its_report_and_what_to_cite(tmp_path, capsys):
+    from makers.fabricated import CELL_TYPES, settings, write_results
+
+    folder = write_results(tmp_path / "results")
+    totals = pd.DataFrame({"cell_type": CELL_TYPES, "term": "diagnosis", "tested": [60, 0]})
+    write_tsv(totals, folder / "summary.tsv")
+    report.write(settings(), folder, folder / "report/content")
+    (folder / "report/multiqc.html").write_text("")
+    say([(folder, settings())], 75.0)
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("Note: ")]
+    numbers = json.loads((folder / "report/content/summary.json").read_text())["tests"][0]
+    assert lines[0].startswith(
+        f"Neuron, AD v Control: {numbers['up'] + numbers['down']} of 60 tested genes differ"
+    )
+    assert f"Report: {(folder / 'report/multiqc.html').as_uri()}" in lines and "Done in 1 min." in lines
+    assert any(line.startswith("To cite: ") for line in lines)
+    assert lines[-1].startswith(f"{CELL_TYPES[1]} was not tested: ")

@@ -1,15 +1,22 @@
 """When a step began, what it did and when it ended: lines with times, for the log of its rule. No result is made of them."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from nestde import __version__
 from nestde.errors import printable
 
 log = logging.getLogger("nestde")
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that takes colours, and NO_COLOR does not say otherwise."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class _Line(logging.Formatter):

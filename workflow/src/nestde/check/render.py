@@ -8,6 +8,7 @@ from typing import TextIO
 from nestde.check.found import Accepted, TypeFound
 from nestde.check.wording import per_unit, several_groups
 from nestde.errors import printable, shortened
+from nestde.logs import coloured
 
 BOLD, YELLOW, GREEN, DIM = "1", "33", "32", "2"
 NARROWEST, WIDEST, NARROWEST_COLUMN = 60, 110, 20
@@ -62,7 +63,7 @@ def terminal(found: Accepted, *, explain: bool, stream: TextIO | None = None) ->
     """Text for people: the short form, or with `explain` the long one."""
     stream = stream or sys.stdout
     width = min(max(shutil.get_terminal_size((WIDEST, 24)).columns, NARROWEST), WIDEST)
-    page = Page(width, colour=stream.isatty())
+    page = Page(width, colour=coloured(stream))
     page.lines.append(page.paint("The study can be answered", GREEN))
     page.paragraph(
         f"{found.samples:,} samples, {found.cells:,} cells, cell types {', '.join(shortened(each.cell_type) for each in found.cell_types)}."

@@ -22,7 +22,9 @@ COMMANDS = {
     "check": "start",
     "de": "start",
     "plan": "start",
+    "report": "start",
     "verify": "start",
+    "completion": "start",
     "simulate": "start",
     "ingest": "step",
     "qc": "step",
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_overview() if argv[:1] in ([], ["-h"], ["--help"]) else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"nestde {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"nestde {__version__}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     if not argv:
@@ -60,13 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(argv[:1])
     # Only the module of this command is imported: `nestde fit` need not know what `nestde summary` needs.
     module = importlib.import_module(_module(chosen.command))
-    command = argparse.ArgumentParser(
-        prog=f"nestde {chosen.command}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    module.add_arguments(command)
+    command = parser_of(chosen.command)
     arguments, others = command.parse_known_args(argv[1:])
     if getattr(module, "FORWARDS", False):
         arguments.forwarded = others
@@ -109,15 +105,32 @@ def entry() -> None:
     sys.exit(status)
 
 
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The options of a command."""
+    module = importlib.import_module(_module(command))
+    parser = argparse.ArgumentParser(
+        prog=f"nestde {command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def first_line(command: str) -> str:
+    """The first line of a command's docstring, read without importing it."""
+    source = Path(__file__).with_name(f"{command.replace('-', '_')}.py")
+    return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").splitlines()[0]
+
+
 def _module(command: str) -> str:
     return f"nestde.cli.{command.replace('-', '_')}"
 
 
 def _overview() -> str:
-    """List the subcommands by the first line of their docstrings, read without importing them."""
+    """List the subcommands by the first line of their docstrings."""
     lines = {"start": ["commands:"], "step": ["steps of the workflow (rules call them):"]}
     for command, kind in COMMANDS.items():
-        source = Path(__file__).with_name(f"{command.replace('-', '_')}.py")
-        doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-        lines[kind].append(f"  {command:<14} {doc.splitlines()[0]}")
+        lines[kind].append(f"  {command:<14} {first_line(command)}")
     return "\n".join([*lines["start"], "", *lines["step"]])

@@ -2,7 +2,7 @@
 
 Options that are not listed here are passed on to Snakemake, as in
 `nestde run --cores 8 --until gather` or `nestde run --profile slurm --set-scatter genes=40`.
-A run that was killed goes on where it was with the same command. Files in results/ that were deleted meanwhile,
+Each step that ended is a line; Snakemake's own log is in `.snakemake/log`. A run that was killed goes on where it was with the same command. Files in results/ that were deleted meanwhile,
 or that cannot be read any more, are made again.
 """
 
@@ -27,10 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="local",
         help="local, slurm, or a folder with your own profile.yaml (default: local)",
     )
+    parser.add_argument("-c", "--cores", metavar="N", help="processors to use at most (default: all)")
+    parser.add_argument("--verbose", action="store_true", help="print all that Snakemake says, too")
 
 
 def main(args: argparse.Namespace) -> None:
     """Be Snakemake, once the study is found sound."""
     from nestde.run.snakemake import run
 
-    run(args.configfile, args.directory, args.profile, args.forwarded)
+    forwarded = args.forwarded + ["--cores", args.cores] * bool(args.cores) + ["--verbose"] * args.verbose
+    run(args.configfile, args.directory, args.profile, forwarded)

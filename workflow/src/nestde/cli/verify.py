@@ -11,7 +11,21 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="results folder with manifest.json")
+    parser.add_argument(
+        *("folder",),
+        nargs="?",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="results folder with manifest.json (default: results)",
+    )
+    parser.add_argument(
+        *("-d", "--directory"),
+        metavar="DIR",
+        type=Path,
+        default=Path(),
+        help="folder of the study, where DIR is",
+    )
     parser.add_argument(
         "--against",
         type=Path,
@@ -33,6 +47,6 @@ def main(args: argparse.Namespace) -> int:
     from nestde.errors import printable
     from nestde.provenance.verify import verify
 
-    verdict = verify(args.folder, args.against)
+    verdict = verify(args.directory / args.folder, args.against)
     print(printable(verdict.story(args.tolerance)))
     return 0 if verdict.same(args.tolerance) else 1

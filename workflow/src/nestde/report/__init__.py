@@ -103,6 +103,10 @@ def summary(results: Results) -> dict[str, Any]:
             | genes.summary(test, fdr)
             for test in results.tests()
         ],
+        "calibration": [
+            {"cell_type": cell_type, "term": term, "verdict": row["verdict"]}
+            for cell_type, term, row in calibration.of_headline(results)
+        ],
         "warnings": results.check.get("warnings", []),
         "crosscheck_differs": trust.differing(results),
         "versions": versions(),

@@ -5,8 +5,14 @@ from pathlib import Path
 
 from nestde.cells.concerns import MOST, concerns, removed_words, share
 from nestde.errors import NestdeError, printable
+from nestde.io.files import read_json
+from nestde.io.layout import CONTENT, PAGE
 from nestde.report.results import Results
+from nestde.run.progress import span
 from nestde.study.config import Config
+from nestde.words import count
+
+CITE = "To cite: methods, references and BibTeX of this run are in the report, under For the paper."
 
 
 def closing_words(results: Results) -> Iterator[str]:
@@ -32,8 +38,32 @@ def nothing_tested(folder: Path, results: Results) -> str:
     return f"{folder}/: no gene was tested in any cell type, so there is no result.{qc} {reasons}."
 
 
-def say(studies: Iterable[tuple[Path, Config]]) -> None:
+def found(folder: Path) -> list[str]:
+    """Sentences on what was found, from the numbers of the report; none where there is no report."""
+    path, page = folder / CONTENT / "summary.json", folder / PAGE
+    if not (path.exists() and page.exists()):
+        return []
+    told = read_json(path)
+    verdicts = {(each["cell_type"], each["term"]): each["verdict"] for each in told.get("calibration", [])}
+    lines = []
+    for test in told["tests"]:
+        pair = f"{test['level']} v {test['against']}" if test["against"] else test["level"] or test["term"]
+        verdict = verdicts.get((test["cell_type"], test["term"]))
+        calibrated = f"; with labels exchanged the p-value is {verdict}" if verdict else ""
+        lines.append(
+            f"{test['cell_type']}, {pair}: {test['up'] + test['down']:,} of {count(test['tested'], 'tested gene')} differ at a "
+            f"false discovery rate of {100 * told['fdr']:g} % ({test['up']:,} up, {test['down']:,} down){calibrated}."
+        )
+    return [*lines, f"Report: {page.resolve().as_uri()}", CITE]
+
+
+def say(studies: Iterable[tuple[Path, Config]], seconds: float | None = None) -> None:
     """Print what is to be known of each study that has been run.
+
+    Parameters
+    ----------
+    seconds
+        How long it took.
 
     Raises
     ------
@@ -48,7 +78,13 @@ def say(studies: Iterable[tuple[Path, Config]]) -> None:
         if sentence := nothing_tested(folder, results):
             nothing.append(sentence)
             continue
-        for sentence in not_tested(results):  # the last lines: nobody looks for what is not there
+        sentences = found(folder)
+        if sentences and seconds is not None:
+            sentences.append(f"Done in {span(seconds)}.")
+        for sentence in (
+            *sentences,
+            *not_tested(results),
+        ):  # the last lines: nobody looks for what is not there
             print(printable(sentence))
     if nothing:
         raise NestdeError(nothing)

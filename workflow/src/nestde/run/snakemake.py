@@ -5,14 +5,16 @@ With `nestde.run.lock` and `nestde.run.asked`, all that calls Snakemake.
 
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nestde.check import check_study
-from nestde.errors import Faults, NestdeError, a_few
+from nestde.errors import Faults, NestdeError, a_few, printable
 from nestde.provenance.manifest import parse_configuration, read_manifest
 from nestde.provenance.verify import other_inputs, other_settings, strange
+from nestde.run import progress
 from nestde.run.asked import Asked, asked_of, study_of
 from nestde.run.closing import say
 from nestde.run.intact import changed, damaged, made, records
@@ -76,15 +78,23 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     asked = _checked(args)
     tells = any(getattr(args, name, None) for name in UTILITIES)
     runs = not tells and not args.dryrun
+    if runs:
+        progress.use(args)
     killed = runs and take_folder(study, args)
     if not tells:
         _remake(asked, args.dryrun)
     sys.stdout.flush()
+    began = time.monotonic()
     try:
         success = args_to_api(args, parser)
     except Exception as error:
         print_exception(error)
         success = False
+    if runs and not success:
+        print(
+            "Mend what is said above, and run the same command again: it goes on where it was.",
+            file=sys.stderr,
+        )
     if not success or not runs:
         sys.exit(0 if success else 1)
     complete = [one for one in asked if _is_complete(one, asked)]
@@ -92,7 +102,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
         _tell_of_strangers(one)
     if killed and complete == asked and not args.notemp:
         snakemake([*study, "--cores", "1", "--quiet", "--delete-temp-output"])
-    say((one.folder, one.config) for one in complete)
+    say(((one.folder, one.config) for one in complete), time.monotonic() - began)
 
 
 def _checked(args: Namespace) -> list[Asked]:
@@ -122,11 +132,15 @@ def _is_study(file: Path) -> bool:
 
 
 def _raise_faults(studies: Iterable[tuple[Config, list[str]]], folders: Iterable[Path] = ()) -> None:
-    """Raise all that is wrong with the studies (their configuration, as `nestde.study.config.read` tells of it), or where they are."""
-    faults = Faults()
+    """Print what the check warns of, unless anything is wrong: raise all that is wrong with the studies (their configuration, as `nestde.study.config.read` tells of it), or where they are."""
+    faults, warnings = Faults(), Faults()
     for config, told in studies:
-        for sentence in check_study(config, told).faults:
+        check = check_study(config, told)
+        for sentence in check.faults:
             faults.add(sentence)
+        accepted = None if check.faults else check.accepted
+        for warned in accepted.warnings if accepted else ():
+            warnings.add(f"Warning: {warned.title}. {warned.text}")
         with faults.noting():
             for sentence in _faults_of_counts(config):
                 faults.add(sentence)
@@ -140,6 +154,8 @@ def _raise_faults(studies: Iterable[tuple[Config, list[str]]], folders: Iterable
                 f"{folder}: is a link to {folder.readlink()}, which is not there. Make that folder, or remove the link."
             )
     faults.raise_if_any()
+    for sentence in warnings.sentences:
+        print(printable(sentence))
 
 
 def _is_complete(one: Asked, asked: Sequence[Asked]) -> bool:

@@ -1,0 +1,105 @@
+"""What a run says while it runs, from records as Snakemake makes them."""
+
+import io
+import logging
+from argparse import Namespace
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
+
+from nestde.logs import coloured
+from nestde.run import progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def told(records, stream=None):
+    """What the handler writes of (level, message, fields)."""
+    handler = progress.LogHandler(Namespace(), None)
+    handler.begin(stream or io.StringIO())
+    for level, message, fields in records:
+        record = logging.LogRecord("snakemake", level, "", 0, message, (), None)
+        record.__dict__ |= fields
+        handler.emit(record)
+    return handler.stream.getvalue()
+
+
+def job(number, rule="fit", **more):
+    fields = {
+        "jobid": number,
+        "rule_name": rule,
+        "wildcards": {"cell_type": "Neuron", "scatteritem": "1-of-2"},
+    }
+    return (logging.INFO, "", {"event": LogEvent.JOB_INFO, **fields, **more})
+
+
+def ended(number):
+    return (logging.INFO, "", {"event": LogEvent.JOB_FINISHED, "job_id": number})
+
+
+BEGIN = (logging.INFO, "Job stats", {"event": LogEvent.RUN_INFO, "stats": {"total": 4}})
+
+
+def test_a_line_for_each_step_that_ended_with_what_is_left():
+    lines = told([BEGIN, job(1), ended(1), job(2), ended(2), job(3), ended(3), job(4), ended(4)]).splitlines()
+    assert lines[0] == "4 steps to do" and len(lines) == 5
+    assert lines[1].startswith("[1/4] fit Neuron 1-of-2  0.0 s")
+    assert ["left" in line for line in lines[1:]] == [False, False, True, False]
+
+
+def test_a_failed_step_shows_the_last_lines_of_its_log_and_no_frame(tmp_path):
+    log = tmp_path / "fit.log"
+    log.write_text("".join(f"line {i}\n" for i in range(50)) + "No space left on device\x1b[2J\n")
+    failed = {
+        "event": LogEvent.JOB_ERROR,
+        "jobid": 1,
+        "rule_name": "fit",
+        "log": [f"{log} (check log file(s) for error details)"],
+    }
+    frame = "RuleException:\nCalledProcessError in file ..."
+    text = told([BEGIN, job(1), (logging.ERROR, frame, {}), (logging.ERROR, "Error in rule fit", failed)])
+    assert "fit Neuron 1-of-2 failed." in text and "No space left on device" in text
+    assert "line 49" in text and "line 38" not in text and "RuleException" not in text
+    assert "\x1b" not in text
+
+
+def test_what_snakemake_tells_beside_is_in_its_log_but_for_warnings():
+    chat = (logging.INFO, "Select jobs to execute...", {})
+    done = (logging.INFO, "Nothing to be done (all requested files are present and up to date).", {})
+    warned = (logging.WARNING, "The file is gone.", {})
+    assert told([chat, done, warned]).splitlines() == [done[1], warned[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "colour"), [("NO_COLOR", "1", False), ("TERM", "dumb", False), ("NO_COLOR", "", True)]
+)
+def test_colours_are_for_terminals_that_take_them(monkeypatch, name, value, colour):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(name, value)
+    assert coloured(Terminal()) == colour and not coloured(io.StringIO())
+    assert ("\x1b[" in told([BEGIN, job(1), ended(1)], Terminal())) == colour
+
+
+def test_it_is_snakemakes_logger_unless_another_was_asked_for():
+    for asked, used in (
+        ({}, [progress.NAME]),
+        ({"verbose": True}, []),
+        ({"quiet": {"all"}}, []),
+        ({"logger": ["rich"]}, ["rich"]),
+    ):
+        args = Namespace(**({"verbose": False, "quiet": None, "logger": []} | asked))
+        progress.use(args)
+        assert args.logger == used
+    assert LoggerPluginRegistry().get_plugin(progress.NAME).log_handler is progress.LogHandler
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(4.12, "4.1 s"), (42, "42 s"), (150, "2 min"), (4800, "1 h 20 min")]
+)
+def test_times_are_for_people(seconds, words):
+    assert progress.span(seconds) == words

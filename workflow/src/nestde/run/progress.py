@@ -1,0 +1,128 @@
+"""What a run says while it runs: a line for each step that ended, how far it is, and of a failed one its log's last lines.
+
+A logger plugin of Snakemake, which `nestde run` registers under the name `nestde`. Snakemake's own words are in
+`.snakemake/log`, and on the terminal with `--verbose`.
+"""
+
+import sys
+import time
+from argparse import Namespace
+from logging import WARNING, LogRecord
+from pathlib import Path
+from typing import Any, TextIO
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from nestde.errors import printable
+from nestde.logs import coloured
+from nestde.words import count
+
+NAME = "nestde"
+TAIL = 12  # lines of a failed step's log
+RED, DIM = "31", "2"
+# From so many steps on, how long they took tells how long the others will take.
+KNOWN = 3
+SAID = ("Nothing to be done",)
+# What a failed step's own words say better.
+HUSHED = (
+    "RuleException:\nCalledProcessError",
+    "Exiting because a job execution failed",
+    "WorkflowError:\nAt least one job did not complete",
+)
+
+
+def use(args: Namespace) -> None:
+    """Have Snakemake tell in our words, unless its own, others or none were asked for."""
+    from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
+
+    if not (args.verbose or args.quiet or args.logger):
+        LoggerPluginRegistry().register_plugin(NAME, sys.modules[__name__])
+        args.logger = [NAME]
+
+
+def span(seconds: float) -> str:
+    """A time for people: ``4.1 s``, ``2 min``, ``1 h 20 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class LogHandler(LogHandlerBase):
+    """Writes to standard error."""
+
+    def __post_init__(self) -> None:
+        """Begin."""
+        self.begin(sys.stderr)
+
+    def begin(self, stream: TextIO) -> None:
+        """Begin, with a stream to write to."""
+        self.stream, self.colour = stream, coloured(stream)
+        self.steps: dict[int, str] = {}
+        self.since: dict[int, float] = {}
+        self.began = time.monotonic()
+        self.done, self.total, self.failed = 0, 0, 0
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def emit(self, record: LogRecord) -> None:
+        """Say what a record of Snakemake's tells, if a person wants to know it."""
+        told: Any = record
+        match getattr(record, "event", None):
+            case LogEvent.RUN_INFO:
+                self.total = int(told.stats.get("total", 0))
+                self._say(f"{count(self.total, 'step')} to do")
+            case LogEvent.JOB_INFO:
+                self.steps[told.jobid] = " ".join(
+                    [told.rule_name, *map(str, (told.wildcards or {}).values())]
+                )
+                self.since[told.jobid] = time.monotonic()
+            case LogEvent.JOB_FINISHED:
+                self._ended(told.job_id)
+            case LogEvent.JOB_ERROR:
+                self._failed(told)
+            case None | LogEvent.GROUP_ERROR | LogEvent.ERROR:
+                message = record.getMessage()
+                heard = record.levelno >= WARNING and not message.startswith(HUSHED)
+                if heard or message.startswith(SAID):
+                    self._say(message, RED if record.levelno > WARNING else "")
+
+    def _ended(self, job: int) -> None:
+        self.done += 1
+        now = time.monotonic()
+        took = now - self.since.get(job, now)
+        step = self.steps.get(job, f"step {job}")
+        left = ""
+        if KNOWN <= self.done < self.total:
+            left = f", about {span((now - self.began) / self.done * (self.total - self.done))} left"
+        width = len(str(self.total))
+        of = f"[{self.done:>{width}}/{self.total}]" if self.total else f"[{self.done}]"
+        self._say(f"{of} {step}", after=f"  {span(took)}{left}")
+
+    def _failed(self, told: Any) -> None:
+        """Name the step, and show where it went wrong: the last lines of its log."""
+        self.failed += 1
+        step = self.steps.get(told.jobid, told.rule_name)
+        self._say(f"{step} failed.", RED)
+        for path in (Path(str(given).split(" (")[0]) for given in told.log or ()):
+            try:
+                lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
+            except OSError:
+                continue
+            self._say(f"The last lines of {path}:")
+            for line in lines[-TAIL:]:
+                self._say(f"  {line}")
+
+    def _say(self, text: str, style: str = "", after: str = "") -> None:
+        """Write a line; on a terminal in colour."""
+        text, after = printable(text), printable(after)
+        if self.colour:
+            text = f"\x1b[{style}m{text}\x1b[0m" if style else text
+            after = f"\x1b[{DIM}m{after}\x1b[0m" if after else ""
+        self.stream.write(f"{text}{after}\n")
+        self.stream.flush()
