@@ -179,7 +179,8 @@ class Steps:
         fitted = {"design": design, "statistics": statistics}
         self.expect("fit", **fitted, chunk="1-of-1", out=path("fit"))
         self.expect("moderate", **fitted, out=path("moderated"), prior=path("prior"), reasons=path("reasons"))
-        self.expect("calibrate", **fitted, out=path("calibration"), about=path("relabellings"))
+        outputs = {"out": path("calibration"), "genes": path("adjusted"), "about": path("relabellings")}
+        self.expect("calibrate", **fitted, **outputs)
         self.expect("crosscheck", design=design, matrix=matrix, fits=path("fit"), out=path("crosscheck"))
         return path("fit")
 

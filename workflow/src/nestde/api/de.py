@@ -276,6 +276,10 @@ class TestPlan:
             )
             if isinstance(part.design, NotTestable):
                 said.append(f"{name}: not testable: {part.design.reason}")
+            else:
+                said += [
+                    f"{name}: {test} is not tested: {why}." for test, why in part.design.untested.items()
+                ]
         if self.untyped:
             said.append(f"{self.untyped:,} cells without a cell type are in no test.")
         return said
@@ -340,11 +344,11 @@ def _plan(
         why = roster.untestable()
         size_factor, measured = _measured(counts, scale, rows, samples)
         table = obs.iloc[rows].reset_index(drop=True).assign(**measured)
-        design = (
-            NotTestable(why)
-            if why
-            else design_to_test(formula, table, test=fixed, levels=chosen, why_not=why_not)
-        )
+        design: Design | NotTestable = NotTestable(why)
+        if not why:
+            design = design_to_test(formula, table, test=fixed, levels=chosen, why_not=why_not)
+        if not isinstance(design, NotTestable):
+            design = roster.explain(design, model)
         parts[cell_type] = TypePlan(rows, size_factor, design, cells, roster.left_out)
     refused = {
         name: part.design.reason for name, part in parts.items() if isinstance(part.design, NotTestable)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from nestde.design.design import Design
 from nestde.design.formula import parse, variables_of
 from nestde.errors import a_few
 from nestde.io.source import label
@@ -125,6 +126,21 @@ class Roster:
             for factor, order in self.factors.items()
         }
         return {factor: levels for factor, levels in found.items() if levels}
+
+    def explain(self, design: Design, model: Model) -> Design:
+        """A design whose contrasts without a level that has no tested sample tell what became of its samples."""
+        reasons = dict(design.untested)
+        for contrast in reasons:
+            named = model.named(contrast)
+            pairs = dict.fromkeys(pair for point in named.weights for pair in point) if named else {}
+            gone = [
+                self.level_words(factor, level)
+                for factor, level in pairs
+                if level in self.factors.get(factor, ()) and not self.numbers(factor)[level]
+            ]
+            if gone:
+                reasons[contrast] = "; ".join(gone)
+        return replace(design, untested=reasons)
 
     def content(self) -> dict[str, Any]:
         """All of it, ready for JSON."""

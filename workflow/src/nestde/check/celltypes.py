@@ -35,7 +35,7 @@ def cell_type_report(study: Study, cell_type: str, seen: Seen | None = None) -> 
     untested: Mapping[str, str] = {}
     reason = as_sentence(roster.untestable())
     if not reason:
-        reason, tests, untested = _tests_or_reason(study, rows)
+        reason, tests, untested = _tests_or_reason(study, rows, roster)
     return TypeFound(
         cell_type=cell_type,
         reason=reason,
@@ -101,12 +101,13 @@ def roster_of_type(
 
 
 def _tests_or_reason(
-    study: Study, rows: NDArray[np.int64]
+    study: Study, rows: NDArray[np.int64], roster: Roster
 ) -> tuple[str, tuple[TermTest, ...], Mapping[str, str]]:
     """Why there are no tests in some cells, '' if there are; what they stand on; contrasts that there are none of, and why."""
     lone = _few_samples(study, lone_of(study, study.formula, rows))
     try:
         design, few = design_of_rows(study, rows)
+        design = roster.explain(design, study.config.model)
     except NestdeError as error:
         found = why_not(study, study.formula, rows, error)
         return (

@@ -6,6 +6,10 @@ nestde calibrate --settings config/config.yaml --design results/design/Neuron.np
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +58,14 @@ def main(args: argparse.Namespace) -> None:
         )
         for term in config.model.test
     ]
-    write_tsv(pd.concat([each.table for each in found], ignore_index=True), args.out)
-    write_tsv(pd.concat([each.genes for each in found], ignore_index=True), args.genes)
+    write_tsv(_together([each.table for each in found]), args.out)
+    write_tsv(_together([each.genes for each in found]), args.genes)
     write_json({each.term: about(each) for each in found}, args.about)
+
+
+def _together(tables: "list[pd.DataFrame]") -> "pd.DataFrame":
+    """Tables below each other; pandas takes the types of empty ones, which have none, for those of the whole."""
+    import pandas as pd
+
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]

@@ -43,6 +43,8 @@ def main(args: argparse.Namespace) -> None:
         if why
         else design_to_test(model.formula, obs, test=model.test, levels=model.levels, why_not=fitted.why_not)
     )
+    if not isinstance(design, NotTestable):
+        design = roster.explain(design, model)
     design.save(args.out)
     if isinstance(design, NotTestable):
         content = {"testable": False, "reason": design.reason}
