@@ -427,3 +427,19 @@ def test_containment_of_a_random_slope(test, p_value, warned_of, tmp_path, monke
             "varies within them, containment takes its degrees of freedom from the rows. The p-values of "
             f"{test} are too small. Write kenward_roger or satterthwaite."
         )
+
+
+def test_cell_types_that_cannot_be_tested_are_told_of_once(tmp_path, monkeypatch):
+    """With ten of them, ten warnings said the same."""
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    lost = study.obs["sample_id"].isin([f"S{i:02}" for i in range(2, 12, 2)])
+    for number, name in enumerate(("B", "NK", "T")):
+        few = (study.obs["cell_type"] == "Astrocyte") & (np.arange(len(study.obs)) % 4 == number)
+        study.obs["cell_type"] = np.where(few, name, study.obs["cell_type"])
+    study.obs = study.obs[~(lost & study.obs["cell_type"].isin(["B", "NK", "T"]))]
+    study.config["cell_types"] = ["Neuron", "B", "NK", "T"]
+    study.config["model"]["min_cells"] = 1
+    told = [found for found in study.check().accepted.warnings if found.id == "type_not_testable"]
+    assert [found.title for found in told] == ["3 cell types cannot be tested"]
+    assert "B, NK and T: " in told[0].text and told[0].text.count("of its") == 1

@@ -73,13 +73,24 @@ def _few_words(few: list[str]) -> str:
 
 def cell_types(study: Study, answer: Answer) -> Iterator[Warned]:
     """Cell types that cannot be tested, or rest on fewer samples than the study."""
+    of_reason: dict[str, list[str]] = {}
     for report in answer.cell_types:
         if not report.estimable:
-            yield Warned(
-                "type_not_testable",
-                f"{report.cell_type} cannot be tested",
-                f"{report.reason} Its genes are in the tables, as not testable.",
-            )
+            of_reason.setdefault(report.reason, []).append(report.cell_type)
+    names = [name for several in of_reason.values() for name in several]
+    if len(names) == 1:
+        yield Warned(
+            "type_not_testable",
+            f"{names[0]} cannot be tested",
+            f"{next(iter(of_reason))} Its genes are in the tables, as not testable.",
+        )
+    elif names:
+        reasons = " ".join(f"{both(several)}: {reason}" for reason, several in of_reason.items())
+        yield Warned(
+            "type_not_testable",
+            f"{len(names)} cell types cannot be tested",
+            f"{reasons} Their genes are in the tables, as not testable.",
+        )
     without = [
         f"{report.cell_type}: {words}" for report in answer.cell_types for words in report.levels_left_out
     ]
