@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from nestde.cells.depth import LOG_SIZE_FACTOR
 from nestde.cells.fitting import Change, changed, fitting, forecast, measure
 from nestde.cells.proposal import UNKNOWN, Guess, Told
+from nestde.cells.rawness import raw_layer
+from nestde.cells.sayable import MISSING, is_name, odd_values, without_na
 from nestde.design.expressions import quoted
 from nestde.errors import NestdeError, a_few
 from nestde.io.formats import open_source
 from nestde.io.obs import tidy
-from nestde.io.source import Source
+from nestde.io.source import Source, label
 from nestde.study.config import QC
 from nestde.study.schema import rule, schema, with_defaults
+from nestde.words import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +51,6 @@ NO_DIAGNOSIS = {
 }
 FEWEST_CELLS, FEWEST_SAMPLES = 10, 2
 SINGLET = ("singlet", "sng")  # what demultiplexing and doublet callers write of one cell
-LOOKED_AT = 200  # cells at the beginning, in the middle and at the end of a layer
 
 
 def guess_study(path: str | Path, told: Told | None = None) -> Guess:
@@ -70,7 +72,7 @@ def guess_study(path: str | Path, told: Told | None = None) -> Guess:
     gene = told.gene or symbols_of(source)
     if gene is not None:
         source = open_source(path, layer=layer, gene_key=gene)
-    obs = source.obs.apply(tidy)
+    obs = source.obs.apply(lambda column: without_na(tidy(column)))
     keep = singlets(obs)
     _check_told(path, obs, told)
     fits = {
@@ -89,25 +91,38 @@ def guess_study(path: str | Path, told: Told | None = None) -> Guess:
     )  # fmt: skip
     diagnosis, cell_type = ((fits[role] or [""])[0] for role in ("diagnosis", "cell type"))
     for name in filter(None, (sample, diagnosis, cell_type)):
-        if not _sayable(name):
+        if not is_name(name):
             raise NestdeError(
                 f"{path}: the column {name!r} of obs has a name that no formula and no table can hold: a backtick, or what "
                 "is not printed. Rename it, and run nestde init again."
             )
+        if name != cell_type and (odd := odd_values(_labels(obs[name]).dropna().unique())):
+            raise NestdeError(
+                f"{path}: {name} has values that no sample sheet gives back as they are: {a_few(map(repr, odd))}. They begin or "
+                "end with a quote or blank, or hold a tab or line end. Rename them, and run nestde init again."
+            )
     remarks = []
-    unsayable = [repr(name) for name in constant if not _sayable(name)]
-    constant = [name for name in constant if _sayable(name)]
+    unsayable = [repr(name) for name in constant if not is_name(name)]
+    constant = [name for name in constant if is_name(name)]
     if unsayable:
         remarks.append(
             f"left out, for a backtick or what is not printed in their names: {a_few(unsayable, 8)}"
         )
+    spoilt = [
+        name
+        for name in constant
+        if name not in (cell_type, diagnosis) and odd_values(_labels(obs[name]).dropna().unique())
+    ]
+    if spoilt:
+        remarks.append(f"left out, for a quote, blank or tab at the ends of their values: {a_few(spoilt, 8)}")
+        constant = [name for name in constant if name not in spoilt]
     levels: list[str] = []
     chosen: list[str] = []
     others: list[str] = []
     if cell_type:
         chosen = sorted(map(str, obs[cell_type].dropna().unique()))
     if diagnosis:
-        levels = reference_first(obs[diagnosis].dropna().map(str).unique(), told.reference)
+        levels = reference_first(_labels(obs[diagnosis]).dropna().unique(), told.reference)
         if told.reference and told.reference not in levels:
             raise NestdeError(
                 f"{path}: {diagnosis} has no level {told.reference}; it has {a_few(levels, 12)}."
@@ -125,11 +140,19 @@ def guess_study(path: str | Path, told: Told | None = None) -> Guess:
     if others:
         remarks.append(f"left out, with too few cells: {a_few(others, 8)}")
     sheet = _sheet(obs, sample, [name for name in constant if name not in (cell_type, "sample_id", "counts")])
+    if diagnosis and (lost := list(sheet.loc[sheet[diagnosis].isna(), "sample_id"])):
+        remarks.append(
+            f"{count(len(lost), 'sample')} without a {diagnosis} left out (input.keep): {a_few(lost, 8)}"
+        )
+        sheet = sheet[sheet[diagnosis].notna()].reset_index(drop=True)
+        keep[diagnosis] = levels
+    elif sample and source.obs[sample].map(str).eq(MISSING).any():
+        keep[sample] = list(sheet["sample_id"])
     donor = told.donor or _donor(sheet, diagnosis)
     formula, paired = _formula(sheet, obs, diagnosis, donor)
     remarks += paired
     for name, values in keep.items():
-        gone = int((~obs[name].isin(values)).sum())
+        gone = int((~_labels(obs[name]).isin(values)).sum())
         remarks.append(f"{gone:,} cells whose {name} is not {a_few(values)} are not kept (input.keep)")
     proposed = _quality(source, obs, sample, diagnosis, keep)
     unknown = [
@@ -163,51 +186,6 @@ def _check_told(path: Path, obs: "pd.DataFrame", told: Told) -> None:
     ]
     if faults:
         raise NestdeError(faults)
-
-
-def _sayable(name: str) -> bool:
-    """Whether a formula and a table can hold the name of a column."""
-    return name.isprintable() and "`" not in name and bool(name.strip())
-
-
-def raw_layer(path: Path) -> tuple[str, Source]:
-    """Return the first of X, raw and the layers (those named for counts first) that holds raw counts, opened.
-
-    Raises
-    ------
-    NestdeError
-        None does: saying of each what it holds.
-    """
-    first = open_source(path)
-    others = [name for name in first.layers if name not in ("X", "raw")]
-    others.sort(key=lambda name: not re.search("count|raw|umi", name.lower()))
-    wrong = []
-    for layer in [name for name in ("X", "raw") if name in first.layers] + others:
-        source = first if layer == "X" else open_source(path, layer=layer)
-        odd = _no_count(source)
-        if odd is None:
-            return layer, source
-        wrong.append(f"{layer} ({odd})")
-    raise NestdeError(
-        f"{path}: holds no raw counts: {', '.join(wrong)}. DE needs whole numbers as they were counted: take the file from "
-        "before normalisation, or add them as a layer."
-    )
-
-
-def _no_count(source: Source) -> str | None:
-    """Say which value of some cells of a layer is no count; None if all are."""
-    n = len(source.obs)
-    starts = sorted({0, max(0, n // 2 - LOOKED_AT // 2), max(0, n - LOOKED_AT)})
-    parts = [
-        source.rows(start, min(n, start + LOOKED_AT)).data
-        for start in (starts[:1] if source.scans else starts)
-    ]
-    data = np.concatenate(parts)
-    data = data[data != 0]
-    if not len(data):
-        return "nothing but zeros"
-    bad = ~np.isfinite(data) | (data < 0) | (data != np.floor(data))
-    return f"{data[bad][0]:g} is among its values" if bad.any() else None
 
 
 def symbols_of(source: Source) -> str | None:
@@ -371,7 +349,7 @@ def _quality(
         else np.full(len(cells), "all cells" if i == 0 else "", object)
         for i, name in enumerate((sample, diagnosis))
     )
-    wanted = np.all([obs[name].isin(values) for name, values in keep.items()], axis=0) & np.ones(
+    wanted = np.all([_labels(obs[name]).isin(values) for name, values in keep.items()], axis=0) & np.ones(
         len(obs), bool
     )
     inside = (samples != "") & wanted[cells.index]
@@ -383,6 +361,11 @@ def _quality(
 def default_qc() -> QC:
     """Section ``qc`` as the schema has it."""
     return QC(**with_defaults({}, schema("config")["properties"]["qc"]))
+
+
+def _labels(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Values as `input.keep` and the sheet name them: text, missing where they are."""
+    return column.astype(object).map(label, na_action="ignore")
 
 
 def _texts(column: "pd.Series[Any]") -> NDArray[np.object_]:

@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> int | None:
         return 2 if check.faults else None
     accepted = check.raise_if_refused()
     if args.samples_out and check.samples is not None:
-        write_tsv(check.samples, args.samples_out)
+        write_tsv(check.samples, args.samples_out, text=["sample_id", "counts"])
     if args.out:
         write_json(check.as_json(), args.out)
     print(terminal(accepted, explain=args.explain))

@@ -66,4 +66,4 @@ def main(args: argparse.Namespace) -> None:
             *(reference, design, fitted.set_index(["gene", "term"], drop=False).loc[rows]),
             *(counts, read_size_factors(args.matrix), config.inference.crosscheck_tolerance),
         )
-    write_tsv(differences, args.out)
+    write_tsv(differences, args.out, text=["gene", "verdict"])

@@ -20,6 +20,7 @@ def main(args: argparse.Namespace) -> None:
     """Read the genes of the chunk, fit, write."""
     from nestde.design.testable import load_design
     from nestde.expression.celltype import fit_table, slice_of_chunk
+    from nestde.expression.tables import TEXT
     from nestde.fit.statistics import load
     from nestde.io.files import write_tsv
     from nestde.logs import log
@@ -30,4 +31,6 @@ def main(args: argparse.Namespace) -> None:
     mine = statistics.of(slice(*slice_of_chunk(args.chunk, len(statistics.genes))))
     design = load_design(args.design)
     log.info("chunk %s: %d of %d genes are fitted", args.chunk, len(mine.genes), len(statistics.genes))
-    write_tsv(fit_table(design, mine, config.model.test, config.inference.p_value, args.threads), args.out)
+    write_tsv(
+        fit_table(design, mine, config.model.test, config.inference.p_value, args.threads), args.out, TEXT
+    )

@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
         min_cells_per_sample=config.qc.min_cells_per_sample,
         out=args.out,
     )
-    write_tsv(ledger, args.genes, text=["status", "reason"])
+    write_tsv(ledger, args.genes, text=["gene", "gene_id", "status", "reason"])
     for sample, why in read_roster(args.out).left_out.items():
         log.info(f"{cell_type}: {sample} is left out: {why}")
     told = read_uns(args.out)

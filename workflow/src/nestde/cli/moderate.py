@@ -21,6 +21,7 @@ def main(args: argparse.Namespace) -> None:
     """Read, test, write."""
     from nestde.design.testable import load_design
     from nestde.expression.celltype import moderate
+    from nestde.expression.tables import TEXT
     from nestde.fit.statistics import load
     from nestde.io.files import write_json, write_tsv
     from nestde.logs import log
@@ -30,6 +31,6 @@ def main(args: argparse.Namespace) -> None:
     statistics = load(args.statistics)
     log.info("%d genes are tested together", len(statistics.genes))
     found = moderate(load_design(args.design), statistics, config.model.test, args.threads)
-    write_tsv(found.table, args.out)
+    write_tsv(found.table, args.out, TEXT)
     write_tsv(found.prior, args.prior)
     write_json(found.reasons, args.reasons)

@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
         min_cells_per_sample=config.qc.min_cells_per_sample,
     )
     write(found, args.out)
-    write_tsv(table(found), args.table)
+    write_tsv(table(found), args.table, text=["gene"])
     tested = (found.obsm[OURS]["left_out"] == "").sum()
     if found.uns["size_factors"]["words"]:
         log.info("%s: %s", found.uns["cell_type"], found.uns["size_factors"]["words"])
