@@ -88,7 +88,7 @@ def _at(g, model, data, parameters, modes, gradient, hessian):
     gene, point, room = load(g, model, data), laplace.point_of(model), laplace.room_of(model)
     for i in range(len(parameters)):
         point.parameters[i] = parameters[i]
-    value = laplace.evaluate(model, model.cells, gene, point, room)
+    value = laplace.evaluate(model, model.cells, gene, point, room, laplace.CLOSE)
     for i in range(len(parameters)):
         gradient[i] = point.gradient[i]
         for j in range(len(parameters)):

@@ -11,6 +11,7 @@ from nestde.fit.compiled import compiled
 from nestde.fit.counts.cells import Cells, sum_up
 from nestde.fit.counts.laplace import (
     BERNOULLI,
+    CLOSE,
     NEGATIVE_BINOMIAL,
     Gene,
     Model,
@@ -108,7 +109,7 @@ def fit_some(
         gene = load(g, model, data)
         here = search.here
         information = _first(g, simple, gene, data, starts, here)
-        scale = Scale(information, 1.0, False, FINAL)
+        scale = Scale(information, 1.0, False, FINAL, CLOSE)
         found = ascend(simple, gene, scale, search, room)
         kappa = np.inf
         spent = found.evaluations
@@ -125,7 +126,7 @@ def fit_some(
         there.parameters[-2], there.parameters[-1] = math.log(c / over), here.parameters[-1]
         for s in range(len(here.modes)):
             there.modes[s] = here.modes[s]
-        scale = Scale(max(information / (1.0 + over), LEAST_INFORMATION), c, False, FINAL)
+        scale = Scale(max(information / (1.0 + over), LEAST_INFORMATION), c, False, FINAL, CLOSE)
         kinder = ascend(model, gene, scale, search_nb, room_nb)
         spent += kinder.evaluations
         ends.evaluations[g] = spent

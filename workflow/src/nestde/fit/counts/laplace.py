@@ -24,8 +24,9 @@ from nestde.fit.counts.cells import ORDERS, Cells, buffer_of, sum_up
 
 # Families.
 POISSON, NEGATIVE_BINOMIAL, BERNOULLI = 0, 1, 2
-# A mode is found when the next step is below this share of its posterior SD; what is left is added by a second-order term.
-_CLOSE, _MOST = 2e-6, 60
+# A mode is found when the next step is below a share of its posterior SD, this one for estimates; what is left is added by a
+# second-order term.
+CLOSE, _MOST = 2e-6, 60
 # The longest step towards a mode.
 _LONGEST = 1.5
 
@@ -149,10 +150,10 @@ def room_of(model: Model) -> Room:
 
 
 @compiled()
-def evaluate(model: Model, cells: Cells, gene: Gene, point: Point, room: Room) -> float:
+def evaluate(model: Model, cells: Cells, gene: Gene, point: Point, room: Room, close: float) -> float:
     """Log-likelihood at the parameters of a point; fills the rest of it.
 
-    `cells` are the model's cells or its nodes.
+    `cells` are the model's cells or its nodes; `close` is as `CLOSE`.
     """
     groups, a = model.z.shape
     parameters = point.parameters
@@ -171,7 +172,18 @@ def evaluate(model: Model, cells: Cells, gene: Gene, point: Point, room: Room) -
         for i in range(a):
             tau += model.z[s, i] * parameters[i]
         step = _mode(
-            s, model.family, cells, gene.cells, gene.total[s, 0], tau, gamma, kappa, v, point.modes, room
+            s,
+            model.family,
+            cells,
+            gene.cells,
+            gene.total[s, 0],
+            tau,
+            gamma,
+            kappa,
+            v,
+            point.modes,
+            room,
+            close,
         )
         value += _value(gene.total[s], tau + point.modes[s], gamma, point.modes[s], v, step, room)
         _derivatives_of_g(model.family, model.pair, gene.total[s], room)
@@ -213,6 +225,7 @@ def _mode(
     v: float,
     modes: Floats,
     room: Room,
+    close: float,
 ) -> float:
     """Find a group's mode by Newton's method and fill the sums there; return the last step, which is not yet taken."""
     if v <= 0.0:
@@ -224,7 +237,7 @@ def _mode(
             break
         k = 1.0 + v * room.a[2, 0]
         step = (v * (total - room.a[1, 0]) - modes[s]) / k
-        if abs(step) * math.sqrt(k / v) < _CLOSE:
+        if abs(step) * math.sqrt(k / v) < close:
             break
         modes[s] += max(-_LONGEST, min(_LONGEST, step))
     return step

@@ -40,12 +40,15 @@ class Scale(NamedTuple):
         Whether v is not to move.
     final
         The fall of the deviance that a Newton step promises: below it the step is the last.
+    close
+        How closely modes are found, as `laplace.CLOSE`.
     """
 
     variance: float
     dispersion: float
     held: bool
     final: float
+    close: float
 
 
 class Search(NamedTuple):
@@ -95,7 +98,7 @@ def search_of(here: Point, there: Point) -> Search:
 def maximise(model: Model, cells: Cells, gene: Gene, scale: Scale, search: Search, room: Room) -> Found:
     """Move `search.here` to the maximum."""
     here, there, step = search.here, search.there, search.step
-    value = evaluate(model, cells, gene, here, room)
+    value = evaluate(model, cells, gene, here, room, scale.close)
     evaluations, promise, free, sure = 1, np.inf, 0, False
     for _ in range(_MOST):
         _rescale(model.family, scale, here)
@@ -113,7 +116,7 @@ def maximise(model: Model, cells: Cells, gene: Gene, scale: Scale, search: Searc
         risen = False
         for _ in range(_MOST_CUTS):
             _try(model, scale, length, search)
-            ahead = evaluate(model, cells, gene, there, room)
+            ahead = evaluate(model, cells, gene, there, room, scale.close)
             evaluations += 1
             risen = ahead >= value + _ARMIJO * length * promise - 1e-12 * abs(value)
             if risen:
@@ -248,6 +251,27 @@ def _try(model: Model, scale: Scale, length: float, search: Search) -> None:
         for j in range(1, moves.shape[1]):
             move += moves[s, j] * (there[a - 1 + j] - here[a - 1 + j])
         search.there.modes[s] = search.here.modes[s] + max(-_FARTHEST, min(_FARTHEST, move))
+
+
+@compiled()
+def go_on(model: Model, scale: Scale, v: float, free: int, search: Search) -> None:
+    """Move `search.here` from the maximum at one v, which was held there, to where it should be at another, to first order."""
+    here, step = search.here, search.step
+    size = len(step)
+    move = math.log1p(scale.variance * v) - math.log1p(scale.variance * here.parameters[-1])
+    for i in range(size):
+        step[i] = 0.0
+    # what v's move adds to the gradient
+    for i in range(size):
+        here.gradient[i] = here.hessian[i, size - 1] * move
+    _solve(search.lower, free, search.free, here.gradient, step)
+    if _shorten(model, step) < 1.0:
+        for i in range(size):
+            step[i] = 0.0
+    step[size - 1] = move
+    _try(model, scale, 1.0, search)
+    _keep(search.there, here, False)
+    here.parameters[-1] = v
 
 
 @compiled()

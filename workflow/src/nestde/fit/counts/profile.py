@@ -18,13 +18,13 @@ from nestde.fit.counts.gene import (
     rates,
 )
 from nestde.fit.counts.laplace import NEGATIVE_BINOMIAL, Gene, Model, Room, point_of, room_of
-from nestde.fit.counts.newton import Scale, Search, search_of
+from nestde.fit.counts.newton import Found, Scale, Search, go_on, search_of
 from nestde.fit.dense import inverse
 from nestde.fit.log_tail import LogTail
 from nestde.fit.mixture import mean_estimate, mean_log_p, mean_p, posterior_of
 
-# As `Scale.final`: the likelihood ratio is then known to a few millionths.
-_FINAL = 1e-4
+# As `Scale.final` and `close`: what is left is added to second order, and p-values are then known to three digits or more.
+_FINAL, _CLOSE = 1e-3, 1e-4
 # A p-value below this is averaged in logs.
 _SMALL = 1e-10
 
@@ -84,13 +84,17 @@ def profile_some(
         while first + 1 < len(variances) and not known[g, first]:
             first += 1
         top = -np.inf
+        found = Found(-np.inf, np.inf, 0, 0)
         for upwards in (False, True):
             scale = _start(g, model, gene, starts, weight, variances[first], search, room)
             for step in range(len(variances)):
                 k = first + step + 1 if upwards else first - step
                 if k < 0 or k == len(variances) or not known[g, k]:
                     break
-                search.here.parameters[-1] = variances[k]
+                if step > 0:
+                    go_on(model, scale, variances[k], found.free, search)
+                else:
+                    search.here.parameters[-1] = variances[k]
                 found = ascend(model, gene, scale, search, room)
                 logdet = 0.0
                 for i in range(r):
@@ -134,7 +138,7 @@ def _start(
         _, c = overdispersion(model, gene, here, room)
         over = max(FIRST_OVER[0], c * math.exp(-starts.kappa[g]))
         here.parameters[-2] = math.log(c / over)
-    return Scale(max(information / (1.0 + over), LEAST_INFORMATION), c, True, _FINAL)
+    return Scale(max(information / (1.0 + over), LEAST_INFORMATION), c, True, _FINAL, _CLOSE)
 
 
 @compiled()
