@@ -28,7 +28,7 @@ from nestde.io.layout import RESULTS
 from nestde.run.closing import say
 from nestde.study.config import load
 
-GUESSED = ("samples", "diagnosis", "cell", "raw", "genes", "model")  # lines of what init says
+GUESSED = ("samples", "diagnosis", "cell types", "raw counts", "genes", "model")  # lines of what init says
 BREAK = "<br>"
 REAL = ("kang_bcells", "onek1k_bcell", "zeisel_pseudodonors")
 
@@ -109,7 +109,7 @@ def contact(data: Path, folder: Path, quick: bool) -> dict[str, str]:
         return row | {"guessed": text, "run": "-"}
     lines = [line.strip() for line in text.splitlines()]
     row["guessed"] = BREAK.join(
-        line for line in lines if line.split(" ")[0] in GUESSED or line.startswith(("qc.", "note"))
+        line for line in lines if line.split("  ")[0] in GUESSED or line.startswith(("qc.", "note"))
     )
     row["to be mended"] = (
         BREAK.join(line for line in lines if line.startswith("To be filled in")) or "nothing"
