@@ -64,6 +64,24 @@ def test_nested_study_is_accepted_and_explained(tmp_path, monkeypatch):
     assert [report["lrt_size"] for report in content["cell_types"]] == [pytest.approx(0.0635, abs=1e-4)] * 2
 
 
+def test_contrasts_of_an_interaction_are_explained_and_priced(tmp_path, monkeypatch):
+    simple, double = "AD - Control | sex=F", "(AD - Control | sex=F) - (AD - Control | sex=M)"
+    study = Study()
+    study.config["model"] |= {"formula": "~ diagnosis*sex + (1 | sample_id)", "test": [simple, double]}
+    monkeypatch.chdir(tmp_path)
+    report = study.check().as_json()
+    one, two = report["tests"]
+    assert (one["df"], two["df"], one["columns"]) == (8, 8, 1)
+    # four means instead of two, of as many samples each
+    assert two["smallest_effect"][double]["0.1"] == pytest.approx(
+        np.sqrt(2) * one["smallest_effect"][simple]["0.1"], rel=1e-3
+    )
+    titles = [part["title"] for part in report["explanations"]]
+    assert f"What {simple} is" in titles
+    assert titles.count("Why combination of diagnosis and sex is not confounded with sample_id") == 1
+    assert all(entry["untested"] == {} for entry in report["cell_types"])
+
+
 def test_samples_within_donors_in_words(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = Study()

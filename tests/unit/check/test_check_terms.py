@@ -63,6 +63,11 @@ def a_contrast_that_an_interaction_makes_several_of(s):
     s.config["model"]["test"] = ["AD-Control"]
 
 
+@fault("model.test: AD is a level of diagnosis and no term: levels are compared, as in AD - Control.")
+def a_level_where_a_contrast_was_meant(s):
+    s.config["model"]["test"] = ["AD"]
+
+
 @fault("model.test: diagnosis[AD] - diagnosis[MCI]: diagnosis has no level MCI. It has Control, AD.")
 def a_contrast_of_a_level_that_there_is_not(s):
     s.config["model"]["test"] = ["diagnosis[AD] - diagnosis[MCI]"]

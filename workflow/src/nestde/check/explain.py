@@ -185,12 +185,14 @@ def explanations(study: Study, answer: Answer) -> tuple[Explained, ...]:
     told: set[tuple[str, str]] = set()
     for test in answer.tests:
         named = test.term in answer.design.contrasts
-        name, unit = both(study.variables_in(test.term)) if named else test.term, test.unit
+        names, unit = study.variables_in(test.term), test.unit
+        of_names = names[0] if len(names) == 1 else f"combination of {both(names)}"
+        name = of_names if named else test.term
         if (name, unit) in told:
             continue  # a contrast stands on what others of these levels stand on
         told.add((name, unit))
         what = several_groups(unit)
-        if unit and _between(study, name):
+        if unit and _between(study, test.term):
             found.append(
                 Explained(
                     f"Why {name} is not confounded with {unit}",

@@ -11,7 +11,7 @@ from nestde.check.contrasts import check_contrast
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.values import check_values
 from nestde.check.wording import count, nearest, several_groups
-from nestde.design.expressions import caret
+from nestde.design.expressions import caret, quoted
 from nestde.design.formula import Formula, RandomTerm, of_genes, parse, variables_of
 from nestde.design.terms import terms_of
 from nestde.errors import Faults, NestdeError, a_few
@@ -123,6 +123,13 @@ def check_tests(study: Study, faults: Faults) -> None:
                 faults.add(
                     f"model.test: {term} is a random term of model.formula; only fixed terms are tested, such as "
                     f"{a_few([name for name in terms if name != '1']) or 'none here'}."
+                )
+                continue
+            of = next((name for name, labels in levels.items() if term in labels), None)
+            if of is not None:
+                other = next(label for label in levels[of] if label != term)
+                faults.add(
+                    f"model.test: {term} is a level of {of} and no term: levels are compared, as in {term} - {quoted(other)}."
                 )
                 continue
             known = [name for name in terms if name != "1"]
