@@ -31,7 +31,9 @@ from makers.fabricated import (
 from nestde import report
 from nestde.expression.tables import TEXT
 from nestde.io.files import read_tsv, slug, slugs, write_json, write_tsv
+from nestde.report import figures
 from nestde.report.genes import TOP
+from nestde.report.page import script, style
 
 
 def run_multiqc(content, out):
@@ -257,11 +259,23 @@ def test_a_point_that_is_clicked_shows_its_samples_and_each_figure_is_saved(tab)
     assert tab.run("document.querySelectorAll('#nd-card circle').length") == len(SAMPLES)
     tab.press("Escape")
     assert tab.run("document.getElementById('nd-card').hidden")
-    figures = tab.run("document.querySelectorAll('.nd-figure').length")
-    assert figures == tab.run("document.querySelectorAll('.nd-files').length") > 10
+    number = tab.run("document.querySelectorAll('.nd-figure').length")
+    assert number == tab.run("document.querySelectorAll('.nd-files').length") > 10
     ElementTree.fromstring(saved(tab, "document.querySelector('.nd-figure .nd-save').click()"))
     picture = saved(tab, "document.querySelectorAll('.nd-figure .nd-save')[1].click()")
     assert picture.startswith(b"\x89PNG") and len(picture) > 2000
+
+
+def test_a_page_of_a_study_in_which_nothing_was_tested_has_its_figures(tmp_path):
+    if chromium.PROGRAM is None:
+        pytest.skip(chromium.WHY_NOT)
+    figure = figures.drawn(figures.strips([("Control", [1.0, 2.0], "red")]), [["a"], ["1"]])
+    page = tmp_path / "page.html"
+    page.write_text(f"<h1>Nothing</h1><style>{style([])}</style>{figure}{script()}")
+    with chromium.page() as tab:
+        tab.open(page)
+        tab.until("document.documentElement.dataset.nestde === 'ready'")
+        assert (tab.run("document.querySelectorAll('.nd-save').length"), tab.faults) == (3, [])
 
 
 def test_one_heading_of_the_first_rank_and_nothing_without_a_name(tab):

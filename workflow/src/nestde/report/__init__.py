@@ -100,6 +100,7 @@ def summary(results: Results) -> dict[str, Any]:
         "fdr": fdr,
         "tests": [
             {"cell_type": test.cell_type, "term": test.term, "level": test.level, "against": test.against}
+            | {"comparison": test.comparison}
             | genes.summary(test, fdr)
             for test in results.tests()
         ],

@@ -57,24 +57,17 @@ def table(results: Results, shown: Sequence[Test]) -> str:
                 "–" if test.n_samples is None else test.n_samples,
                 int((test.frame["padj"] <= fdr).sum()),
                 labels.get(test.headline, "–"),
+                "not known" if row is None else row["verdict"],
                 *(_number(found_by(test, way, fdr)) for way in ways),
                 _number(found_by_pseudobulk(results, test)),
                 "–" if row is None else f"{row['found_relabelled']:,g}",
-                "not known" if row is None else row["verdict"],
             ]
         )
     if not rows:
         return ""
-    header = [
-        "Cell type",
-        "Comparison",
-        "Samples",
-        f"Found at FDR {fdr:g}",
-        "by",
-        *(labels[way] for way in ways),
-    ]
-    header += ["Pseudobulk", "Found with labels exchanged", "The headline is"]
-    right = [2, 3, *range(5, 7 + len(ways))]
+    header = ["Cell type", "Comparison", "Samples", f"Found at FDR {fdr:g}", "by", "which is"]
+    header += [*(labels[way] for way in ways), "pseudobulk", "with labels exchanged"]
+    right = [2, 3, *range(6, 8 + len(ways))]
     return plain_table(header, rows, right=right)
 
 

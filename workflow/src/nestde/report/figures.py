@@ -229,7 +229,7 @@ def drawn(svg: str, rows: Sequence[Sequence[object]] = (), **data: str) -> str:
         Its data, the header first, to be saved as TSV.
     data
         Attributes: ``test``, where the packed tables have the comparison (`Results.place`); ``x``, ``y``, its columns, and
-        ``axes`` of `ends`, where each point is a gene.
+        ``axes`` of `ends`, where each point is a gene; ``size``, small for what may stand three in a row.
     """
     given = "".join(f' data-{key}="{escape(value)}"' for key, value in data.items())
     text = "\n".join("\t".join(str(cell).translate(BLANKS) for cell in cells) for cells in rows)

@@ -129,7 +129,9 @@ def _cells_of_samples(results: Results) -> str:
         ]
         svg = figures.strips(groups, f"{cell_type}: cells per sample")
         if svg:
-            drawn.append(figures.drawn(svg, [[factor or "level", "sample_id", "cells"], *cells]))
+            drawn.append(
+                figures.drawn(svg, [[factor or "level", "sample_id", "cells"], *cells], size="small")
+            )
     return figures.row(drawn) if drawn else ""
 
 

@@ -47,11 +47,12 @@ def found(folder: Path) -> list[str]:
     verdicts = {(each["cell_type"], each["term"]): each["verdict"] for each in told.get("calibration", [])}
     lines = []
     for test in told["tests"]:
-        pair = f"{test['level']} v {test['against']}" if test["against"] else test["level"] or test["term"]
+        if not test["tested"]:  # why is told by others
+            continue
         verdict = verdicts.get((test["cell_type"], test["term"]))
         calibrated = f"; with labels exchanged the p-value is {verdict}" if verdict else ""
         lines.append(
-            f"{test['cell_type']}, {pair}: {test['up'] + test['down']:,} of {count(test['tested'], 'tested gene')} differ at a "
+            f"{test['cell_type']}, {test.get('comparison', test['term'])}: {test['up'] + test['down']:,} of {count(test['tested'], 'tested gene')} differ at a "
             f"false discovery rate of {100 * told['fdr']:g} % ({test['up']:,} up, {test['down']:,} down){calibrated}."
         )
     return [*lines, f"Report: {page.resolve().as_uri()}", CITE]

@@ -126,8 +126,10 @@ function drawStrips() {
 
 async function begin() {
   document.body.append(hint, card);
-  await load();
-  place.replaceChildren(node("div", { class: "nd-search" }, input, list), shownGene, browser());
+  if (blocks.length) {
+    await load(); // else nothing was tested
+    place.replaceChildren(node("div", { class: "nd-search" }, input, list), shownGene, browser());
+  }
   frameAll();
   drawStrips();
   document.documentElement.dataset.nestde = "ready";
