@@ -41,12 +41,11 @@ def main(genes: int, only: str) -> None:
         arms = arms_of(model.design, case.test)
         found, points, cost = [], [], []
         for denser in (1, DENSER):
-            rho = tuple(np.linspace(-0.8, 0.8, 17))
             with (
                 mock.patch.object(grids, "_STEP", steps(denser)),
                 mock.patch.object(grids, "_WIDTH", grids._WIDTH / denser),
                 mock.patch.object(grids, "_MOST", 400_000 if denser > 1 else grids._MOST),
-                mock.patch.object(grids, "_CORRELATIONS", rho if denser > 1 else grids._CORRELATIONS),
+                mock.patch.object(grids, "_BETWEEN", grids._BETWEEN * min(denser, 2)),
             ):
                 begin = time.process_time()
                 done = moderate(model, sums, [rows], np.zeros(genes), arms=arms, threads=1)

@@ -362,6 +362,23 @@ def test_arms_are_those_of_the_tested_term():
     assert arms_of(one("~ d + (1 | donor)", "d", few)[0], "d") is None
 
 
+def test_points_lie_between_the_nodes_of_a_correlation_and_take_their_weights():
+    frame, _ = cells_of()
+    laid = grid.build(one("~ d * w + (1 + w | s)", "d:w", frame)[1])
+    assert len(np.unique(laid.values[:, 2])) == 2 * len(np.unique(laid.nodes[:, 2])) - 1
+    weights = np.random.default_rng(1).dirichlet(np.ones(len(laid.nodes)))
+    of_points = laid.of_points(weights[None])[0]
+    assert of_points.sum() == pytest.approx(1.0)
+    # a node's share ends where the next node is, along each axis; nodes without a variance are by themselves
+    for node in (0, 7, len(laid.nodes) - 1, len(laid.nodes) // 2):
+        alone = np.zeros((1, len(laid.nodes)))
+        alone[0, node] = 1.0
+        reached = laid.values[laid.of_points(alone)[0] > 0]
+        assert (np.abs(reached[:, 2] - laid.nodes[node, 2]) < 0.4 - 1e-9).all()
+        assert ((reached[:, :2] == 0) == (laid.nodes[node, :2] == 0)).all()
+        assert np.isclose(reached, laid.nodes[node], rtol=1e-9, atol=0).all(axis=1).any()
+
+
 def test_where_it_does_not_apply_it_says_why():
     frame, _ = cells_of(cells=(20, 30))
     model = one("~ d + (1 | s)", "d", frame)[1]

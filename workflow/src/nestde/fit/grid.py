@@ -18,9 +18,9 @@ from nestde.fit.genes import FitModel
 
 # Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, in one, in more.
 _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
-# Nodes of each variance by the number of dimensions, and values of a correlation.
+# Nodes of each variance by the number of dimensions; of a correlation, and steps of points from one to the next.
 _NODES = {1: 31, 2: 15, 3: 10, 4: 6}
-_CORRELATIONS = (-0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)
+_CORRELATIONS, _BETWEEN = (-0.8, -0.4, 0.0, 0.4, 0.8), 2
 # Steps of points in log ψ by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
 _STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.7, 4: 1.0}, 0.9
 # Crossed effects times all effects: what is kept at each point grows with it.
@@ -112,17 +112,20 @@ def build(model: FitModel, arms: Arms | None = None) -> Grid:
     random = model.design.random
     axes, sizes, groups = _variances(model, arms)
     correlated = any(factor.blocks == (0, 0) for factor in random)
-    rho = np.array(_CORRELATIONS if correlated else (0.0,))
+    rho = fine = np.zeros(1)
+    if correlated:
+        rho = np.array(_CORRELATIONS)
+        fine = np.interp(np.arange((len(rho) - 1) * _BETWEEN + 1) / _BETWEEN, np.arange(len(rho)), rho)
     psi = [_of_axis(size, len(axes) + correlated) for size in sizes]
-    parts = _parts(psi, groups, len(rho))
+    parts = _parts(psi, groups, len(fine))
     finer = [_between(nodes, part) for nodes, part in zip(psi, parts, strict=True)]
 
-    at_node, at_point = _product(psi, rho), _product(finer, rho)
-    node, share = _interpolation(at_node, at_point, parts)
+    at_node, at_point = _product(psi, rho), _product(finer, fine)
+    node, share = _interpolation(at_node, at_point, parts, _BETWEEN if correlated else 1)
     even = [np.gradient(np.log1p(size * nodes)) for size, nodes in zip(sizes, psi, strict=True)]
     flat = np.prod([each[at_node[:, d]] for d, each in enumerate(even)], axis=0)
     flat[(_values(psi, rho, at_node)[:, :-1] > 0).all(axis=1)] /= len(rho)
-    values = _values(finer, rho, at_point)
+    values = _values(finer, fine, at_point)
     shown = len(axes) + correlated
     return Grid(
         axes=[*axes, f"{random[0].name} corr"][:shown],
@@ -191,16 +194,22 @@ def _values(psi: list[Floats], rho: Floats, place: Integers) -> Floats:
     return np.stack([values[at] for values, at in zip([*psi, rho], place.T, strict=True)], axis=1)
 
 
-def _interpolation(at_node: Integers, at_point: Integers, parts: list[int]) -> tuple[Integers, Floats]:
-    """(K, 2^D) nodes around each point and their shares, linear in log ψ along each axis."""
+def _interpolation(
+    at_node: Integers, at_point: Integers, parts: list[int], between: int
+) -> tuple[Integers, Floats]:
+    """(K, 2^D) nodes around each point and their shares, linear in log ψ and correlation along each axis."""
     number = np.zeros(at_node.max(axis=0) + 1, np.int64)
     number[tuple(at_node.T)] = np.arange(len(at_node))
-    step, part = np.maximum(at_point[:, :-1] - 1, 0), np.array(parts)
-    left, beyond = np.where(at_point[:, :-1] > 0, 1 + step // part, 0), step % part / part
+    part = np.array([*parts, between])
+    # the first ψ is 0, between which and the next there is nothing
+    step = at_point.copy()
+    step[:, :-1] = np.maximum(step[:, :-1] - 1, 0)
+    left, beyond = step // part, step % part / part
+    left[:, :-1] += at_point[:, :-1] > 0
     node, share = [], []
-    for side in itertools.product((0, 1), repeat=len(parts)):
+    for side in itertools.product(*([(0, 1)] * len(parts)), (0, 1) if between > 1 else (0,)):
         here = left + (np.array(side) & (beyond > 0))
-        node.append(number[(*here.T, at_point[:, -1])])
+        node.append(number[tuple(here.T)])
         share.append(np.where(side, beyond, 1.0 - beyond).prod(axis=1))
     nodes, shares = np.stack(node, axis=1), np.stack(share, axis=1)
     total = np.bincount(nodes.ravel(), shares.ravel(), len(at_node))
