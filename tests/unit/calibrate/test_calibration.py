@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
-from nestde.calibrate.calibration import calibrate, verdict
+from nestde.calibrate.calibration import about, calibrate, verdict
 from nestde.design import design as designs
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
+from nestde.fit.family.poisson import FAMILY as POISSON
 
 
 def study(samples=6, cells=40, genes=600, differing=0, spread=0.25, seed=0, bars="(1 | s)"):
@@ -49,6 +52,19 @@ def test_three_against_three_say_what_nine_splits_can():
     assert len(found.ways.order) == 9
     assert set(found.table["relabellings"]) == {9}
     assert set(found.table["method"]) >= {"lrt", "satterthwaite", "kenward_roger", "containment", "means"}
+
+
+def test_p_values_that_take_long_are_measured_on_drawn_genes_and_that_is_told():
+    design, statistics = study(genes=300)
+    few = replace(statistics, family=replace(GAUSSIAN, calibrated=40))
+    found = calibrate(design, few, "d", "means", number=4, seed=3)
+    genes = found.table.set_index("method")["genes"]
+    assert genes["satterthwaite"] == 40
+    assert genes["means"] > 250
+    assert about(found)["genes"] == genes.to_dict()
+    again = calibrate(design, few, "d", "means", number=4, seed=3)
+    pd.testing.assert_frame_equal(again.table, found.table)
+    assert POISSON.calibrated < GAUSSIAN.calibrated
 
 
 def test_two_against_two_are_too_few():

@@ -28,8 +28,6 @@ CALLED = 0.1
 JUDGED, BEYOND = 0.01, 1.5
 # Fewer relabellings than this have no range.
 FEWEST = 3
-# A method that costs much a gene is measured on so many of them.
-SOME = 4_000
 COLUMNS = [
     "term", "method", "relabellings", "genes",
     *(f"{what}_{alpha:g}" for alpha in ALPHAS for what in ("size", "lower", "upper")),
@@ -106,7 +104,9 @@ def calibrate(
     chosen = observed[leading]
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
     counted = np.flatnonzero(~called & np.isfinite(chosen))
-    few = counted[:: math.ceil(len(counted) / SOME)] if len(counted) > SOME else counted
+    # a p-value that costs much is measured on some genes
+    drawn_genes = np.random.default_rng(seed).permutation(len(counted))[: statistics.family.calibrated]
+    few = counted[np.sort(drawn_genes)]
     genes = {each.name: few if each.dear else counted for each in methods}
     chances: dict[str, list[Floats]] = {each.name: [] for each in methods}
     drawn = len(ways.like) + int(ways.drawn.sum())
@@ -181,6 +181,7 @@ def about(found: Calibrated) -> dict[str, object]:
         "possible": found.ways.possible,
         "unit": found.ways.unit,
         "blocks": list(found.ways.blocks),
+        "genes": dict(zip(found.table["method"], found.table["genes"].tolist(), strict=True)),
         "reason": "",
     }
 

@@ -37,6 +37,7 @@ class CountFamily(Family):
     estimates: str = "ML"
     pairs: str = "lrt_f"
     fits: int = 2
+    calibrated: int = 1_000  # milliseconds each, for each of thirty relabellings
     shown: tuple[Component, ...] = (SD,)
     reference: CrossReference | None = None
     oracles: str = "glmmTMB, lme4"

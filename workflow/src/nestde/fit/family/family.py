@@ -214,6 +214,8 @@ class Family(ABC):
         ``loglik_reduced``, columns of the p-value ``lrt``, which a family with a reference has.
     oracles
         Implementations that the tests hold its fits against.
+    calibrated
+        On so many genes, drawn at random, p-values that cost much are measured with relabelled samples.
     between
         What ψ/(1 + ψ) is of a variance ψ between samples, as the priors of its moderated test have it.
     """
@@ -229,6 +231,7 @@ class Family(ABC):
     shown: tuple[Component, ...]
     reference: CrossReference | None
     oracles: str
+    calibrated: int = 4_000
     between: str = "variance between samples, as a share of it and that between cells"
 
     @abstractmethod
