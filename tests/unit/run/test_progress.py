@@ -67,6 +67,23 @@ def test_a_failed_step_shows_the_last_lines_of_its_log_and_no_frame(tmp_path):
     assert "\x1b" not in text
 
 
+def test_numbers_of_jobs_with_slurm_and_why_one_failed_there_are_told():
+    array = (
+        logging.INFO,
+        "Submitted array job with Snakemake IDs 3,4 and SLURM job ID 12 for rule fit (log: x).",
+        {},
+    )
+    failed = {
+        "event": LogEvent.JOB_ERROR,
+        "jobid": 1,
+        "rule_name": "fit",
+        "log": [],
+        "rule_msg": "SLURM status is: 'CANCELLED'",
+    }
+    text = told([BEGIN, job(1), array, (logging.ERROR, "Error in rule fit", failed)])
+    assert array[1] in text and "fit Neuron 1-of-2 failed. SLURM status is: 'CANCELLED'" in text
+
+
 def test_what_snakemake_tells_beside_is_in_its_log_but_for_warnings():
     chat = (logging.INFO, "Select jobs to execute...", {})
     done = (logging.INFO, "Nothing to be done (all requested files are present and up to date).", {})

@@ -4,6 +4,7 @@ A logger plugin of Snakemake, which `nestde run` registers under the name `nestd
 `.snakemake/log`, and on the terminal with `--verbose`.
 """
 
+import re
 import sys
 import time
 from argparse import Namespace
@@ -23,7 +24,10 @@ TAIL = 12  # lines of a failed step's log
 RED, DIM = "31", "2"
 # From so many steps on, how long they took tells how long the others will take.
 KNOWN = 3
-SAID = ("Nothing to be done",)
+# What Snakemake says beside that a person wants to know: also under which numbers jobs are with Slurm.
+SAID = re.compile(
+    r"Nothing to be done|Trying to restart job|(Submitted|Job \d+ has been submitted)\b.*SLURM", re.DOTALL
+)
 # What a failed step's own words say better.
 HUSHED = (
     "RuleException:\nCalledProcessError",
@@ -89,7 +93,7 @@ class LogHandler(LogHandlerBase):
             case None | LogEvent.GROUP_ERROR | LogEvent.ERROR:
                 message = record.getMessage()
                 heard = record.levelno >= WARNING and not message.startswith(HUSHED)
-                if heard or message.startswith(SAID):
+                if heard or SAID.match(message):
                     self._say(message, RED if record.levelno > WARNING else "")
 
     def _ended(self, job: int) -> None:
@@ -108,7 +112,8 @@ class LogHandler(LogHandlerBase):
         """Name the step, and show where it went wrong: the last lines of its log."""
         self.failed += 1
         step = self.steps.get(told.jobid, told.rule_name)
-        self._say(f"{step} failed.", RED)
+        why = f" {told.rule_msg}" if getattr(told, "rule_msg", None) else ""
+        self._say(f"{step} failed.{why}", RED)
         for path in (Path(str(given).split(" (")[0]) for given in told.log or ()):
             try:
                 lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
