@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
+from nestde.cells.roster import Compared
 from nestde.io.files import slug, write_tsv
 from nestde.study.config import load
 
@@ -107,7 +108,7 @@ def bench(cells: int, folder: Path) -> None:
     )
     sheet["diagnosis"] = ["Control", "AD"] * (SAMPLES // 2)
     write_tsv(sheet, "samples.tsv")
-    settings = load(
+    config = load(
         {
             "cell_types": [f"T{i}" for i in range(TYPES)],
             "input": {"counts": "counts.h5ad"},
@@ -118,10 +119,11 @@ def bench(cells: int, folder: Path) -> None:
                 "levels": {"diagnosis": ["Control", "AD"]},
             },
         }
-    ).text()
+    )
+    settings, compared = config.text(), Compared.of(config.model).text()
     common = ["--settings", settings]
     counts = [f"counts/{sample}.h5ad" for sample in samples]
-    merged = [*common, "--samples", "samples.tsv", "--counts", *counts]
+    merged = [*common, "--samples", "samples.tsv", "--compared", compared, "--counts", *counts]
     runs = {
         "ingest": [
             ["ingest", *common, "--samples", "samples.tsv", "--source", slug("counts.h5ad"), "--out", "all.h5ad"]
@@ -132,7 +134,8 @@ def bench(cells: int, folder: Path) -> None:
             for sample in samples
         ],
         "matrix": [
-            ["matrix", *merged, "--cell-type", f"T{i}", "--out", f"T{i}.h5ad", "--genes", f"T{i}.genes.tsv"]
+            ["matrix", *merged, "--cell-type", f"T{i}", "--out", f"T{i}.h5ad", "--cells", f"T{i}.cells.h5ad",
+             "--genes", f"T{i}.genes.tsv"]
             for i in range(TYPES)
         ],
         "pseudobulk": [

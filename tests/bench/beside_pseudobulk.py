@@ -24,6 +24,7 @@ from nestde.design.contrasts import joint
 from nestde.design.design import Design, build_design
 from nestde.expression.pseudobulk_de import deseq2
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 from nestde.fit.methods import method, of_engine
 from nestde.fit.moderated import moderate
 from nestde.fit.statistics import Statistics
@@ -104,11 +105,11 @@ def study(obs: pd.DataFrame, seed: int, ratio: float) -> tuple[dict[str, np.ndar
     counted = Counted(counts.sum(axis=1), code, len(samples), lambda: profiles)
     factor = size_factor("median_of_ratios").scale(counted).of_cells
     sparse = scipy.sparse.csc_array(counts)
-    linear = family("gaussian").sum_up(design, sparse, factor, names, 1)
+    linear = family("gaussian").sum_up(grain_of(design), sparse, factor, names, 1)
     found = own_tests(design, linear, "arm")
     (common,) = moderate(*linear.model_of(design), [joint(design, "arm").rows], linear.mean, threads=1).tests
     found["moderated, one variance"] = np.exp(common.log_p)
-    of_counts = family("negative_binomial").sum_up(design, sparse, factor, names, 1)
+    of_counts = family("negative_binomial").sum_up(grain_of(design), sparse, factor, names, 1)
     (tested,) = method("moderated", "counts").test(of_counts.fitted(design, 1), [joint(design, "arm")])
     found["moderated NB"] = np.exp(tested.log_p)
     arm = obs.drop_duplicates("sample")["arm"].to_numpy(str)

@@ -22,11 +22,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from makers import public
 
 from nestde import cli
+from nestde.cells.roster import Compared
+from nestde.design.cellwise import Cellwise
 from nestde.errors import NestdeError
 from nestde.io.files import read_tsv, slugs
 from nestde.io.layout import RESULTS
 from nestde.run.closing import say
 from nestde.study.config import load
+from nestde.study.samples import covariates_of, read_checked
 
 GUESSED = ("samples", "diagnosis", "cell types", "raw counts", "genes", "model")  # lines of what init says
 BREAK = "<br>"
@@ -66,6 +69,9 @@ def steps(study: Path) -> tuple[int, str]:
         [results / RESULTS[kind].format(sample=name) for name in names] for kind in ("cells", "ledger")
     )
     step("qc", settings=settings, samples=names, counts=ingested, out=counts, cells=tables, ledgers=ledgers)
+    model, covariates = config.model, covariates_of(read_checked(checked))
+    compared = Compared.of(model).text()
+    cellwise = Cellwise.of(model.formula, model.levels, covariates).text()
     parts: dict[str, list[Path]] = {"genes": [], "fits": [], "moderated": [], "out": []}
     for name in slugs(config.cell_types).values():
         at = {
@@ -76,10 +82,12 @@ def steps(study: Path) -> tuple[int, str]:
         matrix, fit = results / f"matrix/{name}.h5ad", results / f"fit/{name}/1-of-1.tsv"
         moderated = results / f"moderated/{name}.tsv"
         of = {"settings": settings, "cell_type": name}
-        step("matrix", **of, samples=checked, counts=counts, out=matrix, genes=at["genes"])
-        step("design", **of, matrix=matrix, out=at["design"], explain=at["terms"])
+        of_cells = {"samples": checked, "cells": at["covariates"]}
+        step("matrix", **of, **of_cells, compared=compared, counts=counts, out=matrix, genes=at["genes"])
+        step("design", **of, **of_cells, out=at["design"], explain=at["terms"])
         given = {"settings": settings, "design": at["design"]}
-        step("statistics", **given, matrix=matrix, out=at["statistics"])
+        summed = {"matrix": matrix, "out": at["statistics"], "drawn": at["drawn"]}
+        step("statistics", settings=settings, **of_cells, cellwise=cellwise, **summed)
         given["statistics"] = at["statistics"]
         step("fit", **given, chunk="1-of-1", out=fit)
         step("moderate", **given, out=moderated, prior=at["prior"], reasons=at["reasons"])

@@ -22,6 +22,7 @@ from nestde.calibrate.leave_out import leave_out
 from nestde.design.contrasts import contrasts, joint
 from nestde.design.design import Design, build_design
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 from nestde.fit.leaf_sums import LeafSums
 from nestde.fit.methods import method
 from nestde.fit.moderated import arms_of, moderate
@@ -88,7 +89,7 @@ def main(genes: int, number: int, cells: int) -> None:
         for name in ("lrt", "moderated"):
 
             def from_counts(name: str = name) -> None:
-                made = of_family.sum_up(design, counts, np.ones(cells), names, 2)
+                made = of_family.sum_up(grain_of(design), counts, np.ones(cells), names, 2)
                 method(name, "linear").test(made.fitted(design, 2), whole)
 
             print(f"| 36,000 genes, {cells:,} cells: sums, {name} | {seconds(from_counts):.2f} |", flush=True)

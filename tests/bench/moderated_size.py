@@ -111,12 +111,12 @@ def simulate(case: Case, law: str, count: int, effect: np.ndarray, seed: int) ->
     order = sorted(frame["diagnosis"].unique())
     built = designs.build_design(case.formula, frame, test=[case.test], levels={"diagnosis": order})
     model = genes.prepare(built)
-    leaf, width = model.leaf, 1 + model.leaf.f.shape[1]
+    leaf, width = model.leaf, 1 + model.leaf.grain.f.shape[1]
     # within a leaf y is U γ + noise, U = [1, F]
     uu = np.empty((len(leaf.mean), width, width))
-    u = np.hstack([np.ones((built.n, 1)), leaf.f])
+    u = np.hstack([np.ones((built.n, 1)), leaf.grain.f])
     for i, j in np.ndindex(width, width):
-        uu[:, i, j] = np.bincount(leaf.code, u[:, i] * u[:, j], len(uu))
+        uu[:, i, j] = np.bincount(leaf.grain.code, u[:, i] * u[:, j], len(uu))
     noise = rng.normal(size=(count, len(uu), width))
     values, vectors = np.linalg.eigh(uu)
     real = values > 1e-9 * values.max(axis=1, keepdims=True)  # one column of F may do within a leaf
@@ -140,7 +140,7 @@ def simulate(case: Case, law: str, count: int, effect: np.ndarray, seed: int) ->
     gamma[:, :, 1:] += effect[:, None, None] * (leaf.within[:, q_of] @ along)
     t = np.einsum("lij,glj->gli", uu, gamma)
     squares = (t * gamma).sum(axis=2) + rng.chisquare(
-        np.bincount(leaf.code) - real.sum(axis=1), (count, len(uu))
+        np.bincount(leaf.grain.code) - real.sum(axis=1), (count, len(uu))
     )
     return model, collect(built, leaf, np.ascontiguousarray(t), squares)
 

@@ -21,6 +21,7 @@ from nestde.design.design import build_design
 from nestde.expression.celltype import moderate
 from nestde.expression.tables import benjamini_hochberg
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 from nestde.size_factors import Counted, size_factor
 from nestde.size_factors.median_of_ratios import abundant, median_ratios
 
@@ -74,7 +75,9 @@ def p_moderated(counts, frame, scale, term=""):
     formula = f"~ {term}diagnosis + (1 | sample_id)"
     frame = frame.assign(log_size_factor=np.log(scale))
     design = build_design(formula, frame, test=["diagnosis"], levels={"diagnosis": ["Control", "AD"]})
-    statistics = family("gaussian").sum_up(design, counts, scale, [str(g) for g in range(counts.shape[1])])
+    statistics = family("gaussian").sum_up(
+        grain_of(design), counts, scale, [str(g) for g in range(counts.shape[1])]
+    )
     return moderate(design, statistics, ["diagnosis"], 1).table["pvalue_moderated"].to_numpy(float)
 
 

@@ -28,6 +28,7 @@ from scipy import stats
 
 from nestde.design.design import build_design
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 
 REAL = Path(os.environ["NESTDE_REAL_DATA"])
 FORMULA = "~ arm + (1 | sample_id)"
@@ -48,7 +49,7 @@ class Cells:
         frame = pd.DataFrame({"sample_id": self.sample})
         design = build_design("~ 1 + (1 | sample_id)", frame, test=[])
         factor = np.asarray(counts.sum(axis=1)) / 1e4
-        self.statistics = family("gaussian").sum_up(design, counts[:, kept], factor, self.genes, 1)
+        self.statistics = family("gaussian").sum_up(grain_of(design), counts[:, kept], factor, self.genes, 1)
 
     def test(self, groups: Sequence[dict[str, str]]) -> dict[str, np.ndarray]:
         """(labellings, genes) p-values by each method, of samples to which A or B is given."""

@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from nestde.cells.covariates import read_obs, read_uns
+from nestde.cells.roster import Compared
+from nestde.design.cellwise import Cellwise
 from nestde.io.files import slugs, write_tsv
 from nestde.io.layout import CONTENT, INTERMEDIATES, RESULTS
 from nestde.study.config import load
+from nestde.study.samples import covariates_of, read_checked
 
 TABLES = {
     "genes": "genes",
@@ -135,12 +139,48 @@ class Steps:
     def of_type(self, command, cell_type, **outputs):
         outputs = {name: self.folder / path for name, path in outputs.items()}
         samples = self.folder / "samples.tsv"
-        return self.run(
-            command, samples=samples, cell_type=self.types[cell_type], counts=self.counts, **outputs
-        )
+        compared = Compared.of(self.config.model).text()
+        options = {"samples": samples, "compared": compared, "counts": self.counts}
+        return self.run(command, cell_type=self.types[cell_type], **options, **outputs)
 
     def matrix(self, cell_type):
-        return self.of_type("matrix", cell_type, out="matrix.h5ad", genes="genes.tsv")
+        return self.of_type("matrix", cell_type, out="matrix.h5ad", cells="cells.h5ad", genes="genes.tsv")
+
+    def design(self, cell_type, out="design.npz", explain="design.json"):
+        """After `matrix`."""
+        files = {"samples": "samples.tsv", "cells": "cells.h5ad", "out": out, "explain": explain}
+        return self.run("design", cell_type=self.types[cell_type], **self._here(files))
+
+    def statistics(self):
+        """After `matrix`."""
+        files = {"samples": "samples.tsv", "cells": "cells.h5ad", "matrix": "matrix.h5ad"}
+        outputs = {"out": "statistics.npz", "drawn": "drawn.h5ad"}
+        return self.run("statistics", cellwise=self.cellwise, **self._here(files | outputs))
+
+    def crosscheck(self, fits, out):
+        """After `design` and `statistics`."""
+        files = {
+            "design": "design.npz",
+            "cells": "cells.h5ad",
+            "drawn": "drawn.h5ad",
+            "fits": fits,
+            "out": out,
+        }
+        return self.run("crosscheck", **self._here(files))
+
+    def pseudobulk_de(self, out):
+        """After `pseudobulk`."""
+        return self.run(
+            "pseudobulk-de", **self._here({"samples": "samples.tsv", "counts": "bulk.h5ad", "out": out})
+        )
+
+    def _here(self, files):
+        return {option: self.folder / path for option, path in files.items()}
+
+    @property
+    def cellwise(self):
+        model = self.config.model
+        return Cellwise.of(model.formula, model.levels, covariates_of(self.samples)).text()
 
     def pseudobulk(self, cell_type):
         return self.of_type("pseudobulk", cell_type, out="bulk.h5ad", table="bulk.tsv")
@@ -171,17 +211,20 @@ class Steps:
 
         matrix, design, statistics = (path(kind) for kind in ("matrix", "design", "statistics"))
         samples = self.path("samples")
-        self.expect(
-            "matrix", samples=samples, cell_type=name, counts=self.counts, out=matrix, genes=path("genes")
-        )
-        self.expect("design", cell_type=name, matrix=matrix, out=design, explain=path("terms"))
-        self.expect("statistics", design=design, matrix=matrix, out=statistics)
+        of_cells = {"samples": samples, "cells": path("covariates")}
+        compared, drawn = Compared.of(self.config.model).text(), path("drawn")
+        outputs = {"out": matrix, "genes": path("genes")}
+        self.expect("matrix", **of_cells, cell_type=name, compared=compared, counts=self.counts, **outputs)
+        self.expect("design", **of_cells, cell_type=name, out=design, explain=path("terms"))
+        summed = {"matrix": matrix, "out": statistics, "drawn": drawn}
+        self.expect("statistics", **of_cells, cellwise=self.cellwise, **summed)
         fitted = {"design": design, "statistics": statistics}
         self.expect("fit", **fitted, chunk="1-of-1", out=path("fit"))
         self.expect("moderate", **fitted, out=path("moderated"), prior=path("prior"), reasons=path("reasons"))
         outputs = {"out": path("calibration"), "genes": path("adjusted"), "about": path("relabellings")}
         self.expect("calibrate", **fitted, **outputs)
-        self.expect("crosscheck", design=design, matrix=matrix, fits=path("fit"), out=path("crosscheck"))
+        checked = {"design": design, "cells": path("covariates"), "drawn": drawn, "fits": path("fit")}
+        self.expect("crosscheck", **checked, out=path("crosscheck"))
         return path("fit")
 
     def path(self, kind, **of):
@@ -191,6 +234,14 @@ class Steps:
     def expect(self, command, **options):
         """Run a command that must succeed."""
         assert self.run(command, **options) == 0, command
+
+
+def read_tested(folder="."):
+    """The matrix that `Steps.matrix` wrote, its cells with all that a formula can name of them."""
+    folder = Path(folder)
+    found, cells = ad.read_h5ad(folder / "matrix.h5ad"), folder / "cells.h5ad"
+    found.obs, found.uns = read_obs(cells, read_checked(folder / "samples.tsv")), read_uns(cells)
+    return found
 
 
 def write_study(folder, adata=None, **changes):

@@ -147,8 +147,8 @@ RATE = replace(
 class Rates(Family):
     """Counts of samples, and no cells."""
 
-    def sum_up(self, design, counts, size_factor, genes, threads=None):
-        code = design.random[0].codes
+    def sum_up(self, grain, counts, size_factor, genes, threads=None):
+        code = grain.code
         one = np.eye(code.max() + 1)[code]
         return Totals(self, np.asarray(genes, object), code, size_factor @ one, (one.T @ counts).T)
 

@@ -16,7 +16,7 @@ from makers.tiny_study import Steps
 
 from nestde.check import check_study
 from nestde.errors import NestdeError
-from nestde.io.files import read_json, read_tsv, slug
+from nestde.io.files import read_json, read_tsv
 from nestde.study.config import read
 
 SECONDS = 60  # on a machine that is busy; alone a case takes a tenth of one
@@ -87,12 +87,11 @@ def steps(study, config, found, folder):
     run = Steps(folder, config, samples)
     cell_type = config.cell_types[0]
     assert run.ingest() == 0 and run.qc() == 0 and run.matrix(cell_type) == 0
-    matrix, design = folder / "matrix.h5ad", folder / "design.npz"
-    assert run.run("design", cell_type=slug(cell_type), matrix=matrix, out=design, explain="design.json") == 0
-    sums = folder / "statistics.npz"
-    assert run.run("statistics", design=design, matrix=matrix, out=sums) == 0
-    assert run.run("fit", design=design, statistics=sums, chunk="1-of-1", out=folder / "fit.tsv") == 0
-    return read_tsv(folder / "fit.tsv", text=["gene", "term", "level", "status"]), read_json("design.json")
+    assert run.design(cell_type) == run.statistics() == 0
+    given = {"design": folder / "design.npz", "statistics": folder / "statistics.npz"}
+    assert run.run("fit", **given, chunk="1-of-1", out=folder / "fit.tsv") == 0
+    fits = read_tsv(folder / "fit.tsv", text=["gene", "term", "level", "status"])
+    return fits, read_json(folder / "design.json")
 
 
 def independent(study):

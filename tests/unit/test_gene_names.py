@@ -38,18 +38,16 @@ def test_odd_names_come_through_every_step(tmp_path, monkeypatch):
     steps = write_study(tmp_path, adata, cell_types=["T cell"], inference={"crosscheck_genes": 30})
     genes, out = "matrix/T.genes.tsv".replace("T", slug("T cell")), f"de/{slug('T cell')}.tsv"
     fit, moderated = f"fit/{slug('T cell')}/1-of-1.tsv", f"moderated/{slug('T cell')}.tsv"
-    of_type = {"cell_type": slug("T cell"), "matrix": "m.h5ad"}
     assert steps.ingest() == steps.qc() == 0
-    assert steps.of_type("matrix", "T cell", out="m.h5ad", genes=genes) == steps.pseudobulk("T cell") == 0
-    assert steps.run("design", **of_type, out="d.npz", explain="design/d.json") == 0
-    assert steps.run("statistics", design="d.npz", matrix="m.h5ad", out="s.npz") == 0
-    fitted = {"design": "d.npz", "statistics": "s.npz"}
+    matrix = {"out": "matrix.h5ad", "cells": "cells.h5ad", "genes": genes}
+    assert steps.of_type("matrix", "T cell", **matrix) == steps.pseudobulk("T cell") == 0
+    assert steps.design("T cell", explain="design/d.json") == steps.statistics() == 0
+    fitted = {"design": "design.npz", "statistics": "statistics.npz"}
     assert steps.run("fit", **fitted, chunk="1-of-1", out=fit) == 0
     assert steps.run("moderate", **fitted, out=moderated, prior="prior.tsv", reasons="why.json") == 0
     tables = {"genes": genes, "fits": fit, "moderated": moderated, "out": out, "summary": "summary.tsv"}
     assert steps.run("gather", **tables) == 0
-    assert steps.run("crosscheck", design="d.npz", matrix="m.h5ad", fits=fit, out="c.tsv") == 0
-    assert steps.run("pseudobulk-de", counts="bulk.h5ad", out="b.tsv") == 0
+    assert steps.crosscheck(fit, "c.tsv") == steps.pseudobulk_de("b.tsv") == 0
     wanted = set(adata.var_names)
     for table in (genes, fit, out, "b.tsv", "bulk.tsv"):
         assert set(read_tsv(table, text=["gene"])["gene"]) == wanted, table

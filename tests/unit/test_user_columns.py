@@ -11,12 +11,13 @@ import pytest
 from makers.tiny_study import SAMPLES, Steps, cells, config, sheet
 
 import nestde
-from nestde.cells.matrix import covariates, measurements
+from nestde.cells.covariates import covariates, measurements, of_data
 from nestde.cells.parts import counted, parts_of
 from nestde.cells.qc import MEASURED
 from nestde.check import check_study
 from nestde.io.counts import UNSTORABLE, as_named, storable
-from nestde.io.files import read_tsv, slug, write_tsv
+from nestde.io.files import write_tsv
+from nestde.study.samples import read_checked
 
 ODD = ["_index", ".", "..", "a/b", "100 %", "%2F", "self", "data", "0", "Ünïcode", "sample id"]
 
@@ -52,14 +53,10 @@ def tables(folder, adata, samples, model=None):
     steps = Steps(folder, config(model=model or {}, inference={"crosscheck_genes": 2}), samples)
     assert steps.ingest() == steps.qc() == 0
     assert steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
-    matrix, design, fit = folder / "matrix.h5ad", folder / "design.npz", folder / "fit.tsv"
-    statistics = folder / "statistics.npz"
-    of_type = {"cell_type": slug("T cell"), "matrix": matrix}
-    assert steps.run("design", **of_type, out=design, explain=folder / "design.json") == 0
-    assert steps.run("statistics", design=design, matrix=matrix, out=statistics) == 0
-    assert steps.run("fit", design=design, statistics=statistics, chunk="1-of-1", out=fit) == 0
-    assert steps.run("crosscheck", design=design, matrix=matrix, fits=fit, out=folder / "checked.tsv") == 0
-    assert steps.run("pseudobulk-de", counts=folder / "bulk.h5ad", out=folder / "bulk.de.tsv") == 0
+    assert steps.design("T cell") == steps.statistics() == 0
+    given = {"design": folder / "design.npz", "statistics": folder / "statistics.npz"}
+    assert steps.run("fit", **given, chunk="1-of-1", out=folder / "fit.tsv") == 0
+    assert steps.crosscheck("fit.tsv", "checked.tsv") == steps.pseudobulk_de("bulk.de.tsv") == 0
     found = [*sorted(folder.glob("qc/*")), *map(folder.joinpath, ["genes.tsv", "design.json", "fit.tsv"])]
     found += [folder / name for name in ("checked.tsv", "bulk.tsv", "bulk.de.tsv")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
@@ -138,7 +135,7 @@ def test_the_formula_sees_every_column_as_it_was_given(study):
     assert steps.ingest() == steps.qc() == 0
     parts = parts_of(steps.counts, "T cell")
     measured = measurements(parts, np.ones(sum(part.n for part in parts)))
-    seen = covariates(parts, read_tsv(study / "samples.tsv", text=["sample_id", "counts"]), measured)
+    seen = covariates(of_data(parts), measured, read_checked(study / "samples.tsv"))
     mine = adata[adata.obs["anno"] == "T cell"]
     mine = mine[np.argsort(mine.obs["sample_id"].astype(str).to_numpy(), kind="stable")]
     for name in of_cells:
@@ -156,7 +153,7 @@ def test_what_is_measured_is_there_where_no_column_has_its_name(study):
     assert steps.ingest() == steps.qc() == 0
     parts = parts_of(steps.counts, "T cell")
     size = counted(parts, [], 0).total / 7
-    seen = covariates(parts, sheet(), measurements(parts, size))
+    seen = covariates(of_data(parts), measurements(parts, size), sheet())
     total = pd.Series(np.ravel(adata.X.sum(axis=1)), adata.obs_names)
     wanted = total[[name.partition(":")[2] for name in seen.index]].to_numpy()
     assert np.array_equal(seen["total_counts"], wanted)

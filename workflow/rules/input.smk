@@ -28,10 +28,38 @@ rule check:
         " --samples-out {output.samples:q} > {log:q} 2>&1"
 
 
+# Nothing is made of counts before the whole study is found sound. What is made of them does not depend on all that is checked, so
+# `whole`, a function of the input, is no reason to do it again; and samples are given on with those covariates alone that say who is
+# compared.
+rule admit:
+    input:
+        STUDY.data,
+    output:
+        "<results>/cohort/admitted.tsv",
+    log:
+        "<logs>/admit.log",
+    benchmark:
+        "<benchmarks>/admit.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_input(500, 0.5),
+        runtime=by_input(10, 0.002),
+    params:
+        version=VERSION,
+        inputs=STUDY.stamp_of_data,
+        samples=STUDY.samples_told,
+        settings=STUDY.settings("cell_types", "input", "qc"),
+        whole=STUDY.whole,
+    shell:
+        "nestde check --settings {params.whole:q} --admitted {output:q} > {log:q} 2>&1"
+
+
 rule ingest:
     input:
         data=STUDY.inputs_of_source,
-        samples="<results>/cohort/samples.tsv",
+        samples="<results>/cohort/admitted.tsv",
     output:
         temp("<results>/ingest/{source}.h5ad"),
     log:

@@ -3,10 +3,11 @@
 
 rule matrix:
     input:
-        samples="<results>/cohort/samples.tsv",
+        samples="<results>/cohort/admitted.tsv",
         counts=expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples),
     output:
         matrix=temp("<results>/matrix/{cell_type}.h5ad"),
+        cells="<results>/cells/{cell_type}.h5ad",
         genes="<results>/matrix/{cell_type}.genes.tsv",
     log:
         "<logs>/matrix/{cell_type}.log",
@@ -20,16 +21,23 @@ rule matrix:
         runtime=by_input(60, 0.01),
     params:
         version=VERSION,
-        settings=STUDY.settings("input", "genes", "model", "qc", "cell_types"),
+        compared=STUDY.compared,
+        settings=STUDY.settings(
+            "input",
+            "genes",
+            "model.min_cells",
+            "qc.min_cells_per_sample",
+            "cell_types",
+        ),
     shell:
-        "nestde matrix --settings {params.settings:q} --samples {input.samples:q}"
+        "nestde matrix --settings {params.settings:q} --samples {input.samples:q} --compared {params.compared:q}"
         " --cell-type {wildcards.cell_type:q} --counts {input.counts:q}"
-        " --out {output.matrix:q} --genes {output.genes:q} > {log:q} 2>&1"
+        " --out {output.matrix:q} --cells {output.cells:q} --genes {output.genes:q} > {log:q} 2>&1"
 
 
 rule pseudobulk:
     input:
-        samples="<results>/cohort/samples.tsv",
+        samples="<results>/cohort/admitted.tsv",
         counts=expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples),
     output:
         profiles="<results>/pseudobulk/{cell_type}.h5ad",
@@ -46,23 +54,25 @@ rule pseudobulk:
         runtime=by_input(30, 0.01),
     params:
         version=VERSION,
+        compared=STUDY.compared,
         settings=STUDY.settings(
             "input",
             "genes.size_factors",
-            "qc",
-            "model",
-            "pseudobulk",
+            "qc.min_cells_per_sample",
+            "pseudobulk.min_cells",
+            "pseudobulk.min_counts",
             "cell_types",
         ),
     shell:
-        "nestde pseudobulk --settings {params.settings:q} --samples {input.samples:q}"
+        "nestde pseudobulk --settings {params.settings:q} --samples {input.samples:q} --compared {params.compared:q}"
         " --cell-type {wildcards.cell_type:q} --counts {input.counts:q}"
         " --out {output.profiles:q} --table {output.table:q} > {log:q} 2>&1"
 
 
 rule pseudobulk_de:
     input:
-        "<results>/pseudobulk/{cell_type}.h5ad",
+        profiles="<results>/pseudobulk/{cell_type}.h5ad",
+        samples="<results>/cohort/samples.tsv",
     output:
         table="<results>/pseudobulk/{cell_type}.de.tsv",
         explore="<results>/pseudobulk/{cell_type}.json",
@@ -82,5 +92,5 @@ rule pseudobulk_de:
         version=VERSION,
         settings=STUDY.settings("model", "pseudobulk", "inference.fdr"),
     shell:
-        "nestde pseudobulk-de --settings {params.settings:q} --counts {input:q}"
+        "nestde pseudobulk-de --settings {params.settings:q} --counts {input.profiles:q} --samples {input.samples:q}"
         " --out {output.table:q} --explore {output.explore:q} > {log:q} 2>&1"

@@ -3,7 +3,8 @@
 
 rule design:
     input:
-        "<results>/matrix/{cell_type}.h5ad",
+        cells="<results>/cells/{cell_type}.h5ad",
+        samples="<results>/cohort/samples.tsv",
     output:
         design="<results>/design/{cell_type}.npz",
         explain="<results>/design/{cell_type}.json",
@@ -22,7 +23,7 @@ rule design:
         settings=STUDY.settings("model", "cell_types"),
     shell:
         "nestde design --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
-        " --matrix {input:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
+        " --samples {input.samples:q} --cells {input.cells:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
 
 
 rule kernels:
@@ -47,12 +48,12 @@ rule kernels:
 
 rule statistics:
     input:
-        # of no matter to the result: only to be there first
-        kernels="<results>/kernels.txt",
-        design="<results>/design/{cell_type}.npz",
         matrix="<results>/matrix/{cell_type}.h5ad",
+        cells="<results>/cells/{cell_type}.h5ad",
+        samples="<results>/cohort/admitted.tsv",
     output:
-        "<results>/statistics/{cell_type}.npz",
+        statistics="<results>/statistics/{cell_type}.npz",
+        drawn="<results>/statistics/{cell_type}.h5ad",
     log:
         "<logs>/statistics/{cell_type}.log",
     benchmark:
@@ -65,14 +66,18 @@ rule statistics:
         runtime=by_input(60, 0.02),
     params:
         version=VERSION,
-        settings=STUDY.settings("model.family"),
+        cellwise=STUDY.cellwise,
+        settings=STUDY.settings("seed", "model.family", "inference.crosscheck_genes"),
     shell:
-        "nestde statistics --settings {params.settings:q} --design {input.design:q} --matrix {input.matrix:q}"
-        " --threads {threads} --out {output:q} > {log:q} 2>&1"
+        "nestde statistics --settings {params.settings:q} --cellwise {params.cellwise:q}"
+        " --samples {input.samples:q} --cells {input.cells:q} --matrix {input.matrix:q} --threads {threads}"
+        " --out {output.statistics:q} --drawn {output.drawn:q} > {log:q} 2>&1"
 
 
 rule fit:
     input:
+        # of no matter to the result: only to be there first
+        kernels="<results>/kernels.txt",
         design="<results>/design/{cell_type}.npz",
         statistics="<results>/statistics/{cell_type}.npz",
     output:
@@ -98,6 +103,8 @@ rule fit:
 
 rule moderate:
     input:
+        # of no matter to the result: only to be there first
+        kernels="<results>/kernels.txt",
         design="<results>/design/{cell_type}.npz",
         statistics="<results>/statistics/{cell_type}.npz",
     output:
@@ -125,6 +132,8 @@ rule moderate:
 
 rule calibrate:
     input:
+        # of no matter to the result: only to be there first
+        kernels="<results>/kernels.txt",
         design="<results>/design/{cell_type}.npz",
         statistics="<results>/statistics/{cell_type}.npz",
     output:
@@ -190,7 +199,8 @@ rule gather:
 rule crosscheck:
     input:
         design="<results>/design/{cell_type}.npz",
-        matrix="<results>/matrix/{cell_type}.h5ad",
+        cells="<results>/cells/{cell_type}.h5ad",
+        drawn="<results>/statistics/{cell_type}.h5ad",
         fits=gather.genes("<results>/fit/{{cell_type}}/{scatteritem}.tsv"),
     output:
         "<results>/crosscheck/{cell_type}.tsv",
@@ -214,5 +224,5 @@ rule crosscheck:
         ),
     shell:
         "nestde crosscheck --settings {params.settings:q}"
-        " --design {input.design:q} --matrix {input.matrix:q} --fits {input.fits:q}"
+        " --design {input.design:q} --cells {input.cells:q} --drawn {input.drawn:q} --fits {input.fits:q}"
         " --out {output:q} > {log:q} 2>&1"

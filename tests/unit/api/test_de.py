@@ -12,6 +12,7 @@ from nestde.design.testable import NotTestable, design_to_test, load_design
 from nestde.errors import NestdeError
 from nestde.expression.celltype import fit_table, slice_of_chunk
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
+from nestde.fit.grain import grain_of
 from nestde.simulate import Cohort, simulate
 
 FORMULA = "~ sequencing_saturation + diagnosis + (1 | sample_id)"
@@ -122,7 +123,7 @@ def test_chunks_do_not_matter(cohort):
     counts, size = cells.X.tocsc(), np.asarray(cells.X.sum(axis=1)).ravel() / 1e4
     design = design_to_test(FORMULA, cells.obs.reset_index(), test=["diagnosis"], levels=LEVELS)
     genes = list(cells.var_names)
-    statistics = GAUSSIAN.sum_up(design, counts, size, genes)
+    statistics = GAUSSIAN.sum_up(grain_of(design), counts, size, genes)
     whole = fit_table(design, statistics, ["diagnosis"], threads=1)
     for n in (3, 7):
         slices = [slice_of_chunk(f"{i}-of-{n}", len(genes)) for i in range(1, n + 1)]

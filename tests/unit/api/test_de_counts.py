@@ -10,6 +10,7 @@ from nestde.design.contrasts import contrasts, joint
 from nestde.design.testable import design_to_test
 from nestde.expression.celltype import fit_table, moderate
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 from nestde.fit.methods import method
 from nestde.fit.statistics import load, save, together
 from nestde.simulate import Cohort, simulate
@@ -97,9 +98,9 @@ def summed(cohort):
 @pytest.mark.parametrize("name", COUNTING)
 def test_statistics_of_chunks_are_those_of_all_and_survive_the_file(summed, name, tmp_path):
     design, counts, size_factor, names = summed
-    whole = family(name).sum_up(design, counts, size_factor, names)
+    whole = family(name).sum_up(grain_of(design), counts, size_factor, names)
     parts = [
-        family(name).sum_up(design, counts[:, some], size_factor, names[some])
+        family(name).sum_up(grain_of(design), counts[:, some], size_factor, names[some])
         for some in (slice(0, 9), slice(9, None))
     ]
     save(together(parts), tmp_path / "parts.npz")
@@ -114,7 +115,7 @@ def test_statistics_of_chunks_are_those_of_all_and_survive_the_file(summed, name
 
 def test_a_prior_that_was_learnt_serves_some_genes(summed):
     design, counts, size_factor, names = summed
-    statistics = family("negative_binomial").sum_up(design, counts, size_factor, names)
+    statistics = family("negative_binomial").sum_up(grain_of(design), counts, size_factor, names)
     moderated = method("moderated", family("negative_binomial").engine)
     rows = [joint(design, "diagnosis"), *contrasts(design, "diagnosis")]
     learnt = {}
@@ -131,6 +132,6 @@ def test_a_prior_that_was_learnt_serves_some_genes(summed):
 
 def test_relabelled_samples_calibrate_every_p_value(summed):
     design, counts, size_factor, names = summed
-    statistics = family("poisson").sum_up(design, counts, size_factor, names)
+    statistics = family("poisson").sum_up(grain_of(design), counts, size_factor, names)
     found = calibrate(design, statistics, "diagnosis", "moderated", number=3, threads=1)
     assert set(found.table["method"]) == {"moderated", "lrt", "lrt_f"}

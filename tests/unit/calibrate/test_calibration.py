@@ -9,6 +9,7 @@ from nestde.calibrate.calibration import about, calibrate, verdict
 from nestde.design import design as designs
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.fit.family.poisson import FAMILY as POISSON
+from nestde.fit.grain import grain_of
 
 
 def study(samples=6, cells=40, genes=600, differing=0, spread=0.25, seed=0, bars="(1 | s)"):
@@ -22,7 +23,7 @@ def study(samples=6, cells=40, genes=600, differing=0, spread=0.25, seed=0, bars
     counts = sparse.csc_array(rng.poisson(level[np.arange(len(frame)) // cells]).astype(np.int32))
     design = designs.build_design(f"~ d + {bars}", frame, test=["d"])
     names = [f"G{g}" for g in range(genes)]
-    return design, GAUSSIAN.sum_up(design, counts, np.ones(len(frame)), names)
+    return design, GAUSSIAN.sum_up(grain_of(design), counts, np.ones(len(frame)), names)
 
 
 def rows(found):

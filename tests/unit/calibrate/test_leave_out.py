@@ -8,10 +8,11 @@ from nestde.design.contrasts import contrasts
 from nestde.fit import fit_genes
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.fit.family.log1p import LogCounts
+from nestde.fit.grain import grain_of
 
 
 def left_out(design, counts, size_factor, place=0):
-    kept = GAUSSIAN.sum_up(design, counts, size_factor, [str(g) for g in range(counts.shape[1])])
+    kept = GAUSSIAN.sum_up(grain_of(design), counts, size_factor, [str(g) for g in range(counts.shape[1])])
     found = leave_out(design, kept, contrasts(design, next(iter(design.tests)))[place])
     assert isinstance(found, LeftOut), found
     return found
@@ -65,7 +66,7 @@ def test_donors_of_several_samples_are_left_out_whole():
 def test_what_varies_within_samples_has_no_sample_to_leave_out():
     frame, counts, size_factor = study()
     design = build(frame, test=["saturation"])
-    kept = GAUSSIAN.sum_up(design, counts, size_factor, [str(g) for g in range(GENES)])
+    kept = GAUSSIAN.sum_up(grain_of(design), counts, size_factor, [str(g) for g in range(GENES)])
     assert "of which no one matters" in leave_out(design, kept, contrasts(design, "saturation")[0])
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from makers.tiny_study import SAMPLES, Steps, cells, config, sheet, write_study
+from makers.tiny_study import SAMPLES, Steps, cells, config, read_tested, sheet, write_study
 
 from nestde.cells import matrix
-from nestde.cells.matrix import read_roster
+from nestde.cells.covariates import read_roster
+from nestde.cells.roster import Compared
 from nestde.io.files import read_tsv
 
 
@@ -34,7 +35,7 @@ def test_a_matrix_is_the_counts_of_its_cells_gene_by_gene(study):
     adata = cells()
     assert ready(study, adata).matrix("B/cell") == 0
     wanted = by_hand(adata, "B/cell")
-    found = ad.read_h5ad(study / "matrix.h5ad")
+    found = read_tested(study)
     assert isinstance(found.X, sp.csc_matrix) and found.X.has_sorted_indices and found.X.dtype == np.int32
     assert np.array_equal(found.X.toarray(), wanted.X.toarray())
     assert list(found.var_names) == list(adata.var_names)
@@ -56,7 +57,7 @@ def test_blocks_of_genes_are_all_genes(study, monkeypatch, block):
     assert (len(found) > 1) == (block < 1000)
     assert [gene for _, genes in found for gene in genes] == list(adata.var_names)
     assert np.array_equal(sp.hstack([counts for counts, _ in found]).toarray(), wanted.X.toarray())
-    assert len(matrix.read_obs(path)) == len(wanted)
+    assert len(read_tested(study)) == len(wanted)
 
 
 @pytest.mark.parametrize("block", [50, 400])
@@ -97,7 +98,7 @@ def test_the_ledger_has_every_gene_with_its_numbers(study):
     assert ledger["reason"][1] == "in 1 of 4 samples; 2 are needed"
     assert ledger["reason"][2] == f"in 2 of {n} cells; {int(np.ceil(0.05 * n))} are needed"
     assert list(ledger["status"][:4]) == ["not_testable"] * 3 + [""]
-    found = ad.read_h5ad(study / "matrix.h5ad")
+    found = read_tested(study)
     assert list(found.var_names) == list(ledger.loc[ledger["status"] == "", "gene"])
     assert np.array_equal(found.X.toarray(), x[:, 3:])
     told = found.uns["genes"]
@@ -109,8 +110,8 @@ def test_samples_with_few_cells_are_left_out_and_named(study):
     few = np.flatnonzero((adata.obs["sample_id"] == "S3") & (adata.obs["cell_type"] == "T cell"))[5:]
     adata = adata[np.setdiff1d(np.arange(len(adata)), few)].copy()
     assert ready(study, adata, model={"min_cells": 6}).matrix("T cell") == 0
-    found = ad.read_h5ad(study / "matrix.h5ad")
-    assert read_roster(study / "matrix.h5ad").left_out == {"S3": "5 cells of this type; model.min_cells is 6"}
+    found = read_tested(study)
+    assert read_roster(study / "cells.h5ad").left_out == {"S3": "5 cells of this type; model.min_cells is 6"}
     assert set(found.obs["sample_id"]) == {"S1", "S2", "S4"}
     ledger = read_tsv(study / "genes.tsv")
     assert ledger["n_samples"].max() == 3
@@ -139,7 +140,7 @@ def test_genes_that_not_every_file_has(study, absent_genes):
     assert steps.ingest() == steps.qc() == steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
     ledger = read_tsv(study / "genes.tsv", text=["gene", "status", "reason"]).set_index("gene")
     assert len(ledger) == 30
-    found, bulk = ad.read_h5ad(study / "matrix.h5ad"), ad.read_h5ad(study / "bulk.h5ad")
+    found, bulk = read_tested(study), ad.read_h5ad(study / "bulk.h5ad")
     assert (found.uns["genes"]["in_any_sample"], found.uns["genes"]["in_every_sample"]) == (30, 25)
     assert set(bulk.var_names) == set(ledger.index)
     table = read_tsv(study / "bulk.tsv", text=["gene"]).set_index("gene")
@@ -203,7 +204,7 @@ def test_columns_that_not_every_sample_has_or_with_other_labels_are_merged(study
         part.write_h5ad(paths[-1])
     steps = Steps(study, config(input={"counts": None}), sheet(source=paths))
     assert steps.ingest() == steps.qc() == steps.matrix("T cell") == steps.pseudobulk("T cell") == 0
-    obs = matrix.read_obs(study / "matrix.h5ad")
+    obs = read_tested(study).obs
     assert obs.loc[obs["sample_id"] == "S2", ["lane", "flag"]].isna().all(axis=None)
     assert set(obs.loc[obs["sample_id"] == "S3", "lane"]) == {"LS3"}
     assert list(obs["lane"].cat.categories) == ["LS1", "LS3", "LS4"]
@@ -216,7 +217,7 @@ def test_levels_of_the_tested_factors():
     model = config(model={"formula": "~ diagnosis * age + C(batch) + (1 | sample_id)"}).model
     levels = {"diagnosis": ["Control", "AD", "MCI"]}
     changed = replace(model, test=["diagnosis:age", "C(batch)"], levels=levels)
-    masks = matrix.tested_levels(obs, changed)
+    masks = matrix.tested_levels(obs, Compared.of(changed))
     assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
         "Control": [1], "AD": [0, 2], "MCI": [3], "1": [0, 2], "2": [1, 3],
     }  # fmt: skip
@@ -225,7 +226,7 @@ def test_levels_of_the_tested_factors():
 def test_levels_that_two_factors_have_are_told_apart():
     obs = ad.AnnData(np.zeros((3, 1))).obs.assign(smoker=["yes", "no", "no"], diabetic=["no", "yes", "AD"])
     model = config(model={"formula": "~ smoker + diabetic + (1 | sample_id)"}).model
-    masks = matrix.tested_levels(obs, replace(model, test=["smoker", "diabetic"], levels={}))
+    masks = matrix.tested_levels(obs, Compared.of(replace(model, test=["smoker", "diabetic"], levels={})))
     assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
         "smoker_no": [1, 2], "smoker_yes": [0], "AD": [2], "diabetic_no": [0], "diabetic_yes": [1],
     }  # fmt: skip
@@ -234,4 +235,4 @@ def test_levels_that_two_factors_have_are_told_apart():
 def test_a_column_is_a_factor_only_if_the_formula_codes_it():
     obs = ad.AnnData(np.zeros((3, 1))).obs.assign(age=[1.0, 2, 3], age_group=["a", "b", "b"])
     model = config(model={"formula": "~ age + C(age_group) + (1 | sample_id)"}).model
-    assert matrix.tested_levels(obs, replace(model, test=["age"], levels={})) == {}
+    assert matrix.tested_levels(obs, Compared.of(replace(model, test=["age"], levels={}))) == {}

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from makers.tiny_study import SAMPLES, cells, config, write_study
+from makers.tiny_study import SAMPLES, cells, config, read_tested, write_study
 
 from nestde.cells import qc
 from nestde.io.files import read_tsv
@@ -130,7 +130,7 @@ def test_every_cell_may_go(study):
     assert reason.startswith(
         "no sample is left to be tested: 4 have too few cells in all (qc.min_cells_per_sample): S1 (0), "
     )
-    assert ad.read_h5ad(study / "matrix.h5ad").shape == (0, 0)
+    assert read_tested(study).shape == (0, 0)
 
 
 def with_doublets(n, genes=300):

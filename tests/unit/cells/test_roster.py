@@ -3,16 +3,15 @@
 import json
 import re
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from makers.tiny_study import Steps, cells, config, sheet
+from makers.tiny_study import Steps, cells, config, read_tested, sheet
 
 from nestde.api.de import de
-from nestde.cells.matrix import read_roster
-from nestde.cells.roster import Entry, Fewest, call, levels_of_samples, roster_of
-from nestde.io.files import read_json, slug
+from nestde.cells.covariates import read_roster
+from nestde.cells.roster import Compared, Entry, Fewest, call, levels_of_samples, roster_of
+from nestde.io.files import read_json
 
 OF_TYPE, IN_ALL = Fewest("model.min_cells", 10), Fewest("qc.min_cells_per_sample", 50)
 
@@ -93,11 +92,11 @@ def test_levels_are_the_sheets_then_the_cells_and_none_that_varies_within_a_samp
         "b": pd.DataFrame({"side": ["r"]}),
         "c": pd.DataFrame({"side": []}, dtype=object),
     }
-    factors, levels = levels_of_samples(tables, samples, model)
+    factors, levels = levels_of_samples(tables, samples, Compared.of(model))
     assert factors == {"stim": ("x", "y"), "side": ("l", "r")}  # dose is a number
     assert levels == {"a": {"stim": "x", "side": "l"}, "b": {"stim": "y", "side": "r"}, "c": {"stim": "x"}}
     tables["b"] = pd.DataFrame({"side": ["r", "l"]})
-    assert list(levels_of_samples(tables, samples, model)[0]) == ["stim"]
+    assert list(levels_of_samples(tables, samples, Compared.of(model))[0]) == ["stim"]
 
 
 THREE = ["Control", "MCI", "AD"]
@@ -125,15 +124,14 @@ def test_the_workflow_tests_the_other_levels_and_its_design_tells_of_all_samples
     settings = config(model={"levels": {"diagnosis": THREE}})
     steps = Steps(study, settings, sheet(names, diagnosis=THREE))
     assert steps.ingest() == steps.qc() == steps.matrix("B/cell") == 0
-    options = {"cell_type": slug("B/cell"), "matrix": study / "matrix.h5ad"}
-    assert steps.run("design", **options, out=study / "d.npz", explain=study / "d.json") == 0
+    assert steps.design("B/cell", explain="d.json") == 0
     told = read_json(study / "d.json")
     assert told["testable"] and told["levels"] == {"diagnosis": ["Control", "AD"]}
-    assert roster_of(told["roster"]) == read_roster(study / "matrix.h5ad")
+    assert roster_of(told["roster"]) == read_roster(study / "cells.h5ad")
     left = roster_of(told["roster"]).left_out
     assert list(left) == [names[1], names[4], names[7]]
     assert left[names[1]] == "the only sample of diagnosis MCI with enough cells; 2 are needed"
-    assert set(ad.read_h5ad("matrix.h5ad").obs["diagnosis"]) == {"Control", "AD"}
+    assert set(read_tested(study).obs["diagnosis"]) == {"Control", "AD"}
 
 
 def test_de_tests_the_other_levels_too():

@@ -14,6 +14,7 @@ from nestde.fit import fit_genes, genes, methods
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.fit.family.log1p import LogCounts
 from nestde.fit.fdr import benjamini_hochberg
+from nestde.fit.grain import grain_of
 
 FORMULA = "~ diagnosis + (1 | sample_id)"
 T_AND_F = ["pvalue_satterthwaite", "pvalue_kenward_roger", "pvalue_containment", "pvalue_level"]
@@ -42,7 +43,7 @@ UNEQUAL = [10, 180, 25, 60, 110, 15]
 
 def table_of(design, counts, size, headline, genes=None):
     names = [f"G{i}" for i in range(counts.shape[1])] if genes is None else genes
-    return fit_table(design, GAUSSIAN.sum_up(design, counts, size, names), ["diagnosis"], headline)
+    return fit_table(design, GAUSSIAN.sum_up(grain_of(design), counts, size, names), ["diagnosis"], headline)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_findings_are_looked_at_without_each_sample():
     counts = counts.toarray()
     counts[ad, 0] *= 4  # in all AD samples
     counts[one, 1] += 400  # in one of them
-    statistics = GAUSSIAN.sum_up(design, csc_matrix(counts), size, [f"G{i}" for i in range(260)])
+    statistics = GAUSSIAN.sum_up(grain_of(design), csc_matrix(counts), size, [f"G{i}" for i in range(260)])
     found = moderate(design, statistics, ["diagnosis"])
     table = found.table.set_index("gene")
     assert table.loc["G0", "without"].startswith("S") and table.loc["G0", "hangs"] == ""
@@ -146,7 +147,7 @@ def test_findings_are_looked_at_without_each_sample():
 
 def test_few_genes_borrow_nothing_and_it_is_said():
     design, counts, size = study([60] * 8, genes=20)
-    statistics = GAUSSIAN.sum_up(design, counts, size, [f"G{i}" for i in range(20)])
+    statistics = GAUSSIAN.sum_up(grain_of(design), counts, size, [f"G{i}" for i in range(20)])
     found = moderate(design, statistics, ["diagnosis"])
     assert "20 genes are too few" in found.reasons["diagnosis"]["moderated"]
     fits = fit_table(design, statistics, ["diagnosis"], "auto")

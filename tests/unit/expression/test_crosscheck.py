@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from nestde.design import design
-from nestde.expression.crosscheck import columns, crosscheck, sample_genes
+from nestde.expression.crosscheck import columns, crosscheck, draw
 from nestde.fit import fit_responses
 from nestde.fit.family.mixedlm import mixedlm, why_not
 from nestde.simulate import shifted_gene
@@ -71,8 +71,9 @@ def test_no_fit_is_told(study):
 
 def test_the_same_seed_draws_the_same_genes():
     genes = [f"G{i}" for i in range(50)]
-    assert sample_genes(genes, 5, 1) == sample_genes(genes, 5, 1) != sample_genes(genes, 5, 2)
-    assert sample_genes(genes, 99, 1) == genes
+    assert draw(genes, 5, 1) == draw(genes[::-1], 5, 1) != draw(genes, 5, 2)
+    assert draw(genes, 5, 1) == draw(genes, 6, 1)[:15]
+    assert sorted(draw(genes, 99, 1)) == sorted(genes)
 
 
 @pytest.fixture(scope="module")

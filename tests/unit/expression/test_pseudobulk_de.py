@@ -15,6 +15,7 @@ from nestde.expression.pseudobulk_de import COLUMNS, explore, sample_formula, te
 from nestde.io.counts import OURS
 from nestde.io.files import read_json, read_tsv
 from nestde.size_factors import Counted
+from nestde.study.samples import read_checked
 
 test.__test__ = False  # a function of ours that pytest must not take for a test
 
@@ -258,7 +259,7 @@ def test_kang_agrees_with_edger(study):
     )  # fmt: skip
     steps = Steps(study, settings, rows.drop(columns="diagnosis"))
     assert steps.ingest() == steps.qc() == steps.pseudobulk("B cells") == 0
-    found = read("bulk.h5ad")
+    found = read("bulk.h5ad", read_checked("samples.tsv"))
     assert found.obsm[OURS]["n_cells"].sum() == 2573
     found = found[:, [gene in set(reference["gene"]) for gene in found.var_names]].copy()
     table, _, _ = test(found, settings.model, settings.pseudobulk.formula, 0.05)

@@ -14,6 +14,7 @@ from nestde.fit.family import log1p
 from nestde.fit import crossproducts, inference, mixture, optimise, points, prior, scalar
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.expression.warmup import compile_kernels
+from nestde.fit.grain import grain_of
 
 def compiled():
     return {
@@ -33,11 +34,11 @@ obs = obs.assign(a=cells % 6, b=cells % 24, c=rng.integers(0, 9, 600)).astype(di
 obs["d"] = np.where(cells % 6 < 3, "p", "q")
 counts = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 5)).astype(np.int32))
 design = build_design(formula, obs, test=terms)
-statistics = GAUSSIAN.sum_up(design, counts, rng.uniform(0.5, 2, 600), list("vwxyz"), threads=2)
+statistics = GAUSSIAN.sum_up(grain_of(design), counts, rng.uniform(0.5, 2, 600), list("vwxyz"), threads=2)
 fit_table(design, statistics, terms, threads=2)
 many = scipy.sparse.csc_matrix(rng.poisson(2, size=(600, 200)).astype(np.int32))
 names = [str(gene) for gene in range(200)]
-moderate(design, GAUSSIAN.sum_up(design, many, rng.uniform(0.5, 2, 600), names, threads=2), terms, threads=2)
+moderate(design, GAUSSIAN.sum_up(grain_of(design), many, rng.uniform(0.5, 2, 600), names, threads=2), terms, threads=2)
 assert {"_pass", "_log1p", "_every_response", "_solve", "average", "_responsibilities"} <= {name for _, name, _ in before}, before
 print(sorted(compiled() - before))
 """

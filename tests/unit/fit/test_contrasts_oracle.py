@@ -12,6 +12,7 @@ from scipy import sparse
 from nestde.design.contrasts import joint
 from nestde.design.design import build_design
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 
 LEVELS = {"diagnosis": ["Control", "MCI", "AD"]}
 RECORDS = json.loads((FOLDER / "contrasts.json").read_text())
@@ -34,7 +35,7 @@ def fitted(case, order=("Control", "MCI", "AD")):
         levels={"diagnosis": list(order)},
     )
     counts = sparse.csc_array(np.expm1(cells()[["y"]].to_numpy()))
-    statistics = family("gaussian").sum_up(design, counts, np.ones(design.n), ["g"])
+    statistics = family("gaussian").sum_up(grain_of(design), counts, np.ones(design.n), ["g"])
     return design, statistics.fitted(design, 1)
 
 
@@ -75,7 +76,7 @@ def test_contrasts_of_counts_are_those_of_glmmtmb(case):
         "~" + record["formula"].split("~")[1], cells(), test=list(record["contrasts"]), levels=LEVELS
     )
     counts = sparse.csc_array(cells()[["count"]].to_numpy())
-    statistics = family("negative_binomial").sum_up(design, counts, np.ones(len(cells())), ["g"])
+    statistics = family("negative_binomial").sum_up(grain_of(design), counts, np.ones(len(cells())), ["g"])
     found = statistics.fitted(design, 1)
     for name, theirs in record["contrasts"].items():
         contrast = joint(design, name)

@@ -10,6 +10,7 @@ from scipy import sparse
 from nestde.design.contrasts import contrasts, joint
 from nestde.design.design import build_design
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 from nestde.fit.methods import of_engine
 
 GENES, SAMPLES = 3, 20
@@ -48,7 +49,7 @@ def results(frame, counts, formula, texts, names, order):
     tests = [text.format(a=said[0], b=said[1], c=said[2]) for text in texts]
     design = build_design(formula, frame, test=tests, levels={"d": [names[i] for i in order]})
     gaussian = family("gaussian")
-    fitted = gaussian.sum_up(design, counts, np.ones(len(frame)), list("abc")).fitted(design, 1)
+    fitted = gaussian.sum_up(grain_of(design), counts, np.ones(len(frame)), list("abc")).fitted(design, 1)
     found = {}
     for i, test in enumerate(tests):
         (pair,) = contrasts(design, test)

@@ -20,7 +20,9 @@ def sums_the_long_way(design, basis, y):
 
 
 def sums_of(design, model, counts, size_factor, **options):
-    return collect(design, model.leaf, *sums_of_counts(model.leaf, counts, LogCounts(size_factor), **options))
+    return collect(
+        design, model.leaf, *sums_of_counts(model.leaf.grain, counts, LogCounts(size_factor), **options)
+    )
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -50,9 +52,9 @@ def test_dense_responses_are_freed_of_their_fit():
 
 def test_what_varies_within_leaves_is_few_columns():
     design = designs.build_design("~ x + C(d) + w + (x | a)", FRAME)
-    assert prepare(design).leaf.f.shape[1] == 2
+    assert prepare(design).leaf.grain.f.shape[1] == 2
     design = designs.build_design("~ C(d) + (1 | a)", FRAME)
-    assert prepare(design).leaf.f.shape[1] == 0
+    assert prepare(design).leaf.grain.f.shape[1] == 0
 
 
 def test_rows_first_and_entries_in_pieces_are_put_right():
@@ -84,8 +86,8 @@ def test_few_and_many_counts_and_fractions_have_the_same_logarithm(kind):
     counts[0, 0] = 3000
     size_factor = rng.lognormal(0, 1, len(FRAME))
     y = np.log1p(counts * (1.0 / size_factor)[:, None])
-    sums, squares = sums_of_counts(model.leaf, sparse.csc_array(counts), LogCounts(size_factor))
-    code = model.leaf.code
+    sums, squares = sums_of_counts(model.leaf.grain, sparse.csc_array(counts), LogCounts(size_factor))
+    code = model.leaf.grain.code
     for g in range(5):
         np.testing.assert_allclose(sums[g, :, 0], np.bincount(code, y[:, g]), rtol=1e-13)
         np.testing.assert_allclose(squares[g], np.bincount(code, y[:, g] ** 2), rtol=1e-13)

@@ -12,6 +12,7 @@ from nestde.design import design as designs
 from nestde.design.contrasts import contrasts, joint
 from nestde.fit import means
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
+from nestde.fit.grain import grain_of
 
 ORACLE = json.loads((Path(__file__).parents[2] / "oracle" / "means.json").read_text())
 
@@ -37,7 +38,7 @@ def means_of(frame, counts, size_factor, bars, **options):
     design = build(frame, bars, **options)
     term = next(iter(design.tests))
     rows = [joint(design, term).rows, *(contrast.rows for contrast in contrasts(design, term))]
-    kept = GAUSSIAN.sum_up(design, counts, size_factor, [str(g) for g in range(counts.shape[1])])
+    kept = GAUSSIAN.sum_up(grain_of(design), counts, size_factor, [str(g) for g in range(counts.shape[1])])
     return means.means_tests(design, kept, rows)
 
 
@@ -96,7 +97,9 @@ def test_level_against_level_is_the_same_whatever_the_reference():
         design = designs.build_design(
             "~ stage + (1 | sample_id)", frame, test=["stage"], levels={"stage": order}
         )
-        kept = GAUSSIAN.sum_up(design, sparse.csc_array(counts), size_factor, ["g"] * counts.shape[1])
+        kept = GAUSSIAN.sum_up(
+            grain_of(design), sparse.csc_array(counts), size_factor, ["g"] * counts.shape[1]
+        )
         pairs = contrasts(design, "stage")
         found = means.means_tests(design, kept, [pair.rows for pair in pairs])
         made.append({frozenset((c.level, c.against)): t.log_p for c, t in zip(pairs, found, strict=True)})

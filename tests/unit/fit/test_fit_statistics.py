@@ -6,26 +6,26 @@ from scipy import sparse
 from test_fit_genes import GENES, build, study
 
 from nestde.design import design as designs
-from nestde.design.testable import NotTestable
 from nestde.errors import NestdeError
 from nestde.fit import fit_genes, statistics
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
 from nestde.fit.family.log1p import LogCounts
 from nestde.fit.genes import fit, fit_tests
+from nestde.fit.grain import grain_of
 
 BARS = ["(1 | sample_id)", "(1 + saturation | sample_id)", "(1 | diagnosis/sample_id)"]
 NAMES = [f"G{i}" for i in range(GENES)]
 
 
 def of_study(design, counts, size_factor):
-    return GAUSSIAN.sum_up(design, counts, size_factor, NAMES)
+    return GAUSSIAN.sum_up(grain_of(design), counts, size_factor, NAMES)
 
 
 @pytest.mark.parametrize("bars", BARS)
 def test_fits_from_stored_statistics_are_those_from_the_counts(bars, tmp_path):
     frame, counts, size_factor = study()
     design = build(frame, bars)
-    cut = [GAUSSIAN.sum_up(design, counts[:, part], size_factor, NAMES[part.start : part.stop])
+    cut = [GAUSSIAN.sum_up(grain_of(design), counts[:, part], size_factor, NAMES[part.start : part.stop])
            for part in (slice(0, 7), slice(7, 30), slice(30, GENES))]  # fmt: skip
     statistics.save(statistics.together(cut), tmp_path / "s.npz")
     found = statistics.load(tmp_path / "s.npz")
@@ -100,7 +100,7 @@ def test_a_file_of_something_else_is_refused_in_words(tmp_path):
 def test_statistics_of_a_family_that_is_gone_are_refused_in_words(tmp_path):
     frame, counts, size_factor = study()
     strange = dataclasses.replace(GAUSSIAN, name="toy")
-    statistics.save(strange.sum_up(build(frame), counts, size_factor, NAMES), tmp_path / "s.npz")
+    statistics.save(strange.sum_up(grain_of(build(frame)), counts, size_factor, NAMES), tmp_path / "s.npz")
     with pytest.raises(NestdeError, match="they are of a family toy, of which this nestde knows nothing"):
         statistics.load(tmp_path / "s.npz")
 
@@ -108,7 +108,7 @@ def test_statistics_of_a_family_that_is_gone_are_refused_in_words(tmp_path):
 def test_statistics_of_what_cannot_be_tested_hold_the_genes_alone(tmp_path):
     frame, counts, size_factor = study()
     parts = [
-        statistics.sum_up(GAUSSIAN, NotTestable("too few"), counts[:, cut], size_factor, NAMES[cut])
+        statistics.sum_up(GAUSSIAN, None, counts[:, cut], size_factor, NAMES[cut])
         for cut in (slice(0, 7), slice(7, GENES))
     ]
     statistics.save(statistics.together(parts), tmp_path / "s.npz")

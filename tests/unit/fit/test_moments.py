@@ -7,6 +7,7 @@ import pytest
 from nestde.design import design
 from nestde.fit import basis, clusters
 from nestde.fit.crossproducts import leaves, sums_of_responses
+from nestde.fit.grain import grain_of
 from nestde.fit.moments import moments
 
 
@@ -26,7 +27,7 @@ def test_as_defined(bars):
     frame["x"], frame["w"] = rng.normal(3, 1, 70), rng.normal(size=70)
     built = design.build_design(f"~ x + {bars}", frame)
     turned = basis.basis(built)
-    leaf = leaves(built, turned)
+    leaf = leaves(built, turned, grain_of(built, turned))
     cut = clusters.clusters_of(built, turned, leaf)
     y = rng.normal(size=(70, 1))
     sums = sums_of_responses(built, turned, leaf, y)

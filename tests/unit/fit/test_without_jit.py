@@ -13,6 +13,7 @@ from nestde.design import design as designs
 from nestde.design.contrasts import joint
 from nestde.fit import genes
 from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 from nestde.fit.inference import f_tests
 from nestde.fit.moderated import LEAST_GENES, arms_of, moderate
 
@@ -32,7 +33,7 @@ def numbers() -> dict[str, np.ndarray]:
     for kind, (formula, few) in KINDS.items():
         design = designs.build_design(formula, obs, test=["d"])
         names = [str(gene) for gene in range(counts.shape[1])]
-        statistics = family("gaussian").sum_up(design, counts, np.ones(24), names, 1)
+        statistics = family("gaussian").sum_up(grain_of(design), counts, np.ones(24), names, 1)
         model, sums = statistics.of(slice(few)).model_of(design)
         fits = genes.fit(model, sums, np.eye(design.x.shape[1]), True, threads=1)
         tests = f_tests(fits, [joint(design, "d").rows], threads=1)[0]

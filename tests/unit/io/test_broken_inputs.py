@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from makers.tiny_study import SAMPLES, Steps, cells, config, sheet
+from makers.tiny_study import SAMPLES, Steps, cells, config, read_tested, sheet
 
 DATA = Path("counts.h5ad")
 
@@ -260,7 +260,7 @@ def run_all(steps, cell_types=("T cell", "B/cell")):
     assert steps.ingest() == steps.qc() == 0
     for cell_type in cell_types:
         assert steps.matrix(cell_type) == steps.pseudobulk(cell_type) == 0
-    return ad.read_h5ad("matrix.h5ad")
+    return read_tested()
 
 
 HARMLESS = {
@@ -317,7 +317,7 @@ def test_cells_without_a_type_are_counted_and_enter_no_matrix():
     sizes = []
     for cell_type in ("T cell", "B/cell"):
         assert steps.matrix(cell_type) == 0
-        sizes.append(len(ad.read_h5ad("matrix.h5ad")))
+        sizes.append(len(read_tested()))
     assert sum(sizes) == 140
 
 
@@ -364,7 +364,7 @@ def test_hostile_names_stay_names_and_never_become_paths():
     samples = sorted(HOSTILE)
     steps = Steps("in", config(cell_types=["<b>T & B</b>", "../up"]), sheet(samples))
     assert steps.ingest() == steps.qc() == steps.matrix("../up") == steps.pseudobulk("<b>T & B</b>") == 0
-    found = ad.read_h5ad("in/matrix.h5ad")
+    found = read_tested("in")
     assert sorted(found.obs["sample_id"].unique()) == samples
     assert {"../gene", "<i>gene</i>", 'ge"ne'} <= set(found.var_names)
     assert sorted(path.name for path in Path().iterdir()) == ["counts.h5ad", "in"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from makers.real import real_data
-from makers.tiny_study import Steps, config
+from makers.tiny_study import Steps, config, read_tested
 
 from nestde.io.files import read_tsv
 from nestde.io.formats import open_source
@@ -111,7 +111,7 @@ def test_six_10x_folders_run_from_their_sheet_with_cell_types_from_a_table(tmp_p
         sheet,
     )
     assert steps.ingest() == steps.qc() == steps.matrix("TEINH") == steps.pseudobulk("TEINH") == 0
-    found = ad.read_h5ad("matrix.h5ad")
+    found = read_tested()
     genes = read_tsv("genes.tsv", text=["gene"])
     assert list(genes["gene"]) == list(by_hand[sheet["sample_id"][0]].var_names)
     for sample, data in by_hand.items():

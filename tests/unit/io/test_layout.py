@@ -72,5 +72,5 @@ def test_the_manifest_tells_of_all_that_is_kept(folder: Path, pseudobulk: bool) 
 def test_steps_are_the_folders_of_results() -> None:
     assert (
         " ".join(layout.STEPS)
-        == "calibration cohort crosscheck de design matrix prior pseudobulk qc statistics"
+        == "calibration cells cohort crosscheck de design matrix prior pseudobulk qc statistics"
     )

@@ -20,6 +20,7 @@ from nestde.io.files import read_tsv, slug, write_tsv
 from nestde.io.layout import INTERMEDIATES, RESULTS
 from nestde.size_factors import Counted, Scaled, SizeFactor, size_factor
 from nestde.size_factors.median_of_ratios import FEWEST, LEAST, abundant, median_ratios
+from nestde.study.samples import read_checked
 
 ORACLE = Path(__file__).parents[2] / "oracle"
 TYPE = "T cell"
@@ -128,7 +129,7 @@ def test_a_new_way_runs_from_configuration_to_tables(tmp_path, monkeypatch):
     for level, samples in of.items():
         mine = x[x.obs["sample_id"].isin(samples)].to_df() / 3
         np.testing.assert_allclose(table[f"mean_{level}"], mine.mean()[table["gene"]], rtol=1e-12)
-    bulk = read(f"pseudobulk/{slug(TYPE)}.h5ad")
+    bulk = read(f"pseudobulk/{slug(TYPE)}.h5ad", read_checked("samples.tsv"))
     n_cells = bulk.obsm[OURS]["n_cells"].to_numpy()
     np.testing.assert_allclose(bulk.obsm[OURS]["size_factor"], 3 * n_cells, rtol=1e-12)
     assert bulk.uns["size_factors"]["words"] == "as a toy"
@@ -150,13 +151,14 @@ def whole(study):
         for kind, path in ALL.items()
     }
     assert study.ingest() == study.qc() == 0
-    assert study.of_type("matrix", TYPE, out=of["matrix"], genes=of["genes"]) == 0
+    cells, sheet = {"cells": of["covariates"]}, {"samples": study.folder / "samples.tsv"}
+    assert study.of_type("matrix", TYPE, out=of["matrix"], **cells, genes=of["genes"]) == 0
     assert study.of_type("pseudobulk", TYPE, out=of["profiles"], table=of["profiles_table"]) == 0
     model, kept = {"design": of["design"]}, {"statistics": of["statistics"]}
-    assert (
-        study.run("design", cell_type=name, matrix=of["matrix"], out=of["design"], explain=of["terms"]) == 0
-    )
-    assert study.run("statistics", **model, matrix=of["matrix"], out=of["statistics"]) == 0
+    outputs = {"out": of["design"], "explain": of["terms"]}
+    assert study.run("design", **cells, **sheet, cell_type=name, **outputs) == 0
+    summed = {"matrix": of["matrix"], "out": of["statistics"], "drawn": of["drawn"]}
+    assert study.run("statistics", **cells, **sheet, cellwise=study.cellwise, **summed) == 0
     assert study.run("fit", **model, **kept, chunk="1-of-1", out=of["fit"]) == 0
     every = {"out": of["moderated"], "prior": of["prior"], "reasons": of["reasons"]}
     assert study.run("moderate", **model, **kept, **every) == 0
@@ -234,7 +236,7 @@ def test_profiles_that_are_not_tested_have_their_totals(tmp_path, monkeypatch):
         tmp_path, adata[~few].copy(), genes={"size_factors": "median_of_ratios"}, pseudobulk={"min_cells": 10, "min_counts": 0}
     )  # fmt: skip
     assert study.ingest() == study.qc() == study.pseudobulk(TYPE) == 0
-    found = read("bulk.h5ad")
+    found = read("bulk.h5ad", read_checked("samples.tsv"))
     ours = found.obsm[OURS]
     assert list(ours["left_out"] != "") == [False, True, False, False]
     correction = ours["size_factor"] / ours["total_counts"] * 1e4

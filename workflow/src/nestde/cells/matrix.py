@@ -4,21 +4,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.depth import offered
+from nestde.cells.covariates import covariates, measurements, of_data
 from nestde.cells.parts import Part, counted, gene_names, not_measured, parts_of, roster_of_parts
-from nestde.cells.qc import MEASURED
-from nestde.cells.roster import Fewest, Roster, factors_tested, roster_of
+from nestde.cells.roster import Compared, Fewest
 from nestde.io.counts import Counts, writing
-from nestde.io.obs import tidy
 from nestde.io.source import BLOCK, block_edges, label
 from nestde.size_factors import size_factor
-from nestde.study.config import Genes, Model
+from nestde.study.config import Genes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,68 +31,16 @@ def blocks_of_genes(path: str | Path) -> Iterator[tuple["csc_matrix", NDArray[np
             yield counts.slice(start, stop), names[start:stop]
 
 
-def read_obs(path: str | Path) -> "pd.DataFrame":
-    """Return the covariates of a matrix's cells, as a formula sees them (see `covariates`)."""
+def keep_genes(path: str | Path, genes: Sequence[str], out: str | Path) -> None:
+    """Write a matrix of some genes of another one, in the order given."""
     with Counts(path) as counts:
-        return counts.obs()
-
-
-def read_measured(path: str | Path) -> "pd.DataFrame":
-    """Return what was measured of a matrix's cells (see `measurements`)."""
-    with Counts(path) as counts:
-        return counts.cells()
-
-
-def read_size_factors(path: str | Path) -> Floats:
-    """(n,) what the counts of each cell of a matrix are divided by."""
-    with Counts(path) as counts:
-        found: Floats = counts.cells()["size_factor"].to_numpy(float)
-        return found
-
-
-def read_uns(path: str | Path) -> dict[str, Any]:
-    """What else a matrix tells: ``roster`` (JSON, see `read_roster`), ``genes`` (how many were removed by what), ``size_factors``."""
-    with Counts(path) as counts:
-        return counts.uns()
-
-
-def read_roster(path: str | Path) -> Roster:
-    """Return the samples of a matrix's cell type, those that left and why among them."""
-    return roster_of(json.loads(str(read_uns(path)["roster"])))
-
-
-def covariates(parts: Sequence[Part], sheet: "pd.DataFrame", measured: "pd.DataFrame") -> "pd.DataFrame":
-    """Cells of all parts below each other, with all that a formula can name.
-
-    `measured` (n rows) see `measurements`. The columns of the sheet win over those of the data, and both over what is measured (`MEASURED` of `qc`, and
-    ``size_factor``), which is there where no column of the user's has the name; `OFFERED` of `depth` win over all.
-    """
-    import pandas as pd
-
-    whole = pd.concat([part.obs for part in parts], ignore_index=True)
-    # where samples have different labels, or only some have the column, pandas gives up the type
-    columns = {name: tidy(column) if column.dtype == object else column for name, column in whole.items()}
-    names = np.repeat([part.sample for part in parts], [part.n for part in parts])
-    columns["sample_id"] = pd.Series(pd.Categorical(names, sorted({part.sample for part in parts})))
-    place = pd.Index(sheet["sample_id"]).get_indexer(pd.Index(names))
-    for name in sheet.columns.drop(["sample_id", "counts"]):
-        column = sheet[name].take(place).reset_index(drop=True)
-        columns[name] = column if column.dtype.kind in "iufb" else pd.Series(pd.Categorical(column))
-    own = offered(*(measured[name].to_numpy(float) for name in ("total_counts", "n_genes", "size_factor")))
-    obs = pd.DataFrame(dict(measured.items()) | columns | own)
-    barcodes = np.concatenate([part.cells.index.to_numpy(object) for part in parts])
-    obs.index = pd.Index(
-        [f"{name}:{barcode}" for name, barcode in zip(names, barcodes, strict=True)], dtype=object
-    )
-    return obs
-
-
-def measurements(parts: Sequence[Part], size_factor: Floats) -> "pd.DataFrame":
-    """What was measured of the cells of all parts, below each other: `MEASURED` and ``size_factor``."""
-    import pandas as pd
-
-    measured = pd.concat([part.cells[list(MEASURED)] for part in parts], ignore_index=True)
-    return measured.assign(size_factor=size_factor)
+        place = {gene: i for i, gene in enumerate(counts.genes())}
+        nnz = counts.nnz()[[place[gene] for gene in genes]]
+        # the cells are those of the whole matrix
+        empty = counts.obs()
+        with writing(out, "csc", nnz, empty, empty, np.array(genes, object), counts.uns()) as filler:
+            for i, gene in enumerate(genes):
+                filler.put(i, counts.slice(place[gene], place[gene] + 1))
 
 
 def build_matrix(
@@ -104,11 +50,13 @@ def build_matrix(
     *,
     absent_genes: str,
     genes: Genes,
-    model: Model,
+    compared: Compared,
+    min_cells: int,
     min_cells_per_sample: int,
     out: str | Path,
+    cells_out: str | Path,
 ) -> "pd.DataFrame":
-    """Write the gene-major matrix of one cell type; return the ledger of its genes.
+    """Write the gene-major matrix of one cell type, and what is known of its cells; return the ledger of its genes.
 
     Passes over the samples' counts: one that sums them up for size factors, where these ask for it, one that counts, one
     for each block of genes that writes, so that memory is bounded by the block.
@@ -121,10 +69,14 @@ def build_matrix(
         The checked sample sheet.
     absent_genes
         What it says of a gene that it is not among the features of a sample: ``not_measured`` or ``zero`` counts.
-    min_cells_per_sample
-        Fewest kept cells of a sample, of any type.
+    compared
+        What is compared: a sample needs another of its level.
+    min_cells, min_cells_per_sample
+        Fewest cells of a sample, of this type and kept ones of any type.
     out
-        h5ad: X csc int32 (cells × tested genes); obs see `covariates`, ``cells`` see `measurements`.
+        h5ad: X csc int32 (cells × tested genes).
+    cells_out
+        h5ad without genes, of the same cells: obs see `of_data`, ``cells`` see `measurements`, uns see `read_uns`.
 
     Returns
     -------
@@ -137,23 +89,30 @@ def build_matrix(
     roster = roster_of_parts(
         every,
         sheet,
-        model,
-        Fewest("model.min_cells", model.min_cells),
+        compared,
+        Fewest("model.min_cells", min_cells),
         Fewest("qc.min_cells_per_sample", min_cells_per_sample),
     )
     parts = [part for part in every if part.sample in roster.tested]
     names, places, measured = gene_names(parts or every)
     scaled = size_factor(genes.size_factors).scale(counted(parts or every, places, len(names)))
-    cells = measurements(parts or every, scaled.of_cells)
-    obs = covariates(parts or every, sheet, cells).iloc[: sum(part.n for part in parts)]
-    cells = cells.iloc[: len(obs)].set_axis(obs.index)
+    n = sum(part.n for part in parts)
+    data, cells = of_data(parts or every).iloc[:n], measurements(parts or every, scaled.of_cells).iloc[:n]
+    cells = cells.set_axis(data.index)
     everywhere = measured.all(axis=0)
     if absent_genes == "zero":
         measured = np.ones_like(measured)
     per_cell = cells["size_factor"].to_numpy(float)
-    ledger = survey(parts, places[: len(parts)], per_cell, names, tested_levels(obs, model), measured)
+    ledger = survey(
+        parts,
+        places[: len(parts)],
+        per_cell,
+        names,
+        tested_levels(covariates(data, cells, sheet), compared),
+        measured,
+    )
     absent = not_measured(measured[: len(parts)], [part.sample for part in parts])
-    ledger["rule"], ledger["reason"] = judge(ledger, len(obs), len(parts), absent, genes)
+    ledger["rule"], ledger["reason"] = judge(ledger, n, len(parts), absent, genes)
     if not parts:
         ledger["rule"], ledger["reason"] = "no samples", roster.untestable()
     ledger["status"] = np.where(ledger["rule"] == "", "", "not_testable")
@@ -173,7 +132,11 @@ def build_matrix(
             "removed": ledger.loc[~tested, "rule"].value_counts().sort_index().to_dict(),
         },
     }
-    with writing(out, "csc", nnz[tested], obs, cells, names[tested], uns) as filler:
+    with writing(cells_out, "csc", nnz[:0], data, cells, names[:0], uns):
+        pass
+    with writing(
+        out, "csc", nnz[tested], data[[]], cells[[]], names[tested], {"cell_type": cell_type}
+    ) as filler:
         new_place = np.where(tested, np.cumsum(tested) - 1, -1)
         chosen = [new_place[place] for place in places[: len(parts)]]
         for start, stop in block_edges(nnz[tested], 2 * BLOCK):
@@ -191,12 +154,12 @@ def _ids(parts: Sequence[Part], places: Sequence[NDArray[np.int32]], m: int) -> 
     return ids
 
 
-def tested_levels(obs: "pd.DataFrame", model: Model) -> dict[str, NDArray[np.bool_]]:
-    """Cells of each level of the factors in ``model.test``, by the level's name; of one that two factors have, by both."""
+def tested_levels(obs: "pd.DataFrame", compared: Compared) -> dict[str, NDArray[np.bool_]]:
+    """Cells of each level of the factors that are compared, by the level's name; of one that two factors have, by both."""
     found: list[tuple[str, str, NDArray[np.bool_]]] = []
-    for name in factors_tested(obs, model):
+    for name in compared.factors(obs):
         labels = obs[name].astype(object).map(label, na_action="ignore")
-        for level in map(str, model.levels.get(name, sorted(set(labels.dropna())))):
+        for level in map(str, compared.levels.get(name, sorted(set(labels.dropna())))):
             found.append((name, level, (labels == level).to_numpy()))
     times = Counter(level for _, level, _ in found)
     return {level if times[level] == 1 else f"{name}_{level}": mask for name, level, mask in found}

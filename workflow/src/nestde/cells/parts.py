@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells.roster import Entry, Fewest, Roster, call, levels_of_samples
+from nestde.cells.roster import Compared, Entry, Fewest, Roster, call, levels_of_samples
 from nestde.errors import a_few
 from nestde.io.counts import Counts
 from nestde.io.source import BLOCK, block_edges
 from nestde.size_factors import Counted
-from nestde.study.config import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,10 +78,10 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
 
 
 def roster_of_parts(
-    parts: Sequence[Part], sheet: "pd.DataFrame", model: Model, of_type: Fewest, in_all: Fewest
+    parts: Sequence[Part], sheet: "pd.DataFrame", compared: Compared, of_type: Fewest, in_all: Fewest
 ) -> Roster:
     """Say of each sample of a cell type whether it is tested, or why it left."""
-    factors, levels = levels_of_samples({part.sample: part.obs for part in parts}, sheet, model)
+    factors, levels = levels_of_samples({part.sample: part.obs for part in parts}, sheet, compared)
     entries = [Entry(part.sample, part.n, part.came, part.n_kept, levels[part.sample]) for part in parts]
     return call(entries, factors, of_type=of_type, in_all=in_all, counted="after quality control")
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.cells.matrix import covariates, measurements
+from nestde.cells.covariates import covariates, measurements, of_data
 from nestde.cells.parts import counted, gene_names, parts_of, roster_of_parts, sums
-from nestde.cells.roster import Fewest
+from nestde.cells.roster import Compared, Fewest
 from nestde.errors import NestdeError
 from nestde.io.counts import OURS, as_named, storable
 from nestde.io.files import atomic
 from nestde.size_factors import PER, Counted, Scaled, size_factor
-from nestde.study.config import Model, Pseudobulk
+from nestde.study.config import Pseudobulk
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -28,7 +28,7 @@ def profiles(
     sheet: "pd.DataFrame",
     *,
     absent_genes: str,
-    model: Model,
+    compared: Compared,
     config: Pseudobulk,
     size_factors: str,
     min_cells_per_sample: int,
@@ -43,8 +43,8 @@ def profiles(
         The checked sample sheet.
     absent_genes
         What it says of a gene that it is not among the features of a sample: ``not_measured`` or ``zero`` counts.
-    model
-        Section ``model`` of the configuration: what is tested.
+    compared
+        What is compared: a sample needs another of its level.
     config
         Section ``pseudobulk`` of the configuration.
     size_factors
@@ -54,8 +54,8 @@ def profiles(
     -------
     anndata.AnnData
         samples × genes: X sums (int64), layer ``cpm`` (counts per million of the profile's effective total, which takes
-        out how many cells and how deep). obs: sample_id, covariates of the sheet, and those of the cells that are constant within
-        every sample. Layer ``measured`` (0 or 1): whether the gene was measured in the sample. ``obsm["nestde"]``: n_cells, total_counts,
+        out how many cells and how deep). obs: sample_id, and covariates of the cells that are constant within every sample; for those
+        of the sheet see `read`. Layer ``measured`` (0 or 1): whether the gene was measured in the sample. ``obsm["nestde"]``: n_cells, total_counts,
         size_factor (of the sample, the sum of its cells'), and ``left_out``: '' or why the profile is not to be tested. uns:
         ``size_factors``: name, and words where it was not done so.
     """
@@ -71,7 +71,7 @@ def profiles(
     roster = roster_of_parts(
         parts,
         sheet,
-        model,
+        compared,
         Fewest("pseudobulk.min_cells", config.min_cells),
         Fewest("qc.min_cells_per_sample", min_cells_per_sample),
     )
@@ -82,8 +82,8 @@ def profiles(
     scaled, effective = scale_profiles(
         counted(parts, places, len(names)), counts, np.array(left_out) == "", size_factors
     )
-    cells = covariates(parts, sheet, measurements(parts, scaled.of_cells))
-    obs = of_samples(cells, [part.sample for part in parts], sheet)
+    cells = covariates(of_data(parts), measurements(parts, scaled.of_cells), sheet[["sample_id"]])
+    obs = of_samples(cells, [part.sample for part in parts])
     ours = pd.DataFrame({"n_cells": [part.n for part in parts], "total_counts": depths}, index=obs.index)
     ours["size_factor"] = effective / PER
     ours["left_out"] = left_out
@@ -92,7 +92,6 @@ def profiles(
     found.layers["measured"] = measured.astype(np.uint8)
     found.uns["cell_type"] = cell_type
     found.uns["size_factors"] = {"name": size_factors, "words": scaled.words}
-    found.uns["varying"] = np.array(sorted(set(cells.columns) - set(obs.columns)), dtype=object)
     return found
 
 
@@ -129,24 +128,33 @@ def cpm(sums: NDArray[np.int64], effective: Floats) -> Floats:
     return sums * (1e6 / np.maximum(effective, 1))[:, None]
 
 
-def of_samples(cells: "pd.DataFrame", samples: Sequence[str], sheet: "pd.DataFrame") -> "pd.DataFrame":
-    """One row per sample: the sheet's columns, and those of the cells that have one value in every sample."""
-    import pandas as pd
-
+def of_samples(cells: "pd.DataFrame", samples: Sequence[str]) -> "pd.DataFrame":
+    """One row per sample: the columns of the cells that have one value in every sample."""
     groups = cells.groupby("sample_id", observed=True)
-    own = list(sheet.columns.drop("counts"))
     constant = [
         name
         for name in cells.columns
-        if name not in ("sample_id", *own) and (groups[name].nunique(dropna=False) <= 1).all()
+        if name != "sample_id" and (groups[name].nunique(dropna=False) <= 1).all()
     ]
-    of_sheet = sheet.set_index("sample_id", drop=False)[own].reindex(list(samples))
-    first = groups[constant].first().reindex(list(samples)) if constant else of_sheet[[]]
-    columns: dict[str, Any] = {}
-    for name, column in (*of_sheet.items(), *first.items()):
-        values = column.to_numpy() if column.dtype.kind in "iufb" else column.astype(object).to_numpy()
-        columns[name] = values if column.dtype.kind in "iufb" else pd.Categorical(values)
-    columns["sample_id"] = np.array(list(samples), object)
+    first = groups[constant].first() if constant else cells.iloc[:0][[]]
+    return _labelled(first, samples)
+
+
+def with_sheet(obs: "pd.DataFrame", sheet: "pd.DataFrame") -> "pd.DataFrame":
+    """Covariates of samples: the columns of the sheet, and those of `of_samples` whose names it has not."""
+    own = sheet.set_index("sample_id").drop(columns="counts")
+    both = own.join(obs[[name for name in obs if name != "sample_id" and name not in own]])
+    return _labelled(both, list(obs.index))
+
+
+def _labelled(table: "pd.DataFrame", samples: Sequence[str]) -> "pd.DataFrame":
+    """Rows of some samples, ``sample_id`` first; what is no number is categorical."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {"sample_id": np.array(samples, object)}
+    for name, column in table.reindex(list(samples)).items():
+        number = column.dtype.kind in "iufb"
+        columns[str(name)] = column.to_numpy() if number else pd.Categorical(column.astype(object).to_numpy())
     return pd.DataFrame(columns, index=pd.Index(list(samples), dtype=object))
 
 
@@ -180,13 +188,13 @@ def write(found: "ad.AnnData", path: str | Path) -> None:
         stored.write_h5ad(temporary)
 
 
-def read(path: str | Path) -> "ad.AnnData":
-    """Read profiles."""
+def read(path: str | Path, sheet: "pd.DataFrame") -> "ad.AnnData":
+    """Read profiles, their covariates with those of the checked sample sheet."""
     import anndata as ad
 
     try:
         found = ad.read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:
         raise NestdeError(f"{path}: cannot be read ({error}). Remove it; the workflow remakes it.") from error
-    found.obs = as_named(found.obs)
+    found.obs = with_sheet(as_named(found.obs), sheet)
     return found

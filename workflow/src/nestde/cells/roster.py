@@ -1,14 +1,17 @@
 """Who is in the test of a cell type: every sample with its cells, tested or where and why it left; all who tell of it read this."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from nestde.design.cellwise import Cellwise
 from nestde.design.design import Design
 from nestde.design.formula import parse, variables_of
 from nestde.errors import a_few
 from nestde.io.source import label
 from nestde.study.config import Model
+from nestde.study.samples import covariates_of
 from nestde.words import count
 
 if TYPE_CHECKING:
@@ -24,6 +27,56 @@ class Fewest:
 
     key: str
     cells: int
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What of a model says who is compared with whom: all else of it may change, and the cells of a test stay.
+
+    Attributes
+    ----------
+    columns
+        Columns that tested terms read -> whether the formula makes a factor of the column, whatever it holds.
+    levels
+        Those of such columns that the configuration names.
+    """
+
+    columns: dict[str, bool]
+    levels: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """Read it from the section ``model`` of the configuration."""
+        formula = parse(model.formula)
+        columns = {name: formula.codes(name) for term in model.compared for name in variables_of(term)}
+        return cls(columns, {name: list(levels) for name, levels in model.levels.items() if name in columns})
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what `text` gave."""
+        return cls(**json.loads(text))
+
+    def text(self) -> str:
+        """All of it as JSON: where equal things are compared, equal text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def factors(self, frame: "pd.DataFrame") -> list[str]:
+        """Columns of a table that are compared as factors: text, levels that the configuration names, ``C(…)``."""
+        return [
+            name
+            for name, coded in self.columns.items()
+            if name in frame and (coded or name in self.levels or frame[name].dtype.kind not in "iuf")
+        ]
+
+
+def admitted(sheet: "pd.DataFrame", model: Model) -> "pd.DataFrame":
+    """Samples, their files, and those of their covariates that what is made of counts depends on.
+
+    These are what is compared, and what the formula joins with covariates of cells in one transform.
+    """
+    names = covariates_of(sheet)
+    read = {*Compared.of(model).columns, *Cellwise.of(model.formula, model.levels, names).of_samples}
+    return sheet[["sample_id", "counts", *(name for name in names if name in read)]]
 
 
 @dataclass(frozen=True)
@@ -241,19 +294,8 @@ def _cells(kept: int, came: int) -> str:
     return f"{kept:,} of {came:,}" if came > kept else f"{kept:,}"
 
 
-def factors_tested(frame: "pd.DataFrame", model: Model) -> list[str]:
-    """Columns in tested terms that are factors: text, levels that the configuration names, ``C(…)``."""
-    formula = parse(model.formula)
-    return [
-        name
-        for name in dict.fromkeys(variable for term in model.compared for variable in variables_of(term))
-        if name in frame
-        and (frame[name].dtype.kind not in "iuf" or name in model.levels or formula.codes(name))
-    ]
-
-
 def levels_of_samples(
-    tables: Mapping[str, "pd.DataFrame"], sheet: "pd.DataFrame", model: Model
+    tables: Mapping[str, "pd.DataFrame"], sheet: "pd.DataFrame", compared: Compared
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, str]]]:
     """Tested factors that have one level in each sample, and the level of each sample.
 
@@ -274,9 +316,9 @@ def levels_of_samples(
     of: dict[str, dict[str, str]] = {sample: {} for sample in tables}
     several: set[str] = set()
     rows = dict(zip(sheet["sample_id"].astype(str), range(len(sheet)), strict=True))
-    names = list(dict.fromkeys([*factors_tested(sheet, model)]))
+    names = compared.factors(sheet)
     for table in tables.values():
-        names += [name for name in factors_tested(table, model) if name not in names]
+        names += [name for name in compared.factors(table) if name not in names]
     for sample, table in tables.items():
         for name in names:
             if name in sheet:
@@ -292,7 +334,7 @@ def levels_of_samples(
         if name in several:
             continue
         there = sorted({levels[name] for levels in of.values() if name in levels})
-        factors[name] = tuple(map(str, model.levels.get(name, there)))
+        factors[name] = tuple(map(str, compared.levels.get(name, there)))
     return factors, {
         sample: {name: level for name, level in levels.items() if name in factors}
         for sample, levels in of.items()

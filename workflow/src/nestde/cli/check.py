@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--settings", help="the same as JSON text, as the workflow gives it")
     parser.add_argument("--out", type=Path, help="what was found (json)")
     parser.add_argument("--samples-out", type=Path, help="the sample sheet as resolved (tsv)")
+    parser.add_argument(
+        "--admitted", type=Path, help="the samples, with what is compared of their covariates (tsv)"
+    )
     parser.add_argument("--json", action="store_true", help="print what was found as JSON, the faults too")
     parser.add_argument("--explain", action="store_true", help="print the long form")
 
@@ -31,6 +34,7 @@ def main(args: argparse.Namespace) -> int | None:
     """Check; print; write only if nothing is refused."""
     import json
 
+    from nestde.cells.roster import admitted
     from nestde.check import check_study
     from nestde.check.render import terminal
     from nestde.io.files import write_json, write_tsv
@@ -46,6 +50,8 @@ def main(args: argparse.Namespace) -> int | None:
     accepted = check.raise_if_refused()
     if args.samples_out and check.samples is not None:
         write_tsv(check.samples, args.samples_out, text=["sample_id", "counts"])
+    if args.admitted and check.samples is not None:
+        write_tsv(admitted(check.samples, config.model), args.admitted, text=["sample_id", "counts"])
     if args.out:
         write_json(check.as_json(), args.out)
     print(terminal(accepted, explain=args.explain))

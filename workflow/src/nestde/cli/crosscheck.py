@@ -8,8 +8,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
     parser.add_argument("--design", required=True, type=Path, help="design of the cell type (npz)")
+    parser.add_argument("--cells", required=True, type=Path, help="what is known of the cells (h5ad)")
     parser.add_argument(
-        "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
+        "--drawn", required=True, type=Path, help="counts of the genes that were drawn (h5ad)"
     )
     parser.add_argument(
         "--fits", required=True, type=Path, nargs="+", help="tables of fits of the cell type (tsv)"
@@ -22,9 +23,9 @@ def main(args: argparse.Namespace) -> None:
     import pandas as pd
 
     from nestde.arrays import Floats
-    from nestde.cells.matrix import read_size_factors
+    from nestde.cells.covariates import read_measured
     from nestde.design.testable import NotTestable, load_design
-    from nestde.expression.crosscheck import columns, crosscheck, sample_genes
+    from nestde.expression.crosscheck import columns, crosscheck
     from nestde.expression.tables import TEXT
     from nestde.fit.family import family
     from nestde.io.counts import Counts
@@ -49,14 +50,15 @@ def main(args: argparse.Namespace) -> None:
     trusted = table["status"].isin(["ok", "singular"]) & table["pvalue_lrt"].notna()
     fitted = table[trusted].drop_duplicates(["gene", "term"])
     numbers = fitted["gene"].value_counts()
-    of_all = sorted(numbers.index[numbers == len(design.tests)])
-    chosen = sample_genes(of_all, config.inference.crosscheck_genes, config.seed)
-    log.info("%d of %d genes are refitted by %s", len(chosen), len(of_all), reference.name)
-    # each gene with one of the tests left out, so that each of these is checked at the cost of one
+    of_all = set(numbers.index[numbers == len(design.tests)])
     tests = [test for test in config.model.test if test in design.tests]
-    rows = [(gene, tests[i % len(tests)]) for i, gene in enumerate(chosen)]
-    with Counts(args.matrix) as matrix:
+    size_factor = read_measured(args.cells)["size_factor"].to_numpy(float)
+    with Counts(args.drawn) as matrix:
         position = {gene: i for i, gene in enumerate(matrix.genes())}
+        chosen = [gene for gene in position if gene in of_all][: config.inference.crosscheck_genes]
+        log.info("%d of %d genes are refitted by %s", len(chosen), len(of_all), reference.name)
+        # each gene with one of the tests left out, so that each of these is checked at the cost of one
+        rows = [(gene, tests[i % len(tests)]) for i, gene in enumerate(chosen)]
 
         def counts(gene: str) -> Floats:
             found: Floats = matrix.slice(position[gene], position[gene] + 1).toarray()[:, 0].astype(float)
@@ -64,6 +66,6 @@ def main(args: argparse.Namespace) -> None:
 
         differences = crosscheck(
             *(reference, design, fitted.set_index(["gene", "term"], drop=False).loc[rows]),
-            *(counts, read_size_factors(args.matrix), config.inference.crosscheck_tolerance),
+            *(counts, size_factor, config.inference.crosscheck_tolerance),
         )
     write_tsv(differences, args.out, text=["gene", "verdict"])

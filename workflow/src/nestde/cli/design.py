@@ -11,9 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
     parser.add_argument("--cell-type", required=True, help="slug of the cell type")
-    parser.add_argument(
-        "--matrix", required=True, type=Path, help="gene-major counts of the cell type (h5ad)"
-    )
+    parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
+    parser.add_argument("--cells", required=True, type=Path, help="covariates of the cells (h5ad)")
     parser.add_argument("--out", required=True, type=Path, help="design (npz)")
     parser.add_argument("--explain", required=True, type=Path, help="what it is made of (json)")
 
@@ -22,8 +21,8 @@ def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
     from dataclasses import asdict
 
+    from nestde.cells.covariates import read_measured, read_obs, read_roster, read_uns
     from nestde.cells.depth import depths
-    from nestde.cells.matrix import read_measured, read_obs, read_roster, read_uns
     from nestde.check.footing import cells_of, footings
     from nestde.design.effects import RandomEffects
     from nestde.design.testable import NotTestable, design_to_test
@@ -31,11 +30,12 @@ def main(args: argparse.Namespace) -> None:
     from nestde.io.files import of_slug, write_json
     from nestde.logs import log
     from nestde.study.config import sections
+    from nestde.study.samples import read_checked
 
     config = sections(args.settings)
-    obs = read_obs(args.matrix)
+    obs = read_obs(args.cells, read_checked(args.samples))
     model = config.model
-    roster = read_roster(args.matrix)
+    roster = read_roster(args.cells)
     why = roster.untestable()
     fitted = family(model.family)
     design = (
@@ -60,11 +60,11 @@ def main(args: argparse.Namespace) -> None:
             "tests": [asdict(footing) for footing in footings(design)],
             "untested": design.untested,
         }
-    told = read_uns(args.matrix)
+    told = read_uns(args.cells)
     content |= cells_of(obs, model) | {
         "cell_type": of_slug(args.cell_type, config.cell_types),
         "roster": roster.content(),
-        "depths": depths(read_measured(args.matrix), obs["sample_id"]),
+        "depths": depths(read_measured(args.cells), obs["sample_id"]),
         "size_factors": {name: str(value) for name, value in told["size_factors"].items()},
         "genes": {
             "absent_genes": str(told["genes"]["absent_genes"]),

@@ -18,11 +18,12 @@ def main(args: argparse.Namespace) -> None:
     """Read, check, sort, write; say how many cells of each sample there are."""
     from nestde.cells.ingest import ingest
     from nestde.errors import NestdeError
-    from nestde.io.files import read_tsv, slugs
+    from nestde.io.files import slugs
     from nestde.logs import log
     from nestde.study.config import sections
+    from nestde.study.samples import read_checked
 
-    sheet = read_tsv(args.samples, text=["sample_id", "counts"])
+    sheet = read_checked(args.samples)
     rows = sheet[sheet["counts"].map(slugs(sheet["counts"])) == args.source]
     if rows.empty:
         raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")

@@ -12,18 +12,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sections input, genes, model, qc, cell_types, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
+    parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Compared`)")
     parser.add_argument("--cell-type", required=True, help="slug of the cell type")
     parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
     parser.add_argument("--out", type=Path, required=True, help="h5ad: X is csc, cells × tested genes")
+    parser.add_argument(
+        "--cells", type=Path, required=True, help="h5ad without genes: covariates of the cells"
+    )
     parser.add_argument("--genes", type=Path, required=True, help="TSV: every gene, tested or why not")
 
 
 def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
-    from nestde.cells.matrix import build_matrix, read_roster, read_uns
-    from nestde.io.files import of_slug, read_tsv, write_tsv
+    from nestde.cells.covariates import read_roster, read_uns
+    from nestde.cells.matrix import build_matrix
+    from nestde.cells.roster import Compared
+    from nestde.io.files import of_slug, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
+    from nestde.study.samples import read_checked
 
     config = sections(args.settings)
     cell_type = of_slug(args.cell_type, config.cell_types)
@@ -31,17 +38,19 @@ def main(args: argparse.Namespace) -> None:
     ledger = build_matrix(
         args.counts,
         cell_type,
-        read_tsv(args.samples, text=["sample_id", "counts"]),
+        read_checked(args.samples),
         absent_genes=config.input.absent_genes,
         genes=config.genes,
-        model=config.model,
+        compared=Compared.read(args.compared),
+        min_cells=config.model.min_cells,
         min_cells_per_sample=config.qc.min_cells_per_sample,
         out=args.out,
+        cells_out=args.cells,
     )
     write_tsv(ledger, args.genes, text=["gene", "gene_id", "status", "reason"])
-    for sample, why in read_roster(args.out).left_out.items():
+    for sample, why in read_roster(args.cells).left_out.items():
         log.info(f"{cell_type}: {sample} is left out: {why}")
-    told = read_uns(args.out)
+    told = read_uns(args.cells)
     if told["size_factors"]["words"]:
         log.info("%s: %s", cell_type, told["size_factors"]["words"])
     found = told["genes"]

@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sections input, genes, qc, pseudobulk, cell_types, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
+    parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Compared`)")
     parser.add_argument("--cell-type", required=True, help="slug of the cell type")
     parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
     parser.add_argument("--out", type=Path, required=True, help="h5ad: samples × genes")
@@ -21,19 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Sum; say how many profiles are to be tested."""
     from nestde.cells.pseudobulk import profiles, table, write
+    from nestde.cells.roster import Compared
     from nestde.io.counts import OURS
-    from nestde.io.files import of_slug, read_tsv, write_tsv
+    from nestde.io.files import of_slug, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
+    from nestde.study.samples import read_checked
 
     config = sections(args.settings)
     log.info("%s: the cells of %d files are summed", args.cell_type, len(args.counts))
     found = profiles(
         args.counts,
         of_slug(args.cell_type, config.cell_types),
-        read_tsv(args.samples, text=["sample_id", "counts"]),
+        read_checked(args.samples),
         absent_genes=config.input.absent_genes,
-        model=config.model,
+        compared=Compared.read(args.compared),
         config=config.pseudobulk,
         size_factors=config.genes.size_factors,
         min_cells_per_sample=config.qc.min_cells_per_sample,

@@ -10,6 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--settings", required=True, help="sections model, pseudobulk, inference, as JSON or a YAML file"
     )
     parser.add_argument("--counts", type=Path, required=True, help="what `nestde pseudobulk` wrote")
+    parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
     parser.add_argument("--out", type=Path, required=True, help="TSV: every gene, tested term and level")
     parser.add_argument(
         "--explore", type=Path, help="JSON: the formula, samples' principal components and distances"
@@ -25,9 +26,10 @@ def main(args: argparse.Namespace) -> None:
     from nestde.io.files import write_json, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
+    from nestde.study.samples import read_checked
 
     config = sections(args.settings)
-    found = read(args.counts)
+    found = read(args.counts, read_checked(args.samples))
     log.info("%s: %d profiles of %d genes are tested", found.uns["cell_type"], *found.shape)
     table, formula, reason = test(found, config.model, config.pseudobulk.formula, config.inference.fdr)
     write_tsv(table, args.out, TEXT)

@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.family import CrossReference
+
+SPARE = 3
 
 
 def columns(reference: CrossReference | None) -> list[str]:
@@ -27,10 +30,13 @@ def failed(reference: CrossReference) -> str:
     return f"{reference.name} failed"
 
 
-def sample_genes(genes: Sequence[str], number: int, seed: int) -> list[str]:
-    """Draw `number` of the genes, the same ones for the same seed, in the order given."""
-    chosen = np.random.default_rng(seed).permutation(len(genes))[:number]
-    return [genes[i] for i in sorted(chosen)]
+def draw(genes: Sequence[str] | NDArray[np.object_], number: int, seed: int) -> list[str]:
+    """Draw `SPARE` times `number` of the genes, the same ones for the same seed whatever their order; in the order drawn.
+
+    As many of the first ones as are trusted are refitted, `number` at most.
+    """
+    ordered = sorted(genes)
+    return [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))[: SPARE * number]]
 
 
 def crosscheck(

@@ -16,6 +16,7 @@ from nestde.design.design import Design, build_design
 from nestde.design.formula import parse
 from nestde.expression.celltype import fit_table, moderate
 from nestde.fit.family import Family, Statistics
+from nestde.fit.grain import grain_of
 
 CELLS = np.arange(48)
 
@@ -42,4 +43,4 @@ def compile_kernels(formula: str, family: Family) -> str:
 def _statistics(family: Family, design: Design, counts: NDArray[Any]) -> Statistics:
     sparse = scipy.sparse.csc_matrix(counts.astype(np.int32))
     names = [str(gene) for gene in range(sparse.shape[1])]
-    return family.sum_up(design, sparse, np.ones(len(CELLS)), names, threads=1)
+    return family.sum_up(grain_of(design), sparse, np.ones(len(CELLS)), names, threads=1)

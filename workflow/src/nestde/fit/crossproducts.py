@@ -2,10 +2,10 @@
 
 A leaf is a set of rows that agree in all grouping factors: a sample, an image of an animal. Within a leaf the
 columns of Q and Z̃ are a constant plus a combination of few columns F (often one, the covariate that is measured
-on each cell), so the sums of y and of yF over each leaf, and y'y, give all of Q'y and Z̃'y.
+on each cell; see `grain`), so the sums of y and of yF over each leaf, and y'y, give all of Q'y and Z̃'y.
 
     symbol                        array
-    U = [Z̃ | Q] = mean + F·within  Leaves.mean (leaves, c), Leaves.f (n, w), Leaves.within (w, c)
+    U = [Z̃ | Q] = mean + F·within  Leaves.mean (leaves, c), Grain.f (n, w), Leaves.within (leaves, w, c)
     U'U of each leaf              Leaves.cross (leaves, c, c)
     Σy, ΣyF of each leaf          sums (G, leaves, 1 + w)
     Σy² of each leaf              squares (G, leaves)
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -25,9 +24,11 @@ from nestde.arrays import Floats
 from nestde.design.design import Design
 from nestde.fit.basis import Basis
 from nestde.fit.compiled import compiled, spread
+from nestde.fit.grain import Grain, grain_of, means_of_leaves
 
-# Of a column of norm 1, variation within leaves below this is rounding; what of it other sums do not hold, likewise.
-_ROUNDING, _OUTSIDE = 1e-11, 1e-9
+# Of a column of norm 1, variation that the columns within leaves do not hold is rounding below this; where turning columns
+# cost digits, below this times their condition number.
+_OUTSIDE, _TURNED = 1e-9, 1e-14
 # Genes whose y are held at a time.
 _GENES = 16
 # Of y'y, a residual sum of squares below this is rounding: as a difference of sums, or of single residuals.
@@ -43,23 +44,20 @@ class Leaves:
 
     Attributes
     ----------
-    code
-        (n,) leaf of each row.
+    grain
+        Leaf of each row, and F.
     groups
         (factors, leaves) group of each leaf in each random factor.
-    f
-        (n, w) what varies within leaves.
     mean
         (leaves, c) mean of U.
     within
-        (w, c) U = `mean` of the leaf + `f` `within`.
+        (leaves, w, c) U = `mean` + F `within`.
     cross
         (leaves, c, c) U'U.
     """
 
-    code: NDArray[np.int64]
+    grain: Grain
     groups: NDArray[np.int64]
-    f: Floats
     mean: Floats
     within: Floats
     cross: Floats
@@ -100,48 +98,45 @@ class Sums:
     rounding: Floats
 
 
-def leaves(design: Design, basis: Basis) -> Leaves:
-    """Find the leaves and sum the y-free cross-products over each."""
-    codes = np.array([factor.codes for factor in design.random], np.int64)
-    groups, code = np.unique(codes, axis=1, return_inverse=True)
-    code = code.reshape(-1)
-    u = np.hstack([*basis.z, basis.q])
-    mean = _means(u, code)
-    f, within = _within(u - mean[code], np.linalg.norm(u, axis=0))
-    return Leaves(code, groups, f, mean, within, _cross(u, code))
-
-
-def leaves_as(design: Design, basis: Basis, code: NDArray[np.int64], f: Floats) -> Leaves | None:
-    """Leaves of another design of the same cells, so that sums over `code` and `f` serve it; None if they do not.
+def leaves(design: Design, basis: Basis, grain: Grain) -> Leaves | None:
+    """Write the columns of a design on the leaves of its cells; None if these do not hold them.
 
     Parameters
     ----------
     design, basis
         Of n cells.
-    code, f
-        (n,) and (n, w), of `Leaves`.
+    grain
+        Of the same cells: that of the design, or of any other that varies within leaves by the same covariates.
     """
+    code = grain.code
     first = np.unique(code, return_index=True)[1]
     groups = np.array([factor.codes[first] for factor in design.random], np.int64)
     if any((factor.codes != own[code]).any() for factor, own in zip(design.random, groups, strict=True)):
         return None
     u = np.hstack([*basis.z, basis.q])
-    mean = _means(u, code)
+    mean = means_of_leaves(u, code)
     deviation = u - mean[code]
-    # f's columns need not be orthonormal where cells were left out
-    within = np.zeros((f.shape[1], u.shape[1]))
-    if len(within):
-        within[:] = np.linalg.lstsq(f, deviation, rcond=None)[0]
-    outside = np.linalg.norm(deviation - f @ within, axis=0)
-    if (outside > _OUTSIDE * np.linalg.norm(u, axis=0)).any():
-        return None
-    return Leaves(code, groups, f, mean, within, _cross(u, code))
+    within = np.empty((len(mean), grain.f.shape[1], u.shape[1]))
+    for j, f in enumerate(grain.f.T):
+        for column in range(u.shape[1]):
+            within[:, j, column] = np.bincount(code, f * deviation[:, column])
+    for j, f in enumerate(grain.f.T):
+        deviation -= f[:, None] * within[code, j]
+    held = np.linalg.norm(deviation, axis=0) <= _outside(basis) * np.linalg.norm(u, axis=0)
+    return Leaves(grain, groups, mean, within, _cross(u, code)) if held.all() else None
 
 
-def _means(u: Floats, code: NDArray[np.int64]) -> Floats:
-    """Mean of each column over each leaf, (leaves, c)."""
-    size = np.bincount(code)
-    return np.stack([np.bincount(code, column) for column in u.T], axis=1) / size[:, None]
+def own_leaves(design: Design, basis: Basis) -> Leaves:
+    """Write the columns of a design on leaves of its own grain."""
+    found = leaves(design, basis, grain_of(design, basis))
+    assert found is not None  # they are what the grain is of
+    return found
+
+
+def _outside(basis: Basis) -> float:
+    """Of a column of the basis, so much is rounding: more, the less of a raw column its turning left."""
+    raw = np.linalg.norm(basis.r, axis=0)
+    return max(_OUTSIDE, _TURNED * float(np.linalg.cond(basis.r / np.where(raw > 0, raw, 1.0))))
 
 
 def _cross(u: Floats, code: NDArray[np.int64]) -> Floats:
@@ -153,24 +148,14 @@ def _cross(u: Floats, code: NDArray[np.int64]) -> Floats:
     return cross
 
 
-def _within(deviation: Floats, norm: Floats) -> tuple[Floats, Floats]:
-    """Write deviations from the leaves' means as F C, F (n, w) of full rank."""
-    norm = np.where(norm > 0, norm, 1.0)
-    f, c, order = scipy.linalg.qr(deviation / norm, mode="economic", pivoting=True)
-    rank = int(np.sum(np.abs(np.diag(c)) > _ROUNDING))
-    within = np.empty((rank, len(norm)))
-    within[:, order] = c[:rank]
-    return np.ascontiguousarray(f[:, :rank]), within * norm
-
-
 def sums_of_counts(
-    leaf: Leaves, counts: scipy.sparse.csc_array, values: Values, threads: int | None = None
+    grain: Grain, counts: scipy.sparse.csc_array, values: Values, threads: int | None = None
 ) -> tuple[Floats, Floats]:
     """Sums over leaves of what `values` makes of each column of counts, in one pass over the non-zeros.
 
     Parameters
     ----------
-    leaf
+    grain
         Of n cells in L leaves.
     counts
         (n, G) raw counts, compressed by column.
@@ -191,7 +176,8 @@ def sums_of_counts(
         counts = counts.copy()
         counts.sum_duplicates()
     genes = counts.shape[1]
-    sums, squares = np.zeros((genes, len(leaf.mean), 1 + leaf.f.shape[1])), np.zeros((genes, len(leaf.mean)))
+    sums = np.zeros((genes, grain.leaves, 1 + grain.f.shape[1]))
+    squares = np.zeros((genes, grain.leaves))
 
     def add(begin: int, end: int) -> None:
         for first in range(begin, end, _GENES):
@@ -200,7 +186,7 @@ def sums_of_counts(
             place = slice(starts[0], starts[-1])
             rows = counts.indices[place]
             y = values(counts.data[place], rows)
-            _pass(y, rows, starts - starts[0], leaf.code, leaf.f, sums[first:last], squares[first:last])
+            _pass(y, rows, starts - starts[0], grain.code, grain.f, sums[first:last], squares[first:last])
 
     spread(add, genes, threads)
     return sums, squares
@@ -223,11 +209,12 @@ def sums_of_responses(design: Design, basis: Basis, leaf: Leaves, y: Floats) -> 
     residual = y - basis.q @ shift
     again = basis.q.T @ residual
     residual -= basis.q @ again
-    t = np.empty((y.shape[1], len(leaf.mean), 1 + leaf.f.shape[1]))
+    code, f = leaf.grain.code, leaf.grain.f
+    t = np.empty((y.shape[1], len(leaf.mean), 1 + f.shape[1]))
     for g, column in enumerate(residual.T):
-        t[g, :, 0] = np.bincount(leaf.code, column, len(leaf.mean))
-        for j, f in enumerate(leaf.f.T):
-            t[g, :, 1 + j] = np.bincount(leaf.code, column * f, len(leaf.mean))
+        t[g, :, 0] = np.bincount(code, column)
+        for j, own in enumerate(f.T):
+            t[g, :, 1 + j] = np.bincount(code, column * own)
     zy, qy = _collect(design, leaf, t)
     yy, rounding = np.sum(residual**2, axis=0), _ROUNDED * np.sum(y**2, axis=0)
     return Sums(zy, qy, yy, (shift + again).T, rounding)
@@ -251,8 +238,8 @@ def _collect(design: Design, leaf: Leaves, t: Floats) -> tuple[tuple[Floats, ...
 def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
     """(G, leaves, columns) sums of y times columns of U."""
     out = t[:, :, :1] * leaf.mean[:, columns]
-    for j, row in enumerate(leaf.within[:, columns]):
-        out += t[:, :, 1 + j, None] * row
+    for j in range(leaf.within.shape[1]):
+        out += t[:, :, 1 + j, None] * leaf.within[:, j, columns]
     return out
 
 

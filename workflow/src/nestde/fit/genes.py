@@ -12,7 +12,15 @@ from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import optimise, scalar, status
 from nestde.fit.basis import Basis, basis, combine
-from nestde.fit.crossproducts import Leaves, Sums, Values, collect, leaves, sums_of_counts, sums_of_responses
+from nestde.fit.crossproducts import (
+    Leaves,
+    Sums,
+    Values,
+    collect,
+    own_leaves,
+    sums_of_counts,
+    sums_of_responses,
+)
 from nestde.fit.evaluate import Layout
 from nestde.fit.faces import elements
 from nestde.fit.layout import flatten, lay_out, order, unflatten
@@ -64,7 +72,7 @@ def fit_genes(
         None: one per processor. The result does not depend on it.
     """
     model = prepare(design)
-    sums = collect(design, model.leaf, *sums_of_counts(model.leaf, counts, values, threads))
+    sums = collect(design, model.leaf, *sums_of_counts(model.leaf.grain, counts, values, threads))
     if reml:
         return GeneFits(fit(model, sums, np.eye(design.x.shape[1]), True, threads=threads), {})
     return fit_tests(model, sums, threads=threads)
@@ -97,7 +105,7 @@ def prepare(design: Design) -> FitModel:
     """
     grouped(design)
     turned = basis(design)
-    return FitModel(design, turned, leaves(design, turned))
+    return FitModel(design, turned, own_leaves(design, turned))
 
 
 def grouped(design: Design) -> None:

@@ -6,7 +6,7 @@ never from the counts.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -20,17 +20,15 @@ from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit import genes as engine
 from nestde.fit.basis import basis
-from nestde.fit.crossproducts import Sums, Values, collect, leaves, leaves_as, sums_of_counts
+from nestde.fit.crossproducts import Sums, Values, collect, leaves, sums_of_counts
 from nestde.fit.genes import FitModel, grouped
+from nestde.fit.grain import Grain
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
     from nestde.fit.family.family import Family
     from nestde.fit.inference import FTests
     from nestde.fit.record import Fits, GeneFits
-
-
-STORED = ("code", "f", "sums", "squares")
 
 
 @dataclass(frozen=True)
@@ -43,31 +41,28 @@ class LeafSums:
         Whose they are.
     genes
         (G,) names.
-    code
-        (n,) leaf of each cell: cells of one leaf agree in all grouping factors.
-    f
-        (n, w) what varies within leaves, orthonormal columns of mean 0 in each leaf.
+    grain
+        Leaves of the cells, and the w columns that vary within them.
     sums
-        (G, L, 1 + w) sums of y and of y times each column of `f` over the cells of each leaf.
+        (G, L, 1 + w) sums of y and of y times each of these columns over the cells of each leaf.
     squares
         (G, L) sums of y² over the cells of each leaf.
     """
 
     family: "Family"
     genes: NDArray[np.object_]
-    code: NDArray[np.int64]
-    f: Floats
+    grain: Grain
     sums: Floats
     squares: Floats
 
     @property
     def mean(self) -> Floats:
         """(G,) mean of y over all cells."""
-        return np.asarray(np.sum(self.sums[:, :, 0], axis=1) / max(len(self.code), 1))
+        return np.asarray(np.sum(self.sums[:, :, 0], axis=1) / max(len(self.grain.code), 1))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is stored of them."""
-        return {name: getattr(self, name) for name in STORED}
+        return {"code": self.grain.code, "f": self.grain.f, "sums": self.sums, "squares": self.squares}
 
     def fitted(
         self, design: Design, threads: int | None = None, learnt: dict[str, Any] | None = None
@@ -86,7 +81,7 @@ class LeafSums:
         """
         grouped(design)
         turned = basis(design)
-        leaf = leaves_as(design, turned, self.code, self.f)
+        leaf = leaves(design, turned, self.grain)
         if leaf is None:
             raise NestdeError(
                 f'"{design.formula.text}" has random effects, or covariates of single cells, that the statistics do not '
@@ -106,13 +101,10 @@ class LeafSums:
         ValueError
             A leaf would lose a part of its cells.
         """
-        stays = np.bincount(self.code[kept], minlength=self.sums.shape[1]) > 0
-        if (stays[self.code] != kept).any():
-            raise ValueError("sums can be had of whole leaves only")
+        stays = np.bincount(self.grain.code[kept], minlength=self.grain.leaves) > 0
         return replace(
             self,
-            code=(np.cumsum(stays) - 1)[self.code[kept]],
-            f=self.f[kept],
+            grain=self.grain.of_cells(kept),
             sums=np.ascontiguousarray(self.sums[:, stays]),
             squares=np.ascontiguousarray(self.squares[:, stays]),
         )
@@ -130,16 +122,19 @@ class LeafSums:
 
 def sum_up(
     family: "Family",
-    design: Design,
+    grain: Grain,
     counts: scipy.sparse.csc_array,
     values: Values,
     genes: Sequence[str] | NDArray[np.object_],
     threads: int | None = None,
 ) -> LeafSums:
     """Sum up what `values` makes of the counts of each gene; see `Family.sum_up`."""
-    leaf = leaves(design, basis(design))
-    sums, squares = sums_of_counts(leaf, counts, values, threads)
-    return LeafSums(family, np.asarray(genes, object), leaf.code, leaf.f, sums, squares)
+    return LeafSums(family, np.asarray(genes, object), grain, *sums_of_counts(grain, counts, values, threads))
+
+
+def restore(family: "Family", genes: NDArray[Any], arrays: Mapping[str, NDArray[Any]]) -> LeafSums:
+    """Sums from what `LeafSums.arrays` gave."""
+    return LeafSums(family, genes, Grain(arrays["code"], arrays["f"]), arrays["sums"], arrays["squares"])
 
 
 class LinearFitted:

@@ -103,7 +103,7 @@ def means_tests(
     df = len(x) - int(np.linalg.matrix_rank(x))
     if df < 1:
         return f"the coefficients take up all {len(x)} groups of {unit.name}"
-    leaf_unit = unit.codes[np.unique(statistics.code, return_index=True)[1]]
+    leaf_unit = unit.codes[np.unique(statistics.grain.code, return_index=True)[1]]
     size = np.bincount(unit.codes)
     y = np.zeros((len(size), len(statistics.genes)))
     np.add.at(y, leaf_unit, statistics.sums[:, :, 0].T)

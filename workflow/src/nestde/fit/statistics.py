@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import scipy.sparse
 
     from nestde.design.design import Design
-    from nestde.design.testable import NotTestable
     from nestde.fit.family import Family, Fitted
+    from nestde.fit.grain import Grain
 
 
 Some = TypeVar("Some", bound=Statistics)
@@ -67,18 +67,16 @@ class Untested:
 
 def sum_up(
     family: "Family",
-    design: "Design | NotTestable",
+    grain: "Grain | None",
     counts: "scipy.sparse.csc_array",
     size_factor: Floats,
     genes: Sequence[str] | NDArray[np.object_],
     threads: int | None = None,
 ) -> Statistics:
-    """Sum up the counts of each gene as its family does (see `Family.sum_up`), if they are to be fitted."""
-    from nestde.design.testable import NotTestable
-
-    if isinstance(design, NotTestable):
+    """Sum up the counts of each gene as its family does (see `Family.sum_up`); nothing if no design could be fitted to them."""
+    if grain is None:
         return Untested(family, np.asarray(genes, object))
-    return family.sum_up(design, counts, size_factor, genes, threads)
+    return family.sum_up(grain, counts, size_factor, genes, threads)
 
 
 def together(parts: Sequence[Some]) -> Some:

@@ -23,6 +23,7 @@ from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError
 from nestde.expression.celltype import fit_table
 from nestde.fit.family import Family, family
+from nestde.fit.grain import grain_of
 from nestde.io.formats import open_source
 from nestde.size_factors import PER
 from nestde.study.config import Config
@@ -181,7 +182,7 @@ def _seconds(config: Config, design: Design, read: _Excerpt) -> float:
     for _ in range(2):  # the first time, what is compiled is compiled
         began = time.perf_counter()
         statistics = family(config.model.family).sum_up(
-            design, read.counts, read.size_factor, names, threads=1
+            grain_of(design), read.counts, read.size_factor, names, threads=1
         )
         fit_table(design, statistics, config.model.test, config.inference.p_value, 1)
         seconds.append(time.perf_counter() - began)

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,24 +37,33 @@ class WorkflowStudy:
     """
 
     def __init__(self, given: Mapping[str, Any]):
+        from nestde.cells.roster import Compared, admitted
+        from nestde.design.cellwise import Cellwise
         from nestde.study.config import load
-        from nestde.study.samples import is_small, read_samples, source_paths
+        from nestde.study.samples import covariates_of, digest, is_small, read_samples, source_paths
 
         try:
             self.config = load(given)
-            paths = source_paths(self.config, read_samples(self.config.samples))
+            sheet = read_samples(self.config.samples)
+            paths = source_paths(self.config, sheet)
         except NestdeError as error:
             raise StudyError(error.faults, given) from error
+        self._samples = self._compared = self._cellwise = ""
+        with suppress(NestdeError):  # of a formula at fault the check tells
+            model, whole = (
+                self.config.model,
+                sheet.assign(counts=[paths[name] for name in sheet["sample_id"]]),
+            )
+            self._samples = digest(admitted(whole, model))
+            self._compared = Compared.of(model).text()
+            self._cellwise = Cellwise.of(model.formula, model.levels, covariates_of(sheet)).text()
         samples, sources = slugs(paths), slugs(paths.values())
         self.samples = {samples[sample]: sources[path] for sample, path in paths.items()}
         self.sources = {slugged: path for path, slugged in sources.items()}
         self.cell_types = list(slugs(self.config.cell_types).values())
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
-        self.inputs = [
-            self.config.samples,
-            *chain.from_iterable(map(_inputs_of, self.sources.values())),
-            *self.metadata,
-        ]
+        self.data = [*chain.from_iterable(map(_inputs_of, self.sources.values())), *self.metadata]
+        self.inputs = [self.config.samples, *self.data]
         # The samples of a small study share one QC job.
         self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
 
@@ -65,19 +75,33 @@ class WorkflowStudy:
         text = self.config.text(*sections)
         return lambda wildcards: text
 
+    def whole(self, wildcards: Any, input: Any) -> str:
+        """Return the whole configuration as JSON, whose changes Snakemake does not follow: it takes it for derived from the input."""
+        return self.config.text()
+
     def stamp(self, wildcards: Any) -> str:
         """Return what changes with any file of the inputs: a digest of their sizes and times (s).
 
         Snakemake asks only whether an input is younger than what was made of it; one that was replaced by an older
         file is not.
         """
-        from nestde.study.samples import files_of
+        return _stamp(self.inputs)
 
-        files = sorted(file for path in self.inputs for file in files_of(path))
-        told = [
-            f"{file}\0{file.stat().st_size}\0{int(file.stat().st_mtime)}" for file in files if file.is_file()
-        ]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    def stamp_of_data(self, wildcards: Any) -> str:
+        """As `stamp`, without the sample sheet."""
+        return _stamp(self.data)
+
+    def compared(self, wildcards: Any) -> str:
+        """Return what is compared, as JSON: which samples are in a test depends on it."""
+        return self._compared
+
+    def cellwise(self, wildcards: Any) -> str:
+        """Return what of the formula varies within samples, as JSON."""
+        return self._cellwise
+
+    def samples_told(self, wildcards: Any) -> str:
+        """Return what changes with the samples, their files, or what else `admitted` has of them."""
+        return self._samples
 
     def each_sample(self, pattern: str) -> str | list[str]:
         """Return what a QC job writes for each of its samples: the pattern, or in a small study a path for each sample."""
@@ -116,6 +140,14 @@ class WorkflowStudy:
         """Expand a path pattern over the cell types, or to nothing where pseudobulk is switched off."""
         cell_types = self.cell_types if self.config.pseudobulk.enabled else []
         return [pattern.replace("{cell_type}", cell_type) for cell_type in cell_types]
+
+
+def _stamp(paths: Iterable[str]) -> str:
+    from nestde.study.samples import files_of
+
+    files = sorted(file for path in paths for file in files_of(path))
+    told = [f"{file}\0{file.stat().st_size}\0{int(file.stat().st_mtime)}" for file in files if file.is_file()]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _inputs_of(path: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The sample sheet: one row per sample, read and checked, every fault at once."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nestde.errors import Faults, NestdeError, a_few
+from nestde.io.files import read_tsv
 from nestde.io.formats import files_at
 from nestde.io.tsv import read_lines
 from nestde.study.config import Config
@@ -59,6 +62,23 @@ def read_samples(path: str | Path) -> pd.DataFrame:
         frame[column] = _numeric_if_all_are(frame[column])
     first = ["sample_id", *(name for name in header if name != "sample_id")]
     return frame[first].sort_values("sample_id", kind="stable", ignore_index=True)
+
+
+def read_checked(path: str | Path) -> pd.DataFrame:
+    """Read the sheet that the check wrote: as `read_samples`, with the column ``counts`` filled in."""
+    return read_tsv(path, text=["sample_id", "counts"])
+
+
+def covariates_of(sheet: pd.DataFrame) -> list[str]:
+    """Columns of a sheet that a formula can name, beside ``sample_id``."""
+    return [str(name) for name in sheet if name not in ("sample_id", "counts")]
+
+
+def digest(sheet: pd.DataFrame) -> str:
+    """What changes with the values of a sheet, and not with the order of its columns or rows."""
+    rows = sheet.sort_values("sample_id").astype(object).map(repr)
+    told = {name: list(rows[name]) for name in sorted(rows)}
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def _check_repeats(frame: pd.DataFrame, path: Path, faults: Faults) -> None:

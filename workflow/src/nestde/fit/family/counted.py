@@ -12,9 +12,9 @@ from nestde.fit.family.family import Alike, Component, CrossReference, Family
 if TYPE_CHECKING:
     import scipy.sparse
 
-    from nestde.design.design import Design
     from nestde.design.formula import Formula
     from nestde.fit.counts.statistics import CellCounts
+    from nestde.fit.grain import Grain
 
 ENGINE = "counts"
 # A random intercept has kernels of its own, and a moderated test; any other model takes the general ones.
@@ -45,7 +45,7 @@ class CountFamily(Family):
 
     def sum_up(
         self,
-        design: "Design",
+        grain: "Grain",
         counts: "scipy.sparse.csc_array",
         size_factor: Floats,
         genes: Sequence[str] | Texts,
@@ -54,7 +54,7 @@ class CountFamily(Family):
         """Keep the counts as they are, and the logarithm of the size factors as an offset."""
         from nestde.fit.counts.statistics import keep
 
-        del design, threads
+        del grain, threads
         return keep(self, counts, size_factor, genes)
 
     def restore(self, genes: NDArray[Any], arrays: Mapping[str, NDArray[Any]]) -> "CellCounts":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nestde.design.design import Design
     from nestde.design.formula import Formula
+    from nestde.fit.grain import Grain
 
 
 class Statistics(Protocol):
@@ -51,7 +52,7 @@ class Statistics(Protocol):
     def fitted(
         self, design: "Design", threads: int | None = None, learnt: dict[str, Any] | None = None
     ) -> "Fitted":
-        """Fits of a design of these cells, which may have other covariates of the samples than the one of the sums."""
+        """Fits of a design of these cells, which may have any covariates of the samples."""
 
 
 class Fitted(Protocol):
@@ -237,7 +238,7 @@ class Family(ABC):
     @abstractmethod
     def sum_up(
         self,
-        design: "Design",
+        grain: "Grain",
         counts: "scipy.sparse.csc_array",
         size_factor: Floats,
         genes: Sequence[str] | Texts,
@@ -247,8 +248,8 @@ class Family(ABC):
 
         Parameters
         ----------
-        design
-            Of n cells: its groups, and what of its columns varies within them.
+        grain
+            Of n cells: their leaves, and what varies within these.
         counts
             (n, G) raw counts, compressed by column.
         size_factor

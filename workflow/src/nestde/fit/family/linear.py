@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nestde.design.design import Design
     from nestde.design.formula import Formula
     from nestde.fit.crossproducts import Values
+    from nestde.fit.grain import Grain
     from nestde.fit.leaf_sums import LeafSums
 
 ENGINE = "linear"
@@ -47,22 +48,22 @@ class LinearFamily(Family):
 
     def sum_up(
         self,
-        design: "Design",
+        grain: "Grain",
         counts: "scipy.sparse.csc_array",
         size_factor: Floats,
         genes: Sequence[str] | Texts,
         threads: int | None = None,
     ) -> "LeafSums":
-        """Sums over the leaves of the design of what counts become."""
+        """Sums over leaves of what counts become."""
         from nestde.fit.leaf_sums import sum_up
 
-        return sum_up(self, design, counts, self.values(size_factor), genes, threads)
+        return sum_up(self, grain, counts, self.values(size_factor), genes, threads)
 
     def restore(self, genes: NDArray[Any], arrays: Mapping[str, NDArray[Any]]) -> "LeafSums":
         """Sums as they were stored."""
-        from nestde.fit.leaf_sums import STORED, LeafSums
+        from nestde.fit.leaf_sums import restore
 
-        return LeafSums(self, genes, *(arrays[name] for name in STORED))
+        return restore(self, genes, arrays)
 
     def alike(self, formula: "Formula") -> Alike:
         """Models with the same kernels."""

@@ -23,7 +23,7 @@ from nestde.fit.basis import Basis, basis
 from nestde.fit.counts.cells import Cells, pairs_of, products_of
 from nestde.fit.counts.columns import Grouped, group
 from nestde.fit.counts.nodes import compress
-from nestde.fit.crossproducts import leaves
+from nestde.fit.crossproducts import own_leaves
 from nestde.fit.faces import elements
 
 # Of a column's mean square, what varies within strata below this share is rounding.
@@ -117,7 +117,7 @@ class Frame:
     cells
         In strata, component after component.
     covariates
-        (n, c) in that order.
+        (n, c) in that order, in each stratum orthogonal, of mean 0 and mean square 1, or 0.
     level
         For each factor (E of it,) where the effects of its levels stand, level after level, among all.
     points
@@ -137,20 +137,21 @@ class Frame:
 def frame(design: Design, family: int, offset: Floats) -> Frame:
     """Find strata and components of a design of n cells."""
     turned = basis(design)
-    leaf = leaves(design, turned)
+    leaf = own_leaves(design, turned)
     member = _components(design, leaf.groups)
     order = np.argsort(member, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    cells = group(rank[leaf.code].astype(np.int32), offset)
-    covariates = np.ascontiguousarray(leaf.f[cells.order] * np.sqrt(design.n))
+    cells = group(rank[leaf.grain.code].astype(np.int32), offset)
+    root = np.sqrt(np.diff(cells.begin))
+    covariates = np.ascontiguousarray(leaf.grain.f[cells.order] * root[cells.group, None])
     every = Cells(cells.begin, cells.offset, np.ones(design.n), products_of(covariates))
     nodes, served = compress(every)
     c = covariates.shape[1]
     widths = [len(factor.effects) for factor in design.random]
     effects = np.zeros((len(order), 1 + c, sum(widths)))
     effects[:, 0] = leaf.mean[order, : sum(widths)]
-    effects[:, 1:] = leaf.within[:, : sum(widths)] / np.sqrt(design.n)
+    effects[:, 1:] = leaf.within[order, :, : sum(widths)] / root[:, None, None]
     slot, lead, tail, first, level = _places(design, leaf.groups, member)
     shift = np.cumsum([0, *widths])[:-1]
     place = np.hstack([level[f].reshape(-1, widths[f])[leaf.groups[f, order]] for f in range(len(widths))])
@@ -184,9 +185,10 @@ def columns(design: Design, of: Frame, kept: Floats) -> GeneralColumns:
     share, turn = np.linalg.eigh(within.T @ within / len(q))
     q = q @ turn
     mean = of.cells.means(q)
-    along = np.linalg.lstsq(of.covariates, q - mean[of.cells.group], rcond=None)[0]
-    fixed = np.zeros((len(mean), 1 + of.covariates.shape[1], q.shape[1]))
-    fixed[:, 0], fixed[:, 1:] = mean, along
+    deviation = q - mean[of.cells.group]
+    # in a stratum the covariates are orthogonal and of mean square 1
+    along = [of.cells.means(column[:, None] * deviation) for column in of.covariates.T]
+    fixed = np.stack([mean, *along], axis=1)
     constant = int(np.sum(share <= _ROUNDING))
     fixed[:, 1:, :constant] = 0.0
     model = of.empty._replace(fixed=fixed, constant=constant)
