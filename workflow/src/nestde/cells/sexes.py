@@ -1,6 +1,6 @@
 """Whose sample is it: sex as the counts tell it, by XIST and the genes of the Y chromosome, beside what the sheet says.
 
-Where cells of a woman and of a man are together, some have XIST and others Y, hardly any both; ambient RNA brings the
+Where female and male cells are together, some have XIST and others Y, hardly any both; ambient RNA brings the
 other sex's to any cell. So it is asked how many cells have both, beside how many would by chance.
 """
 
@@ -147,7 +147,7 @@ def swapped(ledgers: Sequence[Mapping[str, Any]], sheet: "pd.DataFrame") -> tupl
         )
     if both:
         texts.append(
-            f"Cells of a woman and of a man are together in {a_few(both, 8)}; were it ambient RNA, more cells would have both. "
+            f"Female and male cells are together in {a_few(both, 8)}; were it ambient RNA, more cells would have both. "
             "Were samples pooled, or cells told apart wrongly?"
         )
     title = "Sex by the counts is not that of the sheet" if wrong else "Samples of both sexes" if both else ""

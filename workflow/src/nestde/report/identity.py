@@ -22,7 +22,7 @@ CLASSES = [
 LABELLED = 40  # samples, at most, whose names find room beside their points
 
 HELP = """
-Counts of the kept cells, on a logarithmic scale. A woman's cells have XIST and none of the genes of the Y chromosome, a man's these
+Counts of the kept cells, on a logarithmic scale. Female cells have XIST and none of the genes of the Y chromosome, male cells these
 and no XIST; ambient RNA of other samples adds a little of either to any. A sample is called female or male where one has five times the
 counts of the other. Cells of both kinds together, where hardly any cell has both XIST and Y, are of two donors.
 
