@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def entry() -> None:
     """Entry point of the installed command; a reader that hangs up, such as `head`, is no fault."""
     plain.use()
+    # matrices are small: threads of the linear algebra would wait for each other and for other jobs
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = main()
         sys.stdout.flush()
