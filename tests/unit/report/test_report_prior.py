@@ -37,3 +37,14 @@ def test_the_line_of_each_arm_rises_from_the_genes_without_a_variance_to_all(tmp
 
 def test_without_a_moderated_test_there_is_no_section(tmp_path):
     assert not with_prior(write_results(tmp_path), pd.DataFrame(columns=["term", "expression", "weight"]))
+
+
+def test_tests_of_other_arms_have_lines_of_their_own_axes(tmp_path):
+    of_all = pd.DataFrame(
+        {"term": "AD - Control | sex=F", "expression": 1.0, "sample_id": [0.0, 1.0], "weight": 0.5}
+    )
+    by_arm = pd.DataFrame(
+        {"term": "sex", "expression": 1.0, "sample_id [F]": [0.0, 1.0], "sample_id [M]": 0.0, "weight": 0.5}
+    )
+    (section,) = with_prior(write_results(tmp_path), pd.concat([of_all, by_arm]))
+    assert len(section.content["data"]) == 3 * len(CELL_TYPES)

@@ -20,8 +20,10 @@ def sections(results: Results) -> list[Section]:
         for term, of_term in table.groupby("term", sort=False):
             # a correlation is no variance
             for axis in (column for column in table if column not in BESIDE and not column.endswith(" corr")):
-                if of_term[axis].notna().any():
-                    lines[f"{cell_type}, {term}: {axis}"] = shares(of_term, axis)
+                # tests that have no such axis, as they have other arms, are empty there
+                own = of_term.assign(**{axis: pd.to_numeric(of_term[axis], errors="coerce")})
+                if own[axis].notna().any():
+                    lines[f"{cell_type}, {term}: {axis}"] = shares(own, axis)
     if not lines:
         return []
     return [
