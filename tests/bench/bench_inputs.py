@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
-from nestde.cells.roster import Compared
+from nestde.cells.roster import Comparison
 from nestde.io.files import slug, write_tsv
 from nestde.study.config import load
 
@@ -120,7 +120,7 @@ def bench(cells: int, folder: Path) -> None:
             },
         }
     )
-    settings, compared = config.text(), Compared.of(config.model).text()
+    settings, compared = config.text(), Comparison.of(config.model).text()
     common = ["--settings", settings]
     counts = [f"counts/{sample}.h5ad" for sample in samples]
     merged = [*common, "--samples", "samples.tsv", "--compared", compared, "--counts", *counts]

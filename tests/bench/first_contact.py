@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from makers import public
 
 from nestde import cli
-from nestde.cells.roster import Compared
+from nestde.cells.roster import Comparison
 from nestde.design.cellwise import Cellwise
 from nestde.errors import NestdeError
 from nestde.io.files import read_tsv, slugs
@@ -70,7 +70,7 @@ def steps(study: Path) -> tuple[int, str]:
     )
     step("qc", settings=settings, samples=names, counts=ingested, out=counts, cells=tables, ledgers=ledgers)
     model, covariates = config.model, covariates_of(read_checked(checked))
-    compared = Compared.of(model).text()
+    compared = Comparison.of(model).text()
     cellwise = Cellwise.of(model.formula, model.levels, covariates).text()
     parts: dict[str, list[Path]] = {"genes": [], "fits": [], "moderated": [], "out": []}
     for name in slugs(config.cell_types).values():

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from nestde.cells.covariates import read_obs, read_uns
-from nestde.cells.roster import Compared
+from nestde.cells.roster import Comparison
 from nestde.design.cellwise import Cellwise
 from nestde.io.files import slugs, write_tsv
 from nestde.io.layout import CONTENT, INTERMEDIATES, RESULTS
@@ -139,7 +139,7 @@ class Steps:
     def of_type(self, command, cell_type, **outputs):
         outputs = {name: self.folder / path for name, path in outputs.items()}
         samples = self.folder / "samples.tsv"
-        compared = Compared.of(self.config.model).text()
+        compared = Comparison.of(self.config.model).text()
         options = {"samples": samples, "compared": compared, "counts": self.counts}
         return self.run(command, cell_type=self.types[cell_type], **options, **outputs)
 
@@ -212,7 +212,7 @@ class Steps:
         matrix, design, statistics = (path(kind) for kind in ("matrix", "design", "statistics"))
         samples = self.path("samples")
         of_cells = {"samples": samples, "cells": path("covariates")}
-        compared, drawn = Compared.of(self.config.model).text(), path("drawn")
+        compared, drawn = Comparison.of(self.config.model).text(), path("drawn")
         outputs = {"out": matrix, "genes": path("genes")}
         self.expect("matrix", **of_cells, cell_type=name, compared=compared, counts=self.counts, **outputs)
         self.expect("design", **of_cells, cell_type=name, out=design, explain=path("terms"))

@@ -9,7 +9,7 @@ from makers.tiny_study import SAMPLES, Steps, cells, config, read_tested, sheet,
 
 from nestde.cells import matrix
 from nestde.cells.covariates import read_roster
-from nestde.cells.roster import Compared
+from nestde.cells.roster import Comparison
 from nestde.io.files import read_tsv
 
 
@@ -217,7 +217,7 @@ def test_levels_of_the_tested_factors():
     model = config(model={"formula": "~ diagnosis * age + C(batch) + (1 | sample_id)"}).model
     levels = {"diagnosis": ["Control", "AD", "MCI"]}
     changed = replace(model, test=["diagnosis:age", "C(batch)"], levels=levels)
-    masks = matrix.tested_levels(obs, Compared.of(changed))
+    masks = matrix.tested_levels(obs, Comparison.of(changed))
     assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
         "Control": [1], "AD": [0, 2], "MCI": [3], "1": [0, 2], "2": [1, 3],
     }  # fmt: skip
@@ -226,7 +226,7 @@ def test_levels_of_the_tested_factors():
 def test_levels_that_two_factors_have_are_told_apart():
     obs = ad.AnnData(np.zeros((3, 1))).obs.assign(smoker=["yes", "no", "no"], diabetic=["no", "yes", "AD"])
     model = config(model={"formula": "~ smoker + diabetic + (1 | sample_id)"}).model
-    masks = matrix.tested_levels(obs, Compared.of(replace(model, test=["smoker", "diabetic"], levels={})))
+    masks = matrix.tested_levels(obs, Comparison.of(replace(model, test=["smoker", "diabetic"], levels={})))
     assert {name: list(np.flatnonzero(mask)) for name, mask in masks.items()} == {
         "smoker_no": [1, 2], "smoker_yes": [0], "AD": [2], "diabetic_no": [0], "diabetic_yes": [1],
     }  # fmt: skip
@@ -235,4 +235,4 @@ def test_levels_that_two_factors_have_are_told_apart():
 def test_a_column_is_a_factor_only_if_the_formula_codes_it():
     obs = ad.AnnData(np.zeros((3, 1))).obs.assign(age=[1.0, 2, 3], age_group=["a", "b", "b"])
     model = config(model={"formula": "~ age + C(age_group) + (1 | sample_id)"}).model
-    assert matrix.tested_levels(obs, Compared.of(replace(model, test=["age"], levels={}))) == {}
+    assert matrix.tested_levels(obs, Comparison.of(replace(model, test=["age"], levels={}))) == {}

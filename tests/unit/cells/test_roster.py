@@ -10,7 +10,7 @@ from makers.tiny_study import Steps, cells, config, read_tested, sheet
 
 from nestde.api.de import de
 from nestde.cells.covariates import read_roster
-from nestde.cells.roster import Compared, Entry, Fewest, call, levels_of_samples, roster_of
+from nestde.cells.roster import Comparison, Entry, Fewest, call, levels_of_samples, roster_of
 from nestde.io.files import read_json
 
 OF_TYPE, IN_ALL = Fewest("model.min_cells", 10), Fewest("qc.min_cells_per_sample", 50)
@@ -92,11 +92,11 @@ def test_levels_are_the_sheets_then_the_cells_and_none_that_varies_within_a_samp
         "b": pd.DataFrame({"side": ["r"]}),
         "c": pd.DataFrame({"side": []}, dtype=object),
     }
-    factors, levels = levels_of_samples(tables, samples, Compared.of(model))
+    factors, levels = levels_of_samples(tables, samples, Comparison.of(model))
     assert factors == {"stim": ("x", "y"), "side": ("l", "r")}  # dose is a number
     assert levels == {"a": {"stim": "x", "side": "l"}, "b": {"stim": "y", "side": "r"}, "c": {"stim": "x"}}
     tables["b"] = pd.DataFrame({"side": ["r", "l"]})
-    assert list(levels_of_samples(tables, samples, Compared.of(model))[0]) == ["stim"]
+    assert list(levels_of_samples(tables, samples, Comparison.of(model))[0]) == ["stim"]
 
 
 THREE = ["Control", "MCI", "AD"]

@@ -14,7 +14,7 @@ from nestde.api.levels import levels_to_test
 from nestde.arrays import Floats
 from nestde.cells.depth import offered
 from nestde.cells.roles import Reference, cell_types_of, samples_of
-from nestde.cells.roster import Compared, Entry, Fewest, Roster, call, levels_of_samples
+from nestde.cells.roster import Comparison, Entry, Fewest, Roster, call, levels_of_samples
 from nestde.design.formula import of_genes
 from nestde.design.testable import NotTestable, design_to_test
 from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
@@ -367,7 +367,7 @@ def _roster(obs: pd.DataFrame, rows: NDArray[np.intp], samples: "pd.Series[str]"
     """Say of each sample with cells of a type whether it is tested there."""
     named = samples.iloc[rows].astype(str).to_numpy()
     tables = {sample: obs.iloc[rows[named == sample]] for sample in sorted(set(named))}
-    factors, levels = levels_of_samples(tables, pd.DataFrame({"sample_id": []}), Compared.of(model))
+    factors, levels = levels_of_samples(tables, pd.DataFrame({"sample_id": []}), Comparison.of(model))
     entries = [
         Entry(sample, len(table), len(table), len(table), levels[sample]) for sample, table in tables.items()
     ]
@@ -394,7 +394,7 @@ def _ledger(
         "n_cells": np.diff(counts.indptr).astype(np.int64),
         "n_samples": np.bincount(pairs // len(found), minlength=len(names)),
     }
-    for level, mask in tested_levels(obs, Compared.of(model)).items():
+    for level, mask in tested_levels(obs, Comparison.of(model)).items():
         cells = max(int(mask.sum()), 1)
         table[f"mean_{level}"] = counts.T @ (mask / size_factor) / cells
         table[f"detected_{level}"] = np.bincount(gene_of[mask[counts.indices]], minlength=len(names)) / cells

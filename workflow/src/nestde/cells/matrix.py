@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.covariates import covariates, measurements, of_data
 from nestde.cells.parts import Part, counted, gene_names, not_measured, parts_of, roster_of_parts
-from nestde.cells.roster import Compared, Fewest
+from nestde.cells.roster import Comparison, Fewest
 from nestde.io.counts import Counts, writing
 from nestde.io.source import BLOCK, block_edges, label
 from nestde.size_factors import size_factor
@@ -50,7 +50,7 @@ def build_matrix(
     *,
     absent_genes: str,
     genes: Genes,
-    compared: Compared,
+    compared: Comparison,
     min_cells: int,
     min_cells_per_sample: int,
     out: str | Path,
@@ -154,7 +154,7 @@ def _ids(parts: Sequence[Part], places: Sequence[NDArray[np.int32]], m: int) -> 
     return ids
 
 
-def tested_levels(obs: "pd.DataFrame", compared: Compared) -> dict[str, NDArray[np.bool_]]:
+def tested_levels(obs: "pd.DataFrame", compared: Comparison) -> dict[str, NDArray[np.bool_]]:
     """Cells of each level of the factors that are compared, by the level's name; of one that two factors have, by both."""
     found: list[tuple[str, str, NDArray[np.bool_]]] = []
     for name in compared.factors(obs):

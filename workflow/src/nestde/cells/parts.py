@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nestde.cells.roster import Compared, Entry, Fewest, Roster, call, levels_of_samples
+from nestde.cells.roster import Comparison, Entry, Fewest, Roster, call, levels_of_samples
 from nestde.errors import a_few
 from nestde.io.counts import Counts
 from nestde.io.source import BLOCK, block_edges
@@ -78,7 +78,7 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
 
 
 def roster_of_parts(
-    parts: Sequence[Part], sheet: "pd.DataFrame", compared: Compared, of_type: Fewest, in_all: Fewest
+    parts: Sequence[Part], sheet: "pd.DataFrame", compared: Comparison, of_type: Fewest, in_all: Fewest
 ) -> Roster:
     """Say of each sample of a cell type whether it is tested, or why it left."""
     factors, levels = levels_of_samples({part.sample: part.obs for part in parts}, sheet, compared)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.covariates import covariates, measurements, of_data
 from nestde.cells.parts import counted, gene_names, parts_of, roster_of_parts, sums
-from nestde.cells.roster import Compared, Fewest
+from nestde.cells.roster import Comparison, Fewest
 from nestde.errors import NestdeError
 from nestde.io.counts import OURS, as_named, storable
 from nestde.io.files import atomic
@@ -28,7 +28,7 @@ def profiles(
     sheet: "pd.DataFrame",
     *,
     absent_genes: str,
-    compared: Compared,
+    compared: Comparison,
     config: Pseudobulk,
     size_factors: str,
     min_cells_per_sample: int,

@@ -30,7 +30,7 @@ class Fewest:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """What of a model says who is compared with whom: all else of it may change, and the cells of a test stay.
 
     Attributes
@@ -75,7 +75,7 @@ def admitted(sheet: "pd.DataFrame", model: Model) -> "pd.DataFrame":
     These are what is compared, and what the formula joins with covariates of cells in one transform.
     """
     names = covariates_of(sheet)
-    read = {*Compared.of(model).columns, *Cellwise.of(model.formula, model.levels, names).of_samples}
+    read = {*Comparison.of(model).columns, *Cellwise.of(model.formula, model.levels, names).of_samples}
     return sheet[["sample_id", "counts", *(name for name in names if name in read)]]
 
 
@@ -295,7 +295,7 @@ def _cells(kept: int, came: int) -> str:
 
 
 def levels_of_samples(
-    tables: Mapping[str, "pd.DataFrame"], sheet: "pd.DataFrame", compared: Compared
+    tables: Mapping[str, "pd.DataFrame"], sheet: "pd.DataFrame", compared: Comparison
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, str]]]:
     """Tested factors that have one level in each sample, and the level of each sample.
 

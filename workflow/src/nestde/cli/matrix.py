@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sections input, genes, model, qc, cell_types, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
-    parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Compared`)")
+    parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Comparison`)")
     parser.add_argument("--cell-type", required=True, help="slug of the cell type")
     parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
     parser.add_argument("--out", type=Path, required=True, help="h5ad: X is csc, cells × tested genes")
@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     """Merge; say how many genes are tested."""
     from nestde.cells.covariates import read_roster, read_uns
     from nestde.cells.matrix import build_matrix
-    from nestde.cells.roster import Compared
+    from nestde.cells.roster import Comparison
     from nestde.io.files import of_slug, write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
         read_checked(args.samples),
         absent_genes=config.input.absent_genes,
         genes=config.genes,
-        compared=Compared.read(args.compared),
+        compared=Comparison.read(args.compared),
         min_cells=config.model.min_cells,
         min_cells_per_sample=config.qc.min_cells_per_sample,
         out=args.out,

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sections input, genes, qc, pseudobulk, cell_types, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
-    parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Compared`)")
+    parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Comparison`)")
     parser.add_argument("--cell-type", required=True, help="slug of the cell type")
     parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
     parser.add_argument("--out", type=Path, required=True, help="h5ad: samples × genes")
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Sum; say how many profiles are to be tested."""
     from nestde.cells.pseudobulk import profiles, table, write
-    from nestde.cells.roster import Compared
+    from nestde.cells.roster import Comparison
     from nestde.io.counts import OURS
     from nestde.io.files import of_slug, write_tsv
     from nestde.logs import log
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
         of_slug(args.cell_type, config.cell_types),
         read_checked(args.samples),
         absent_genes=config.input.absent_genes,
-        compared=Compared.read(args.compared),
+        compared=Comparison.read(args.compared),
         config=config.pseudobulk,
         size_factors=config.genes.size_factors,
         min_cells_per_sample=config.qc.min_cells_per_sample,

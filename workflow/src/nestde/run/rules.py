@@ -37,7 +37,7 @@ class WorkflowStudy:
     """
 
     def __init__(self, given: Mapping[str, Any]):
-        from nestde.cells.roster import Compared, admitted
+        from nestde.cells.roster import Comparison, admitted
         from nestde.design.cellwise import Cellwise
         from nestde.study.config import load
         from nestde.study.samples import covariates_of, digest, is_small, read_samples, source_paths
@@ -55,7 +55,7 @@ class WorkflowStudy:
                 sheet.assign(counts=[paths[name] for name in sheet["sample_id"]]),
             )
             self._samples = digest(admitted(whole, model))
-            self._compared = Compared.of(model).text()
+            self._compared = Comparison.of(model).text()
             self._cellwise = Cellwise.of(model.formula, model.levels, covariates_of(sheet)).text()
         samples, sources = slugs(paths), slugs(paths.values())
         self.samples = {samples[sample]: sources[path] for sample, path in paths.items()}
