@@ -1,4 +1,4 @@
-"""Whose sample is it: XIST against the genes of the Y chromosome in each sample, beside the sheet's sex; cells under two names."""
+"""Whose sample is it: XIST against the genes of the Y chromosome in each sample, beside the sheet's sex; cells under two names; other batches."""
 
 from html import escape
 from typing import Any
@@ -7,6 +7,8 @@ import numpy as np
 
 from nestde.cells.same import same_cells
 from nestde.cells.sexes import call_of, contradicts, said_sexes, swapped
+from nestde.design.formula import variables_of
+from nestde.expression.elsewhere import title_and_text
 from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.results import Results
@@ -39,7 +41,7 @@ def sections(results: Results) -> list[Section]:
         for sample, ledger in told.items()
         if None not in ledger.get("sex_counts", {"XIST": None}).values()
     }
-    found = [swapped(results.ledgers, results.samples), same_cells(results.ledgers)]
+    found = [swapped(results.ledgers, results.samples), same_cells(results.ledgers), lie_elsewhere(results)]
     boxes = "".join(
         note(f"<b>{escape(title)}.</b> {escape(text)}", "danger") for title, text in found if title
     )
@@ -51,10 +53,16 @@ def sections(results: Results) -> list[Section]:
             CHAPTER,
             "Whose sample is it",
             html(boxes + (figures.row([_drawn(results, seen)]) if seen else "")),
-            description="Sex as the counts tell it, and cells that are in the data under two names.",
+            description="Sex as the counts tell it, cells that are in the data under two names, and samples that lie with another batch.",
             helptext=HELP if seen else "",
         )
     ]
+
+
+def lie_elsewhere(results: Results) -> tuple[str, str]:
+    """Title and text on samples whose profiles lie with another batch; '' and '' if none do, or there are no profiles."""
+    compared = [name for term in results.config.model.compared for name in variables_of(term)]
+    return title_and_text(results.profiles, results.samples, compared)
 
 
 def _drawn(results: Results, seen: dict[str, Any]) -> str:

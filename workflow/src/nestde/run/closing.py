@@ -7,6 +7,7 @@ from nestde.cells.concerns import MOST, concerns, removed_words, share
 from nestde.errors import NestdeError, printable
 from nestde.io.files import read_json
 from nestde.io.layout import CONTENT, PAGE
+from nestde.report.identity import lie_elsewhere
 from nestde.report.results import Results
 from nestde.run.progress import span
 from nestde.study.config import Config
@@ -16,9 +17,11 @@ CITE = "To cite: methods, references and BibTeX of this run are in the report, u
 
 
 def closing_words(results: Results) -> Iterator[str]:
-    """Sentences on quality control, for the terminal."""
-    for title, text in concerns(results.ledgers, results.samples, results.config.model):
-        yield f"Note: {title}. {text}"
+    """Sentences on quality control and on whose sample it is, for the terminal."""
+    told = [*concerns(results.ledgers, results.samples, results.config.model), lie_elsewhere(results)]
+    for title, text in told:
+        if title:
+            yield f"Note: {title}. {text}"
 
 
 def not_tested(results: Results) -> list[str]:
