@@ -26,7 +26,8 @@ from pathlib import Path
 
 from nestde.io.files import sha256
 
-COMMAND = [str(Path(sys.executable).with_name("nestde")), "run", "--cores", "2"]
+# With --verbose Snakemake tells of each job as it begins.
+COMMAND = [str(Path(sys.executable).with_name("nestde")), "run", "--cores", "2", "--verbose"]
 # Hold the date, and nothing of the science.
 DATED = ("report/multiqc.html", "ro-crate-metadata.json")
 
