@@ -1,22 +1,15 @@
 """Studies in folders of their own, run as a person runs them."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from makers.command import nestde
 from makers.real import real_data
 from small import start_study
 
 HERE = Path(__file__).parent
-
-
-def nestde(*arguments: str | Path, cwd: Path, timeout: int = 900) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, without anything that the shell around pytest has set for Snakemake."""
-    command = [str(Path(sys.executable).with_name("nestde")), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 @pytest.fixture(scope="session")

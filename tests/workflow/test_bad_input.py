@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import nestde
+from makers.command import nestde
 
 from nestde.simulate import Cohort, write
 

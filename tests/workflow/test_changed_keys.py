@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from conftest import nestde
+from makers.command import nestde
 
 # What is made of counts, and needs no change.
 OF_COUNTS = ("qc", "cells", "matrix", "statistics")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import anndata as ad
 import pytest
-from conftest import nestde
 from crash import copy_study, disturb, results
+from makers.command import nestde
 from small import start_study
 
 pytestmark = pytest.mark.slow

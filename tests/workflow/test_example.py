@@ -6,7 +6,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import nestde
+from makers.command import nestde
 
 from nestde import NestdeWarning, de
 from nestde.expression.tables import TEXT

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import yaml
-from conftest import nestde
+from makers.command import nestde
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import nestde
+from makers.command import nestde
 from small import CONFIG, start_study
 
 from nestde.expression.tables import TEXT

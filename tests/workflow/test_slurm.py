@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import nestde
+from makers.command import nestde
 
 HERE = Path(__file__).parent / "slurm"
 STATES = ("FAILED", "COMPLETED")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import nestde
 from crash import results
+from makers.command import nestde
 from small import CONFIG, start_study
 
 pytestmark = pytest.mark.slow
