@@ -4,9 +4,11 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 from makers.command import nestde
 
+pytestmark = pytest.mark.slow
 # What is made of counts, and needs no change.
 OF_COUNTS = ("qc", "cells", "matrix", "statistics")
 

@@ -90,7 +90,8 @@ def test_nestde_de_gives_the_numbers_and_signs_of_the_workflow(example):
         theirs = results(example, cell_type).set_index("gene")
         assert set(ours.columns) == set(theirs.columns)
         ours = ours.loc[theirs.index]
-        for column in theirs.columns.drop("padj_global"):
+        # how often the likelihood was evaluated is no result: it hangs on the last digit of the sums
+        for column in theirs.columns.drop(["padj_global", "iterations"]):
             if theirs[column].dtype.kind in "if":
                 expected = theirs[column].to_numpy(float)
                 np.testing.assert_allclose(
