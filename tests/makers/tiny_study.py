@@ -168,11 +168,10 @@ class Steps:
         }
         return self.run("crosscheck", **self._here(files))
 
-    def pseudobulk_de(self, out):
+    def pseudobulk_de(self, out, **more):
         """After `pseudobulk`."""
-        return self.run(
-            "pseudobulk-de", **self._here({"samples": "samples.tsv", "counts": "bulk.h5ad", "out": out})
-        )
+        files = {"samples": "samples.tsv", "counts": "bulk.h5ad", "out": out}
+        return self.run("pseudobulk-de", **self._here(files | more))
 
     def _here(self, files):
         return {option: self.folder / path for option, path in files.items()}

@@ -121,7 +121,7 @@ def test_the_steps_of_the_workflow_do_not_care_either(name, tmp_path, monkeypatc
         settings = config(model=model, pseudobulk={"formula": f"~ `{called}`"})
         steps = Steps(folder, settings, sheet().rename(columns={"diagnosis": called}))
         assert steps.ingest() == steps.qc() == steps.pseudobulk("T cell") == steps.matrix("T cell") == 0
-        assert steps.run("pseudobulk-de", counts="bulk.h5ad", out="de.tsv", explore="explore.json") == 0
+        assert steps.pseudobulk_de("de.tsv", explore="explore.json") == 0
         tables.append(read_tsv("de.tsv").astype({"reason": object}))
         told.append((read_tsv("genes.tsv"), read_json("explore.json")["distances"]))
     same(*tables, name)

@@ -229,10 +229,9 @@ def test_components_go_with_what_makes_them():
 def test_the_command_writes_table_and_exploration_and_the_same_bytes_twice(study):
     steps = write_study(study, cells(n=60))
     assert steps.ingest() == steps.qc() == steps.pseudobulk("T cell") == 0
-    outputs = {"counts": "bulk.h5ad", "out": "de.tsv", "explore": "explore.json"}
-    assert steps.run("pseudobulk-de", **outputs) == 0
+    assert steps.pseudobulk_de("de.tsv", explore="explore.json") == 0
     first = Path("de.tsv").read_bytes(), Path("explore.json").read_bytes()
-    assert steps.run("pseudobulk-de", **outputs) == 0
+    assert steps.pseudobulk_de("de.tsv", explore="explore.json") == 0
     assert (Path("de.tsv").read_bytes(), Path("explore.json").read_bytes()) == first
     told = read_json("explore.json")
     assert told["formula"] == "~ diagnosis" and told["dropped"] == ["sequencing_saturation"]

@@ -10,12 +10,12 @@ from scipy import stats
 
 from nestde.design import design
 from nestde.fit import basis, clusters, fit_responses, inference
-from nestde.fit.crossproducts import leaves, sums_of_responses
+from nestde.fit.crossproducts import own_leaves, sums_of_responses
 
 
 def at_r_estimates(built, y, fit):
     turned = basis.basis(built)
-    leaf = leaves(built, turned)
+    leaf = own_leaves(built, turned)
     sums = sums_of_responses(built, turned, leaf, y[:, None])
     lower = [basis._lower(turn @ part) for turn, part in zip(turned.turn, factors(built, fit), strict=True)]
     coef = np.array([list(fit["coef"].values())])

@@ -1,6 +1,7 @@
 """For the paper: what was done in words, what to cite, the model as an equation, and how to make all of it again."""
 
 from html import escape
+from shlex import quote
 
 from nestde import __version__
 from nestde.design.effects import RandomEffects
@@ -151,7 +152,8 @@ def _references(results: Results) -> Section:
 
 def _again(results: Results) -> Section:
     """Versions, seed, commands, and checksums of the tables that this page was made of."""
-    commands = f"{COMMAND}\nnestde verify {results.folder.name}\nsha256sum {results.folder.name}/{MANIFEST}"
+    folder = results.folder.as_posix()  # as the run called it, seen from the folder of the study
+    commands = f"{COMMAND}\nnestde verify {quote(folder)}\nsha256sum {quote(f'{folder}/{MANIFEST}')}"
     rows = []
     for slugged in results.slugs.values():
         path = RESULTS["de"].format(cell_type=slugged)

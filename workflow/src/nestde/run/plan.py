@@ -224,6 +224,7 @@ def _jobs(config: Config, paths: Collection[str], chunks: int) -> dict[str, int]
     pseudobulk = types if config.pseudobulk.enabled else 0
     return {
         "check": 1,
+        "admit": 1,
         "ingest": len(set(paths)),
         "qc": 1 if is_small(paths) else len(paths),
         "matrix": types,
