@@ -136,7 +136,8 @@ def test_the_check_counts_cells_after_what_the_plan_saw_while_that_holds(
         return seen.recall(study)
 
     file.write_text(strict)
-    assert counted not in (before := check())
+    before = check()
+    assert counted not in before
     study = read_study(config.load("config/config.yaml"), Faults())
     seen.remember(study, foreseen(study).seen)
     after = check()
