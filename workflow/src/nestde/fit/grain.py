@@ -16,8 +16,8 @@ from nestde.design.cellwise import combined
 from nestde.design.design import Design
 from nestde.fit.basis import Basis, basis
 
-# Of a column of norm 1, variation within a leaf below this is rounding.
-_ROUNDING = 1e-11
+# Of what varies within leaves, the share of one leaf below this is rounding; so is this share of a value.
+_ROUNDING, _DIGITS = 1e-11, 16 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,21 @@ def grain(code: NDArray[np.int64], u: Floats) -> Grain:
     """
     f: list[Floats] = []
     taken = np.zeros(int(code.max()) + 1 if len(code) else 0, np.int64)
-    for column, norm in zip(u.T, np.linalg.norm(u, axis=0), strict=True):
-        left = column / (norm or 1.0)
+    cells = np.sqrt(np.bincount(code))
+    for column in u.T:
+        left = column - means_of_leaves(column, code)[code]
+        left -= means_of_leaves(left, code)[code]
+        # a covariate may lie far from 0: what of it is rounding goes by its size, what varies by its spread
+        rounding, norm = _DIGITS * np.abs(column).max(initial=0.0) * cells, np.linalg.norm(left)
+        if norm <= np.linalg.norm(rounding):
+            continue
+        left /= norm
         for _ in range(2):
             left = left - means_of_leaves(left, code)[code]
             for other in f:
                 left = left - other * np.bincount(code, other * left)[code]
         size = np.sqrt(np.bincount(code, left * left))
-        fresh = size > _ROUNDING
+        fresh = size > np.maximum(_ROUNDING, rounding / norm)
         for place in np.unique(taken[fresh]):
             if place == len(f):
                 f.append(np.zeros(len(code)))
