@@ -1,0 +1,53 @@
+"""Pages of the site that are files elsewhere in the tree, and links as they are in the tree."""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+DOCS = PurePosixPath("workflow/docs")
+ELSEWHERE = {
+    "index.md": "README.md",
+    "configuration.md": "config/README.md",
+    "contributing.md": ".github/CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+}
+LINK = re.compile(r"\[([^\]\n]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_config(config: Any) -> Any:
+    """Leave out of the navigation what is not written yet."""
+    there = {*ELSEWHERE, *(path.name for path in (ROOT / DOCS).glob("*.md"))}
+    config["nav"] = [
+        entry
+        if isinstance(pages, str)
+        else {title: [page for page in pages if next(iter(page.values())) in there]}
+        for entry in config["nav"]
+        for title, pages in entry.items()
+    ]
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that stand elsewhere."""
+    for page, path in ELSEWHERE.items():
+        files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Turn links between files of the tree to links between pages; what is no page stays as its text."""
+    pages = {PurePosixPath(path): name for name, path in ELSEWHERE.items()}
+    here = PurePosixPath(ELSEWHERE.get(page.file.src_uri, str(DOCS / page.file.src_uri))).parent
+
+    def turned(link: re.Match[str]) -> str:
+        text, target, anchor = link.groups()
+        path = PurePosixPath((ROOT / here / target).resolve().relative_to(ROOT.resolve()).as_posix())
+        if not (ROOT / path).exists():
+            return link[0]  # the build warns of it
+        name = pages.get(path) or (path.name if path.parent == DOCS and path.suffix == ".md" else None)
+        return f"[{text}]({name}{anchor or ''})" if name else text
+
+    return LINK.sub(turned, markdown)
