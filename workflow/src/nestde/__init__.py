@@ -11,7 +11,8 @@ from nestde.errors import NestdeError, NestdeWarning
 if TYPE_CHECKING:
     from nestde.api.de import de
     from nestde.api.glmm import GLMMResult, glmm
-    from nestde.api.lmm import LMMResult, lmm, lrt
+    from nestde.api.lmm import LMMResult, lmm
+    from nestde.api.lrt import lrt
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,8 +34,12 @@ _LAZY = {
     "LMMResult": "nestde.api.lmm",
     "glmm": "nestde.api.glmm",
     "lmm": "nestde.api.lmm",
-    "lrt": "nestde.api.lmm",
+    "lrt": "nestde.api.lrt",
 }
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__spec__"])
 
 
 def __getattr__(name: str) -> Any:

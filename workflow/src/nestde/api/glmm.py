@@ -1,13 +1,15 @@
 """`nestde.glmm`: one response of counts, one mixed model, printed as `nestde.lmm` prints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
+from scipy.special import expit
 
-from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references, variance_rows
+from nestde.api.printed import Part, Summary, p_value, references_of, unsaid_references, variance_rows
 from nestde.api.result import FitsOfOne, Result
 from nestde.arrays import Floats
 from nestde.design import design as designs
@@ -67,7 +69,8 @@ def glmm(
     if fits.status[0] in ("not_testable", "failed"):
         raise NestdeError(f'"{design.formula.text}" has no fit: {fits.reason[0]}.')
     notes = unsaid_references(design, frame, levels or {})
-    return GLMMResult(design, y, fits, offset, shift, notes, model, data)
+    read = frame[list(design.formula.variables)]
+    return GLMMResult(design, y, fits, offset, shift, notes, read, model, data)
 
 
 def _check_response(design: Design, y: Floats, family: str, faults: Faults) -> None:
@@ -102,6 +105,21 @@ def _offset_of(frame: pd.DataFrame, offset: str | None, faults: Faults) -> Float
     return values
 
 
+class CountRecord(NamedTuple):
+    """How the optimum was found.
+
+    Attributes
+    ----------
+    evaluations
+        Of the likelihood.
+    promise
+        By which a Newton step from the end would raise the log-likelihood.
+    """
+
+    evaluations: int
+    promise: float
+
+
 @dataclass(frozen=True, repr=False)
 class GLMMResult(Result):
     """A fitted mixed model of counts; print it, or take what you need.
@@ -120,6 +138,8 @@ class GLMMResult(Result):
         (n,) what it holds.
     notes
         Factors whose reference may not be the one that was meant.
+    frame
+        The rows that were fitted, of the columns that the formula reads right of the ``~``.
     """
 
     design: Design
@@ -128,6 +148,7 @@ class GLMMResult(Result):
     offset: str | None
     shift: Floats
     notes: tuple[str, ...]
+    frame: pd.DataFrame
     _model: CountModel = field(compare=False)
     _data: Data = field(compare=False)
 
@@ -158,30 +179,40 @@ class GLMMResult(Result):
         """Of a count of mean μ the variance, given its group, is μ + dispersion · μ²; 0 but for the negative binomial."""
         return float(self.fits.dispersion[0])
 
-    def conditional_modes(self) -> dict[str, pd.DataFrame]:
-        """Factor -> groups × effects: the predicted random effects (BLUPs)."""
-        return {
-            factor.name: pd.DataFrame(part[0], list(factor.levels), list(factor.effects))
-            for factor, part in zip(self.design.random, self.fits.modes, strict=True)
-        }
+    @property
+    def record(self) -> CountRecord:
+        """How the optimum was found."""
+        return CountRecord(int(self.fits.evaluations[0]), float(self.fits.ends.promise[0]))
 
-    @cached_property
-    def _tests(self) -> pd.DataFrame:
-        rows = [row[None] for row in np.eye(len(self.design.coef_names))]
+    def _modes(self) -> list[Floats]:
+        return [part[0] for part in self.fits.modes]
+
+    def _mean(self, link: Floats) -> Floats:
+        return np.asarray(expit(link) if self.family == "bernoulli" else np.exp(link))
+
+    def _shift_of(self, frame: pd.DataFrame) -> Floats:
+        faults = Faults()
+        shift = _offset_of(frame, self.offset, faults)
+        faults.raise_if_any()
+        return shift
+
+    def _tested(self, rows: Sequence[Floats], method: str | None) -> pd.DataFrame:
+        if method is not None:
+            raise NestdeError("method: a count model has one test, the likelihood ratio as F.")
         _, ratios = fit_tests(self._model, self._data, rows, threads=1)
+        estimate, se = np.array([self.fits.effect(row[0]) for row in rows])[:, :, 0].T
         return pd.DataFrame(
             {
-                "estimate": self.fits.coef[0],
-                "se": self.fits.se[0],
-                "ratio": np.exp(self.fits.coef[0]),
+                "estimate": estimate,
+                "se": se,
+                "ratio": np.exp(estimate),
                 "lrt": [ratio.stat[0] for ratio in ratios],
                 "df": [residual_df(self.design, row)[1] for row in rows],
                 "p": [
                     np.exp(log_p_of_ratio(self.design, row, ratio.stat)[0])
                     for row, ratio in zip(rows, ratios, strict=True)
                 ],
-            },
-            index=list(self.design.coef_names),
+            }
         )
 
     def tests(self) -> pd.DataFrame:
@@ -189,45 +220,44 @@ class GLMMResult(Result):
 
         χ² or z would be too bold with few groups: 0.09 to 0.12 instead of 0.05 with 3 against 3 samples.
         """
-        return self._tests.copy()
+        return self._coefficients()
 
-    def __str__(self) -> str:
+    def summary(self) -> Summary:
+        """What is printed: likelihood, variances, fixed effects with tests, reference levels, how the fit ended."""
         fits = self.fits
         groups = "; ".join(f"{factor.name} {len(factor.levels):,}" for factor in self.design.random)
         ended = self.status + (f" ({fits.reason[0]})" if fits.reason[0] else "")
-        dispersion = (
-            [
-                f"Dispersion {self.dispersion:.5g}: a count of mean m has variance m + {self.dispersion:.5g} m^2",
-                "",
-            ]
-            if self.family == "negative_binomial"
-            else []
-        )
+        size = f"{self.dispersion:.5g}"
+        dispersion = Part((f"Dispersion {size}: a count of mean m has variance m + {size} m^2",))
         variances = variance_rows(self.design, [part[0] for part in fits.factors])
-        return "\n".join(
-            [
-                f"{_KINDS[self.family]} fitted by maximum likelihood (Laplace's approximation)",
-                f"Formula: {self.design.formula.text}" + (f"   Offset: {self.offset}" if self.offset else ""),
-                "",
-                f"logLik {self.loglik:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   deviance {self.deviance:.4f}",
-                f"Observations {self.design.n:,}   Groups: {groups}",
-                "",
-                "Random effects",
-                indent(columns([["group", "effect", "variance", "SD", "corr"], *variances], left=2)),
-                "",
-                *dispersion,
-                "Fixed effects (likelihood ratio as F; ratio is e^estimate)",
-                indent(_fixed(self._tests)),
-                *references_of(self.design, self.notes),
-                "",
-                f"Fit: {ended}; {fits.evaluations[0]} evaluations",
-            ]
+        return Summary(
+            (
+                Part(
+                    (
+                        f"{_KINDS[self.family]} fitted by maximum likelihood (Laplace's approximation)",
+                        f"Formula: {self.design.formula.text}"
+                        + (f"   Offset: {self.offset}" if self.offset else ""),
+                    )
+                ),
+                Part(
+                    (
+                        f"logLik {self.loglik:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   deviance {self.deviance:.4f}",
+                        f"Observations {self.design.n:,}   Groups: {groups}",
+                    )
+                ),
+                Part(("Random effects",), (["group", "effect", "variance", "SD", "corr"], *variances), 2),
+                *([dispersion] if self.family == "negative_binomial" else []),
+                Part(
+                    ("Fixed effects (likelihood ratio as F; ratio is e^estimate)",),
+                    _fixed(self.tests()),
+                    foot=references_of(self.design, self.notes),
+                ),
+                Part((f"Fit: {ended}",)),
+            )
         )
 
-    __repr__ = __str__
 
-
-def _fixed(table: pd.DataFrame) -> str:
+def _fixed(table: pd.DataFrame) -> tuple[list[str], ...]:
     rows = [
         [
             str(name),
@@ -240,4 +270,4 @@ def _fixed(table: pd.DataFrame) -> str:
         ]
         for name, row in table.iterrows()
     ]
-    return columns([["", "estimate", "SE", "ratio", "LRT", "df", "p"], *rows], left=1)
+    return (["", "estimate", "SE", "ratio", "LRT", "df", "p"], *rows)

@@ -1,29 +1,25 @@
-"""`nestde.lmm`: one response, one linear mixed model, printed the way a person expects; `nestde.lrt` compares two."""
+"""`nestde.lmm`: one response, one linear mixed model, printed the way a person expects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from nestde.api.printed import columns, indent, p_value, references_of, unsaid_references, variance_rows
+from nestde.api.printed import Part, Summary, p_value, references_of, unsaid_references, variance_rows
 from nestde.api.result import FitsOfOne, Result
 from nestde.arrays import Floats
 from nestde.design import design as designs
-from nestde.design.design import Design, RandomFactor
+from nestde.design.design import Design
 from nestde.errors import NestdeError
-from nestde.fit.containment import containment
+from nestde.fit.containment import containment, containment_of
 from nestde.fit.crossproducts import Sums, sums_of_responses
 from nestde.fit.genes import FitModel, fit, modes, prepare
 from nestde.fit.inference import f_tests
-from nestde.fit.log_sf import log_chi2_sf, log_f_sf
+from nestde.fit.log_sf import log_f_sf
 from nestde.fit.record import Fits, Record
 
-if TYPE_CHECKING:
-    from nestde.api.glmm import GLMMResult
-
-# Of a column of the smaller model, what the larger cannot explain must be below this share.
-_ROUNDING = 1e-8
+METHODS = ("satterthwaite", "kenward_roger", "containment")
 
 
 def lmm(
@@ -62,7 +58,8 @@ def lmm(
     if fits.status[0] in ("not_testable", "failed"):
         raise NestdeError(f'"{design.formula.text}" has no fit: {fits.reason[0]}.')
     notes = unsaid_references(design, frame, levels or {})
-    return LMMResult(design, y, fits, notes, model, sums)
+    read = frame[list(design.formula.variables)]
+    return LMMResult(design, y, fits, np.zeros(design.n), notes, read, model, sums)
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,14 +74,20 @@ class LMMResult(Result):
         (n,) the response.
     fits
         The engine's fit, of this one response.
+    shift
+        (n,) what is added to the linear predictor beside what is fitted: nothing.
     notes
         Factors whose reference may not be the one that was meant.
+    frame
+        The rows that were fitted, of the columns that the formula reads right of the ``~``.
     """
 
     design: Design
     y: Floats
     fits: Fits
+    shift: Floats
     notes: tuple[str, ...]
+    frame: pd.DataFrame
     _model: FitModel = field(compare=False)
     _sums: Sums = field(compare=False)
 
@@ -96,11 +99,6 @@ class LMMResult(Result):
     def family(self) -> str:
         """What the response is taken for."""
         return "gaussian"
-
-    @property
-    def shift(self) -> Floats:
-        """(n,) what is added to the linear predictor beside what is fitted."""
-        return np.zeros(self.design.n)
 
     @property
     def theta(self) -> Floats:
@@ -128,14 +126,14 @@ class LMMResult(Result):
             for factor, part in zip(self.design.random, self.fits.factors, strict=True)
         }
 
-    def conditional_modes(self) -> dict[str, pd.DataFrame]:
-        """Factor -> groups × effects: the predicted random effects (BLUPs)."""
-        return {
-            factor.name: pd.DataFrame(part[0], list(factor.levels), list(factor.effects))
-            for factor, part in zip(
-                self.design.random, modes(self._model, self._sums, self.fits), strict=True
-            )
-        }
+    def _modes(self) -> list[Floats]:
+        return [part[0] for part in modes(self._model, self._sums, self.fits)]
+
+    def _mean(self, link: Floats) -> Floats:
+        return link
+
+    def _shift_of(self, frame: pd.DataFrame) -> Floats:
+        return np.zeros(len(frame))
 
     def t_tests(self, method: str | None = None) -> pd.DataFrame:
         """Fixed effects with standard errors, degrees of freedom, t and two-sided p.
@@ -150,178 +148,58 @@ class LMMResult(Result):
         NestdeError
             The method is unknown, or Satterthwaite's or Kenward and Roger's are asked of an ML fit.
         """
-        coef = self.fits.coef[0]
-        if method not in (None, "satterthwaite", "kenward_roger", "containment"):
-            raise NestdeError(f"t_tests: {method} is none of satterthwaite, kenward_roger, containment.")
+        return self._coefficients(method)
+
+    def _tested(self, rows: Sequence[Floats], method: str | None) -> pd.DataFrame:
+        if method not in (None, *METHODS):
+            raise NestdeError(f"method: {method} is none of {', '.join(METHODS)}.")
+        estimate = np.array([(row @ self.fits.coef[0])[0] for row in rows])
         if self.fits.reml:
-            rows = [row[None] for row in np.eye(len(coef))]
             tests = [getattr(test, method or "satterthwaite") for test in f_tests(self.fits, rows)]
             se = np.array([test.se[0, 0] for test in tests])
             df = np.array([test.df_residual[0] for test in tests])
         elif method in (None, "containment"):
-            se, df = self.fits.se[0], containment(self.design)
+            se = np.array([np.sqrt((row @ self.fits.vcov[0] @ row.T)[0, 0]) for row in rows])
+            each = containment(self.design)
+            df = np.array([float(containment_of(row, each)) for row in rows])
         else:
-            raise NestdeError(f"t_tests: {method} degrees of freedom are of REML fits. Fit with reml=True.")
-        t = coef / se
+            raise NestdeError(f"method: {method} degrees of freedom are of REML fits. Fit with reml=True.")
+        t = estimate / se
         p = np.exp(log_f_sf(t**2, 1, df))
-        return pd.DataFrame(
-            {"estimate": coef, "se": se, "df": df, "t": t, "p": p}, index=list(self.design.coef_names)
-        )
+        return pd.DataFrame({"estimate": estimate, "se": se, "df": df, "t": t, "p": p})
 
-    def __str__(self) -> str:
+    def summary(self) -> Summary:
+        """What is printed: likelihood, variances, fixed effects with t tests, reference levels, how the fit ended."""
         kind = "REML" if self.fits.reml else "maximum likelihood"
         method = "Satterthwaite" if self.fits.reml else "containment"
         groups = "; ".join(f"{factor.name} {len(factor.levels):,}" for factor in self.design.random)
-        record = self.record
-        ended = f"{self.status}" + (f" ({self.fits.reason[0]})" if self.fits.reason[0] else "")
-        return "\n".join(
-            [
-                f"Linear mixed model fitted by {kind}",
-                f"Formula: {self.design.formula.text}",
-                "",
-                f"logLik {self.loglik:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   "
-                f"{'REML criterion' if self.fits.reml else 'deviance'} {self.deviance:.4f}",
-                f"Observations {self.design.n:,}" + (f"   Groups: {groups}" if groups else ""),
-                "",
-                "Random effects",
-                indent(self._variances()),
-                "",
-                f"Fixed effects (degrees of freedom: {method})",
-                indent(_fixed(self.t_tests())),
-                *references_of(self.design, self.notes),
-                "",
-                f"Fit: {ended}; {record.evaluations[0]} evaluations, "
-                f"gradient {record.gradient[0]:.1e}, optima met {record.optima[0]}",
-            ]
+        ended = self.status + (f" ({self.fits.reason[0]})" if self.fits.reason[0] else "")
+        criterion = "REML criterion" if self.fits.reml else "deviance"
+        variances = variance_rows(self.design, [self.sigma * part[0] for part in self.fits.factors])
+        variances.append(["Residual", "", f"{self.sigma**2:.5g}", f"{self.sigma:.5g}", ""])
+        return Summary(
+            (
+                Part((f"Linear mixed model fitted by {kind}", f"Formula: {self.design.formula.text}")),
+                Part(
+                    (
+                        f"logLik {self.loglik:.4f}   AIC {self.aic:.2f}   BIC {self.bic:.2f}   {criterion} {self.deviance:.4f}",
+                        f"Observations {self.design.n:,}" + (f"   Groups: {groups}" if groups else ""),
+                    )
+                ),
+                Part(("Random effects",), (["group", "effect", "variance", "SD", "corr"], *variances), 2),
+                Part(
+                    (f"Fixed effects (degrees of freedom: {method})",),
+                    _fixed(self.t_tests()),
+                    foot=references_of(self.design, self.notes),
+                ),
+                Part((f"Fit: {ended}",)),
+            )
         )
 
-    __repr__ = __str__
 
-    def _variances(self) -> str:
-        rows = variance_rows(self.design, [self.sigma * part[0] for part in self.fits.factors])
-        rows.append(["Residual", "", f"{self.sigma**2:.5g}", f"{self.sigma:.5g}", ""])
-        return columns([["group", "effect", "variance", "SD", "corr"], *rows], left=2)
-
-
-@dataclass(frozen=True)
-class LRT:
-    """Likelihood-ratio test of two nested models.
-
-    Attributes
-    ----------
-    statistic
-        Twice the difference of the log-likelihoods.
-    df
-        Difference of the numbers of parameters.
-    p, log_p
-        Upper tail of χ², and its natural log, which is finite where p is 0.
-    note
-        What to know when reading it; '' if nothing.
-    """
-
-    statistic: float
-    df: int
-    p: float
-    log_p: float
-    note: str
-
-    def __str__(self) -> str:
-        p = f"{self.p:.4g}" if self.p > 0 else f"10^{self.log_p / np.log(10):.1f}"
-        line = f"Likelihood-ratio test: chi2 = {self.statistic:.4f}, df = {self.df}, p = {p}"
-        return f"{line}\n{self.note}" if self.note else line
-
-
-def lrt(full: "LMMResult | GLMMResult", reduced: "LMMResult | GLMMResult") -> LRT:
-    """Compare two nested models of the same response by their likelihoods.
-
-    Parameters
-    ----------
-    full, reduced
-        Both from `nestde.lmm`, by ML; or by REML, if their fixed effects are the same. Or both from `nestde.glmm`, of one
-        family.
-
-    Raises
-    ------
-    NestdeError
-        The comparison has no meaning: other data, REML with different fixed effects, models not nested.
-    """
-    if not np.array_equal(full.y, reduced.y):
-        raise NestdeError(
-            f"lrt: the models are of different data ({full.design.n:,} and {reduced.design.n:,} observations"
-            f"{', with other values' if full.design.n == reduced.design.n else ''}). Fit both to the same rows."
-        )
-    if full.family != reduced.family:
-        raise NestdeError(
-            f"lrt: the models are of different families, {full.family} and {reduced.family}; their likelihoods differ by more "
-            "than what is left out. Fit both by the same."
-        )
-    if not np.array_equal(full.shift, reduced.shift):
-        raise NestdeError("lrt: the models have not the same offset. Give both the same.")
-    if full.fits.reml != reduced.fits.reml:
-        raise NestdeError("lrt: one model is fitted by REML and the other by ML. Refit both with reml=False.")
-    within = _spans(full.design.x, reduced.design.x)
-    same_x = within and full.design.x.shape[1] == reduced.design.x.shape[1]
-    if full.fits.reml and not same_x:
-        raise NestdeError(
-            "lrt: both models are fitted by REML and their fixed effects differ. REML's likelihood is that of the data "
-            "after the fixed effects are taken out, so with different fixed effects it is of different data and cannot be "
-            "compared. Refit both with reml=False."
-        )
-    df = full.fits.df - reduced.fits.df
-    random_within = _random_within(full.design, reduced.design)
-    if not within or not random_within or df <= 0:
-        if _spans(reduced.design.x, full.design.x) and _random_within(reduced.design, full.design) and df < 0:
-            raise NestdeError("lrt: the first model is nested in the second. Give the larger model first.")
-        what = "fixed effects" if not within else "random effects" if not random_within else "parameters"
-        raise NestdeError(
-            "lrt: the models have the same parameters; there is nothing to test."
-            if df == 0 and within and random_within
-            else f"lrt: the second model is not nested in the first: its {what} are not all in the first. "
-            "Compare such models by AIC or BIC."
-        )
-    statistic = max(2.0 * (full.loglik - reduced.loglik), 0.0)
-    log_p = float(log_chi2_sf(statistic, df))
-    note = ""
-    if _variances(full.design) > _variances(reduced.design):
-        note = "A variance is tested at the edge of its range, zero: p is too large, for one variance by a factor of two."
-    return LRT(statistic, df, float(np.exp(log_p)), log_p, note)
-
-
-def _spans(x: Floats, columns: Floats) -> bool:
-    """Whether the columns are combinations of those of x."""
-    size = np.linalg.norm(columns, axis=0)
-    q, _ = np.linalg.qr(x)
-    unit = columns / np.where(size > 0, size, 1.0)
-    return bool(np.all(np.abs(unit - q @ (q.T @ unit)) <= _ROUNDING))
-
-
-def _random_within(full: Design, reduced: Design) -> bool:
-    """Whether each random effect of `reduced`, and each correlation, is one of `full`."""
-    return all(any(_factor_within(larger, factor) for larger in full.random) for factor in reduced.random)
-
-
-def _factor_within(full: RandomFactor, reduced: RandomFactor) -> bool:
-    if not np.array_equal(full.codes, reduced.codes) or not _spans(full.z, reduced.z):
-        return False
-    if not set(reduced.effects) <= set(full.effects):
-        # another basis of the same effects, such as 0 + f for f: only without the restriction to no correlation
-        return len(set(full.blocks)) == 1
-    place = [full.effects.index(effect) for effect in reduced.effects]
-    return all(
-        full.blocks[place[i]] == full.blocks[place[j]]
-        for i in range(len(place))
-        for j in range(i)
-        if reduced.blocks[i] == reduced.blocks[j]
-    )
-
-
-def _variances(design: Design) -> int:
-    return sum(len(factor.effects) for factor in design.random)
-
-
-def _fixed(table: pd.DataFrame) -> str:
+def _fixed(table: pd.DataFrame) -> tuple[list[str], ...]:
     rows = [
         [str(name), f"{row.estimate:.6g}", f"{row.se:.4g}", f"{row.df:.1f}", f"{row.t:.3f}", p_value(row.p)]
         for name, row in table.iterrows()
     ]
-    return columns([["", "estimate", "SE", "df", "t", "p"], *rows], left=1)
+    return (["", "estimate", "SE", "df", "t", "p"], *rows)

@@ -9,43 +9,52 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 
 
-def poly(x: Floats, degree: int, raw: bool) -> Floats:
+def poly(x: Floats, degree: int, raw: bool, learn: int | None = None) -> Floats:
     """Orthogonal polynomials of x, as R's ``poly``: (n, degree). With `raw`, x, x², ….
 
     By Stieltjes' three-term recurrence; `x` is centred and scaled first, which changes nothing but the rounding.
+    Orthogonal they are over the first `learn` rows (see `transforms.evaluate`).
     """
     if raw:
         return np.column_stack([x**power for power in range(1, degree + 1)])
-    if len(np.unique(x)) <= degree:
+    known = x[:learn]
+    if len(np.unique(known)) <= degree:
         raise ValueError(f"a polynomial of degree {degree} wants more than {degree} different values")
-    z = (x - x.mean()) / np.ptp(x)
-    columns = [np.full(len(z), 1 / np.sqrt(len(z)))]
+    z = (x - known.mean()) / np.ptp(known)
+    columns = [np.full(len(z), 1 / np.sqrt(len(known)))]
     for _ in range(degree):
         following = z * columns[-1]
         for _ in range(2):  # twice is enough (Giraud et al. 2005, Numer Math 101)
             for column in columns:
-                following = following - column * (column @ following)
-        columns.append(following / np.linalg.norm(following))
+                following = following - column * (column[:learn] @ following[:learn])
+        columns.append(following / np.linalg.norm(following[:learn]))
     return np.column_stack(columns[1:])
 
 
 def ns(
-    x: Floats, df: int | None, knots: Sequence[float], intercept: bool, boundary: Sequence[float]
+    x: Floats,
+    df: int | None,
+    knots: Sequence[float],
+    intercept: bool,
+    boundary: Sequence[float],
+    learn: int | None = None,
 ) -> Floats:
     """Natural cubic spline, as R's ``splines::ns``: (n, df), linear beyond the boundary knots.
 
-    Hastie (1992) in Chambers & Hastie, Statistical Models in S, chapter 7. Without `knots`, those within are quantiles.
+    Hastie (1992) in Chambers & Hastie, Statistical Models in S, chapter 7. Without `knots`, those within are quantiles
+    of the first `learn` rows (see `transforms.evaluate`).
     """
     from scipy.interpolate import BSpline
 
-    low, high = boundary or (x.min(), x.max())
+    known = x[:learn]
+    low, high = boundary or (known.min(), known.max())
     if not low < high or (df is not None and df < 1 + intercept):
         raise ValueError("ns wants two different values, and at least one degree of freedom")
     if (x < low).any() or (x > high).any():
         raise ValueError("values lie beyond the boundary knots")
     if df is not None and not knots:
         # counted as without the intercept, as R counts them
-        knots = quantiles(x, df - 1 - intercept)
+        knots = quantiles(known, df - 1 - intercept)
     within = sorted(float(knot) for knot in knots)
     if any(not low < knot < high for knot in within):
         raise ValueError("a knot does not lie between the boundary knots; give fewer df, or knots")
@@ -65,7 +74,12 @@ def quantiles(x: Floats, number: int) -> list[float]:
 
 
 def cut(
-    x: Floats, breaks: Sequence[float], labels: Sequence[str], right: bool, lowest: bool
+    x: Floats,
+    breaks: Sequence[float],
+    labels: Sequence[str],
+    right: bool,
+    lowest: bool,
+    learn: int | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Intervals that hold x, as R's ``cut``: the number of each, and their labels; −1 is outside of all.
 
@@ -79,13 +93,15 @@ def cut(
         Intervals have their upper end; otherwise their lower one.
     lowest
         The outermost value belongs to an interval, too.
+    learn
+        Rows, the first ones, whose range a number of intervals cuts; None takes all.
     """
     if len(breaks) == 1:
-        number = int(breaks[0])
-        if number != breaks[0] or not 2 <= number <= 1000 or not np.ptp(x) > 0:
+        number, known = int(breaks[0]), x[:learn]
+        if number != breaks[0] or not 2 <= number <= 1000 or not np.ptp(known) > 0:
             raise ValueError("cut wants two intervals or more, at most 1,000, and different values")
-        edges = np.linspace(x.min(), x.max(), number + 1)
-        edges[[0, -1]] += np.array([-1, 1]) * np.ptp(x) / 1000
+        edges = np.linspace(known.min(), known.max(), number + 1)
+        edges[[0, -1]] += np.array([-1, 1]) * np.ptp(known) / 1000
     else:
         edges = np.sort(np.asarray(breaks, float))
         if len(set(edges)) < len(edges):

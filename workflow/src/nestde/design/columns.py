@@ -146,12 +146,12 @@ def _factor(column: "pd.Series[Any]", levels: Sequence[object] | None, coded: bo
 
 
 def materialise(
-    expression: str, prepared: "pd.DataFrame"
+    expression: str, prepared: "pd.DataFrame", learn: int | None = None
 ) -> tuple["pd.DataFrame", dict[Term, list[int]], dict[str, tuple[str, ...]]]:
     """Matrix of a right-hand side.
 
     Factors are evaluated by `transforms`; formulaic sees their values under neutral names, and chooses the coding that
-    keeps the columns apart.
+    keeps the columns apart. `learn` is that of `transforms.evaluate`.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def materialise(
     for factor in factors:
         try:
             with np.errstate(all="ignore"):
-                values[factor] = _of_term(evaluate(factor, prepared))
+                values[factor] = _of_term(evaluate(factor, prepared, learn))
         except (ValueError, ArithmeticError, TypeError) as error:
             reason = str(error).split("\n")[0].rstrip(".")
             faults.add(f'formula: "{factor}" cannot be evaluated: {reason}.')

@@ -62,12 +62,15 @@ class Transform:
         Name -> how its literal is read; in the order in which they may be given without name.
     defaults
         Of the settings.
+    learns
+        Whether it takes something from all values, such as their mean, and so is told `learn` (see `evaluate`).
     """
 
     apply: Callable[..., Value]
     data: tuple[int, int] = (1, 1)
     settings: Mapping[str, literals.Reader] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    learns: bool = False
 
 
 def check(text: str, node: Node) -> tuple[Node, ...]:
@@ -114,8 +117,16 @@ def codes(node: Node) -> str | None:
     return None
 
 
-def evaluate(node: Node, columns: "pd.DataFrame") -> Value:
+def evaluate(node: Node, columns: "pd.DataFrame", learn: int | None = None) -> Value:
     """Compute an expression that `check` let pass on columns of a table.
+
+    Parameters
+    ----------
+    node, columns
+        What, and on what.
+    learn
+        Rows, the first ones, from which means, ranges and knots are taken, so that others get the columns of these; None
+        takes all.
 
     Raises
     ------
@@ -132,14 +143,16 @@ def evaluate(node: Node, columns: "pd.DataFrame") -> Value:
     if node.kind == "call":
         data, settings = _arguments("", node)
         transform = TRANSFORMS[node.value]
-        return transform.apply(*(evaluate(part, columns) for part in data), **settings)
+        if transform.learns:
+            settings["learn"] = learn
+        return transform.apply(*(evaluate(part, columns, learn) for part in data), **settings)
     if node.kind == "sum":
-        total = numbers(evaluate(node.parts[0], columns))
+        total = numbers(evaluate(node.parts[0], columns, learn))
         for sign, part in zip(node.value[1:], node.parts[1:], strict=True):
-            value = numbers(evaluate(part, columns))
+            value = numbers(evaluate(part, columns, learn))
             total = total + value if sign == "+" else total - value
         return total
-    values = [evaluate(part, columns) for part in node.parts]
+    values = [evaluate(part, columns, learn) for part in node.parts]
     if node.value == "!":
         return ~truth(values[0])
     if node.kind == "prefix":
@@ -320,10 +333,17 @@ def _relevel(value: Value, ref: str) -> Factor:
     return factor_of(found, [ref, *(name for name in there if name != ref)])
 
 
-def _cut(value: Value, breaks: list[float], labels: list[str] | None, right: bool, lowest: bool) -> Factor:
+def _cut(
+    value: Value,
+    breaks: list[float],
+    labels: list[str] | None,
+    right: bool,
+    lowest: bool,
+    learn: int | None,
+) -> Factor:
     import pandas as pd
 
-    place, names = bases.cut(_finite(value), breaks, labels or [], right, lowest)
+    place, names = bases.cut(_finite(value), breaks, labels or [], right, lowest, learn)
     if (place < 0).any():
         raise ValueError(
             f"{np.sum(place < 0):,} of {len(place):,} values are in no interval of {a_few(names)}; add -Inf or Inf to the breaks"
@@ -342,20 +362,23 @@ def _finite(value: Value) -> Floats:
     return found
 
 
-def _scale(value: Value, center: bool | float, scale: bool | float, ddof: float = 1.0) -> Floats:
+def _scale(
+    value: Value, center: bool | float, scale: bool | float, ddof: float = 1.0, learn: int | None = None
+) -> Floats:
     """R's ``scale``: without centring, the SD is about 0."""
     x = _finite(value)
     if center is not False:
-        x = x - (x.mean() if center is True else center)
+        x = x - (x[:learn].mean() if center is True else center)
     if scale is not False:
-        x = x / (np.sqrt((x**2).sum() / (len(x) - ddof)) if scale is True else scale)
+        known = x[:learn]
+        x = x / (np.sqrt((known**2).sum() / (len(known) - ddof)) if scale is True else scale)
     return x
 
 
 def _splines(kind: str) -> Callable[..., Columns]:
     """Formulaic's splines, which are R's ``bs`` and patsy's ``cr`` and ``cc``."""
 
-    def apply(value: Value, **settings: Any) -> Columns:
+    def apply(value: Value, learn: int | None, **settings: Any) -> Columns:
         from formulaic import transforms as formulaics
 
         whole = settings.pop("intercept", False)
@@ -363,7 +386,10 @@ def _splines(kind: str) -> Callable[..., Columns]:
         chosen = {name: given for name, given in settings.items() if given not in (None, [])}
         if whole:
             chosen["include_intercept"] = True
-        found = formulaics.TRANSFORMS[kind](_finite(value), **chosen, **bounds)
+        x, state = _finite(value), dict[str, Any]()
+        found = formulaics.TRANSFORMS[kind](x[:learn], **chosen, **bounds, _state=state)
+        if learn is not None:
+            found = formulaics.TRANSFORMS[kind](x, **chosen, **bounds, _state=state)
         return Columns(np.column_stack([np.asarray(column) for key, column in found.items()]), whole)
 
     return apply
@@ -409,27 +435,32 @@ TRANSFORMS: dict[str, Transform] = {
             "right": literals.flag,
         },
         defaults={"labels": None, "right": True, "lowest": False},
+        learns=True,
     ),
     "scale": Transform(
         _scale,
         settings={"center": literals.amount, "scale": literals.amount, "ddof": literals.number},
         defaults={"center": True, "scale": True},
+        learns=True,
     ),
     "standardize": Transform(
         _scale,
         settings={"center": literals.amount, "scale": literals.amount, "ddof": literals.number},
         defaults={"center": True, "scale": True, "ddof": 0.0},
+        learns=True,
     ),
-    "center": Transform(lambda value: _scale(value, True, False)),
+    "center": Transform(lambda value, learn: _scale(value, True, False, learn=learn), learns=True),
     "poly": Transform(
-        lambda value, degree, raw: Columns(bases.poly(_finite(value), degree, raw)),
+        lambda value, degree, raw, learn: Columns(bases.poly(_finite(value), degree, raw, learn)),
         settings={"degree": literals.count, "raw": literals.flag},
         defaults={"degree": 1, "raw": False},
+        learns=True,
     ),
     "ns": Transform(
         lambda value, **given: Columns(bases.ns(_finite(value), **given), given["intercept"]),
         settings={**_KNOTS, "intercept": literals.flag, "boundary": literals.numbers},
         defaults={"df": None, "knots": [], "intercept": False, "boundary": []},
+        learns=True,
     ),
     "bs": Transform(
         _splines("bs"),
@@ -439,9 +470,10 @@ TRANSFORMS: dict[str, Transform] = {
             "intercept": literals.flag,
             "boundary": literals.numbers,
         },
+        learns=True,
     ),
     **{
-        kind: Transform(_splines(kind), settings={**_KNOTS, "boundary": literals.numbers})
+        kind: Transform(_splines(kind), settings={**_KNOTS, "boundary": literals.numbers}, learns=True)
         for kind in ("cr", "cs", "cc")
     },
 }
