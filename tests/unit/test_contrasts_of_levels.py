@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from makers.tiny_study import Steps, cells, config, sheet
 
+from nestde.design.testable import load_design
 from nestde.expression.tables import TEXT
 from nestde.io.files import read_tsv
 from nestde.io.layout import CONTENT
+from nestde.report.evidence import partition
 
 SAMPLES = [f"S{i}" for i in range(9)]
 LEVELS = ("Control", "AD", "M/CI-2")
@@ -98,3 +100,17 @@ def test_calibration_and_report_tell_of_every_contrast(study):
     assert found["T cell"]["untested"] == {} and set(found["B/cell"]["untested"]) == {
         t for t in TESTS if "M/CI-2" in t
     }
+
+
+def test_the_fixed_part_of_variances_is_of_what_the_model_predicts(study):
+    of_type = {"cell_type": study.types["T cell"]}
+    genes = table(study, "de", "T cell").dropna(subset=["pvalue"]).drop_duplicates("gene")
+    about = json.loads(study.path("terms", **of_type).read_text())
+    design = load_design(study.path("design", **of_type))
+    predicted = genes[[f"coef_{name}" for name in design.coef_names]].to_numpy(float) @ design.x.T
+    sd, sigma = (genes[name].to_numpy(float) for name in ("sd_sample_id_(Intercept)", "sigma"))
+    parts = [predicted.var(axis=1), sd**2, sigma**2]
+    found = np.stack(list(partition(genes, about).values()))
+    np.testing.assert_allclose(found, np.stack(parts) / sum(parts), rtol=1e-9)
+    drawn = (study.folder / CONTENT / "nestde_variance_mqc.json").read_text()
+    assert "T cell: all parts" in drawn and "B/cell: all parts" in drawn

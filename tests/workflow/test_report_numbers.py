@@ -57,7 +57,8 @@ def assert_numbers_are_of_the_results(folder):
     whole = kept["sample_id"].value_counts()
     factor = settings.model.test[0]
     level_of = dict(zip(sheet["sample_id"], sheet[factor], strict=True))
-    brief, check = text_of(folder, "brief_text")[0], text_of(folder, "check")[0]
+    (brief, content), check = text_of(folder, "brief_text"), text_of(folder, "check")[0]
+    answers = rows_of(content["data"])
     assert f"The study: {len(sheet)} samples, {came:,} cells, of which {len(kept):,} passed" in brief
     shown = rows_of(text_of(folder, "samples")[1]["data"])[1:]
     overview = list(text_of_overview(folder).values())
@@ -72,11 +73,10 @@ def assert_numbers_are_of_the_results(folder):
         total = sum(cells.values())
         table = read_tsv(folder / f"results/de/{slug(cell_type)}.tsv", TEXT)
         tested = int(table["pvalue"].notna().sum())
-        assert (
-            f"{cell_type}, {' v '.join(reversed(settings.model.levels[factor]))}, {total:,} cells of {len(cells)} samples: "
-            in brief
-        )
-        assert f"of {tested:,} tested genes differ" in brief
+        (answer,) = (row for row in answers if row[0] == cell_type)
+        assert answer[1:4] == [f"{number:,}" for number in (len(cells), total, tested)]
+        found = table["padj"] <= settings.inference.fdr
+        assert re.match(rf"{found.sum():,}\b", answer[4])
         assert (
             f"{cell_type}: {factor} is tested between {len(cells)} samples, not between {total:,} cells: 2 of them are taken up by "
             f"coefficients and coarser groups; {len(cells) - 2} degrees of freedom are left."

@@ -48,8 +48,8 @@ def test_findings_of_each_test_stand_beside_the_verdict(tmp_path):
         answers.found_by_pseudobulk(results, test) == ((bulk["padj"] <= 0.05) & (bulk["level"] == "AD")).sum()
     )
     said = sections(folder, tmp_path / "content")
-    text = "".join(tags(said["nestde_answers"]["data"]).text)
-    assert "anti-conservative" in text and "AD v Control" in text
+    text = "".join(tags(said["nestde_brief_text"]["data"]).text)
+    assert "anti-conservative" in text and "between AD and Control" in text
     assert "not known" in text  # of the other cell type, which was not relabelled
 
 
@@ -70,10 +70,10 @@ def test_nothing_found_looks_like_nothing(tmp_path):
         write_tsv(table, folder / "de" / f"{slug(cell_type)}.tsv")
     said = sections(folder, tmp_path / "content")
     text = "".join(tags(said["nestde_brief_text"]["data"]).text)
-    assert (
-        "0 of 60 tested genes differ at a false discovery rate of 5 %. The smallest false discovery rate is 0.99"
-        in text
+    assert text.startswith(
+        "No gene is found to differ between AD and Control in any of 2 cell types, at a false"
     )
+    assert text.count("smallest FDR 0.99 (") == 2 and "nd-scale" not in said["nestde_brief_text"]["data"]
     top = said["nestde_top_1"]
     assert top["section_name"].startswith("No gene was found") and len(top["data"]) == 5
     assert not any(header["scale"] for header in top["headers"].values())

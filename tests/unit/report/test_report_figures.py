@@ -1,5 +1,7 @@
 """The figures that the report draws itself: axes, points and bars."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,41 @@ def test_ticks_are_few_and_inside(low, high):
 def test_limit_is_not_stretched_by_one_gene():
     assert figures.limit([*np.linspace(-1, 1, 1000), 500.0]) < 4
     assert figures.limit([]) == 1.0
+
+
+def test_names_do_not_lie_on_one_another_or_on_points_that_have_names():
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(2, 40))
+    axes = figures.x_axis("x", -3, 3), figures.y_axis("y", -3, 3)
+    names = [f"GENE{i:03d}" for i in range(40)]
+    drawn = figures.scatter(
+        "t", x, y, [0] * 40, names, [figures.Class("c", "#000")], axes, labelled=range(40)
+    )
+    words = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">(GENE\d+)', drawn)
+    assert len(words) > 15
+    starts = {"start": 0, "middle": 0.5, "end": 1}
+    boxes = {
+        name: (
+            float(x) - starts[anchor] * 48.3,
+            float(y) - 10,
+            float(x) + (1 - starts[anchor]) * 48.3,
+            float(y) + 2,
+        )
+        for x, y, anchor, name in words
+    }
+
+    def apart(a, b):
+        return a[2] < b[0] or b[2] < a[0] or a[3] < b[1] or b[3] < a[1]
+
+    px, py = axes[0].pixels(x), axes[1].pixels(y)
+    for name, box in boxes.items():
+        assert all(apart(box, other) for its, other in boxes.items() if its != name)
+        for i in range(40):
+            assert names[i] == name or apart(box, (px[i], py[i], px[i], py[i]))
+
+
+def test_a_violin_tells_the_median():
+    drawn = figures.violins(
+        "t", [("a", np.array([0.1, 0.2, 0.6]), "#000"), ("<b>", np.zeros(4), "#111")], "share"
+    )
+    assert "median 0.2<" in drawn and "median 0<" in drawn and "<b>" not in drawn

@@ -6,7 +6,7 @@ labels; and relabellings that are like the true one are left out (`relabel`).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.calibrate.max_t import StepDown
+from nestde.calibrate.ranks import ranks
 from nestde.calibrate.relabel import Relabellings, relabelled, relabellings
 from nestde.design.contrasts import joint
 from nestde.design.design import Design
@@ -52,12 +53,15 @@ class Calibrated:
         `COLUMNS`, one row for each method.
     genes
         `OF_GENES`, one row for each gene; none where relabellings are too few.
+    quantiles
+        Of the headline (see `ranks`).
     """
 
     term: str
     ways: Relabellings | str
     table: pd.DataFrame
     genes: pd.DataFrame
+    quantiles: dict[str, list[float]] = field(default_factory=dict)
 
 
 def calibrate(
@@ -138,7 +142,8 @@ def calibrate(
         for each in methods
         if chances[each.name]
     ]
-    return Calibrated(term, ways, pd.DataFrame(rows, columns=COLUMNS), of_genes)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return Calibrated(term, ways, table, of_genes, ranks(np.array(chances[leading])))
 
 
 def _log_p(method: Method, fitted: Fitted, term: str) -> Floats:
@@ -182,6 +187,7 @@ def about(found: Calibrated) -> dict[str, object]:
         "unit": found.ways.unit,
         "blocks": list(found.ways.blocks),
         "genes": dict(zip(found.table["method"], found.table["genes"].tolist(), strict=True)),
+        "quantiles": found.quantiles,
         "reason": "",
     }
 

@@ -21,6 +21,8 @@ def main(args: argparse.Namespace) -> None:
     """Read the cells' covariates, build the design, write it."""
     from dataclasses import asdict
 
+    import numpy as np
+
     from nestde.cells.covariates import read_measured, read_obs, read_roster, read_uns
     from nestde.cells.depth import depths
     from nestde.check.footing import cells_of, footings
@@ -55,6 +57,8 @@ def main(args: argparse.Namespace) -> None:
             "cells": design.n,
             "groups": {factor.name: len(factor.levels) for factor in design.random},
             "coefficients": list(design.coef_names),
+            # of the columns of the fixed effects over cells: from it and coefficients, what they explain of a gene's variance
+            "covariance": np.cov(design.x, rowvar=False, bias=True).reshape(2 * design.x.shape[1:]).tolist(),
             "random": [asdict(effects) for effects in RandomEffects.of(design.random)],
             "levels": {name: list(levels) for name, levels in design.levels.items()},
             "tests": [asdict(footing) for footing in footings(design)],

@@ -144,6 +144,10 @@ def _settings(config: Config, sections: list[Section]) -> dict[str, Any]:
         "fn_clean_sample_names": False,
         "thousandsSep_format": ",",
         "skip_generalstats": True,
+        "skip_versions_section": True,  # they are in For the paper
+        "table_cond_formatting_rules": {
+            "all_columns": {"pass": [], "warn": [], "fail": []}
+        },  # no green pills for the word ok
         "custom_css_files": [STYLE],
         "no_version_check": True,
         "no_ai": True,

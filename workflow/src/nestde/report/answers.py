@@ -1,21 +1,28 @@
-"""The answer in a table: what each way of testing found, beside what is found where nothing differs."""
+"""The answer in a table: what was found of each comparison, what other tests found, and what is found where nothing differs."""
 
 from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
 
 from nestde.fit.fdr import benjamini_hochberg
 from nestde.fit.methods import of_engine
-from nestde.report import calibration
+from nestde.report import calibration, genes
 from nestde.report.results import Results, Test
-from nestde.report.sections import plain_table
+from nestde.report.sections import Raw, plain_table
 
 # Ways to a p-value that a reader holds the headline against, where the run has them.
 BESIDE = ("lrt", "satterthwaite", "lrt_f")
+NAMED = 5
 
-DESCRIPTION = "How many genes are found, by the headline and by other tests, and by the headline where nothing can differ."
 HELP = """
-The headline is the p-value that the tables call `pvalue`. Other tests of the same genes stand beside it: many more findings by
-the likelihood ratio than by Satterthwaite's test mean that samples are few. *Pseudobulk* adds up the cells of each sample.
-*With labels exchanged*: the median number of findings where samples have each other's labels, all of them false.
+*Differ* are the genes that the headline finds, the p-value that the tables call `pvalue`; it is named below the table. Other tests of the
+same genes stand beside it: many more findings by the likelihood ratio than by Satterthwaite's test mean that samples are few. *Pseudobulk* adds
+up the cells of each sample.
+
+*Labels exchanged*: samples have each other's labels, so that nothing can differ: how often the headline is at most 0.05 there, which of
+an honest p-value is 5 % of genes, and the median number of findings, all of them false. The verdict is at p ≤ 0.01.
 """
 
 
@@ -41,34 +48,120 @@ def found_by_pseudobulk(results: Results, test: Test) -> int | None:
     return int(bulk.loc[same & found, "gene"].nunique())
 
 
-def table(results: Results, shown: Sequence[Test]) -> str:
-    """One row for each cell type and comparison, or term with several levels; '' where nothing was tested."""
+def table(results: Results, shown: Sequence[Test], untested: Sequence[str] = ()) -> str:
+    """One row for each cell type and comparison, or term with several levels, and for cell types without a test; '' for none."""
     fdr = results.config.inference.fdr
     labels = {each.name: each.label for each in of_engine(results.family.engine)}
     relabelled = {(cell_type, term): row for cell_type, term, row in calibration.of_headline(results)}
     ways = [way for way in BESIDE if any(found_by(test, way, fdr) is not None for test in shown)]
-    rows = []
+    most = max((int((test.frame["padj"] <= fdr).sum()) for test in shown), default=0)
+    several = len({_comparison(test) for test in shown}) > 1
+    rows: list[list[object]] = []
     for test in shown:
         row = relabelled.get((test.cell_type, test.term))
         rows.append(
             [
                 test.cell_type,
-                test.term if test.joint else test.comparison,
-                "–" if test.n_samples is None else test.n_samples,
-                int((test.frame["padj"] <= fdr).sum()),
-                labels.get(test.headline, "–"),
-                "not known" if row is None else row["verdict"],
+                *[_comparison(test)] * several,
+                _number(test.n_samples),
+                _number(test.n_cells),
+                int(test.frame["pvalue"].notna().sum()),
+                *((NOT_TESTED, "") if test.why_not else (_differ(test, fdr, most), _strongest_of(test, fdr))),
                 *(_number(found_by(test, way, fdr)) for way in ways),
                 _number(found_by_pseudobulk(results, test)),
-                "–" if row is None else f"{row['found_relabelled']:,g}",
+                *_where_nothing_differs(row) * bool(relabelled),
             ]
         )
+    header = [
+        "Cell type",
+        *["Comparison"] * several,
+        "Samples",
+        "Cells",
+        "Genes tested",
+        "Differ",
+        "Strongest evidence",
+    ]
+    spans = [
+        ("", len(header)),
+        ("Found by other tests", len(ways) + 1),
+        ("Labels exchanged", 2 * bool(relabelled)),
+    ]
+    header += [
+        *(labels[way] for way in ways),
+        "pseudobulk",
+        *["found", "the p-value is"] * bool(relabelled),
+    ]
+    for name in untested:
+        rows.append([name, *["–"] * (len(header) - 1)])
+        rows[-1][header.index("Differ")] = NOT_TESTED
     if not rows:
         return ""
-    header = ["Cell type", "Comparison", "Samples", f"Found at FDR {fdr:g}", "by", "which is"]
-    header += [*(labels[way] for way in ways), "pseudobulk", "with labels exchanged"]
-    right = [2, 3, *range(6, 8 + len(ways))]
-    return plain_table(header, rows, right=right)
+    words = {"Cell type", "Comparison", "Differ", "Strongest evidence", "the p-value is"}
+    right = [place for place, name in enumerate(header) if name not in words]
+    by = list(dict.fromkeys(labels[test.headline] for test in shown if test.headline))
+    headline = f'<p class="nd-quiet">Found by: {escape(" and ".join(by))} (the headline).</p>' * bool(by)
+    return plain_table(header, rows, right=right, spans=spans, cards=True) + headline
+
+
+def _comparison(test: Test) -> str:
+    return test.term if test.joint else test.comparison
+
+
+def _where_nothing_differs(row: dict[str, Any] | None) -> tuple[object, ...]:
+    """How often the headline is small where samples have each other's labels, what it finds there, and the verdict."""
+    if row is None:
+        return "–", "not known"
+    size = f'<div class="nd-quiet">≤ 0.05 in {100 * row["size_0.05"]:.2g}&nbsp;%</div>'
+    return f"{row['found_relabelled']:,g}", Raw(_verdict(row["verdict"]) + size)
+
+
+NOT_TESTED = Raw('<span class="nd-quiet">not tested</span>')
+
+
+def _differ(test: Test, fdr: float, most: int) -> Raw:
+    """How many genes differ, which way, and a bar of them on the scale of the table."""
+    found = int((test.frame["padj"] <= fdr).sum())
+    if not found:
+        return Raw('<b class="nd-none-found">0</b>')
+    if test.joint:
+        return Raw(f'<b class="nd-count">{found:,}</b>')
+    numbers = genes.summary(test, fdr)
+    bars = "".join(
+        f'<i class="nd-{way}" style="width:{60 * numbers[way] / most:.1f}px"></i>' for way in ("down", "up")
+    )
+    ways = f'<span class="nd-ways">{numbers["up"]:,}&nbsp;↑ {numbers["down"]:,}&nbsp;↓</span>'
+    return Raw(
+        f'<b class="nd-count">{found:,}</b> {ways}<span class="nd-scale" aria-hidden="true">{bars}</span>'
+    )
+
+
+def _strongest_of(test: Test, fdr: float) -> Raw:
+    """The genes of the strongest evidence; how far the nearest is from being found where none is."""
+    found = test.frame[test.frame["padj"] <= fdr]
+    if len(found):
+        return Raw(
+            f'<span class="nd-genes">{strongest(found, "neg_log10_pvalue", signs=not test.joint)}</span>'
+        )
+    known = test.frame[test.frame["padj"].notna()]
+    if known.empty:
+        return Raw("")
+    nearest = known.loc[known["padj"].idxmin()]
+    return Raw(
+        f'<span class="nd-quiet">smallest FDR {nearest["padj"]:.2g} ({escape(nearest["gene"])})</span>'
+    )
+
+
+def strongest(found: pd.DataFrame, by: str, signs: bool = True) -> str:
+    """The genes of the strongest evidence and, with `signs`, which way they differ."""
+    first = found.sort_values(by, ascending=by == "pvalue_level", kind="stable").head(NAMED)
+    ways = [("&nbsp;↑" if coef > 0 else "&nbsp;↓") * signs for coef in first["coef"]]
+    return ", ".join(f"{escape(gene)}{way}" for gene, way in zip(first["gene"], ways, strict=True))
+
+
+def _verdict(verdict: str) -> Raw:
+    kinds = {"calibrated": "good", "conservative": "mild", "anti-conservative": "bad"}
+    kind = next((kind for word, kind in kinds.items() if verdict.startswith(word)), "unknown")
+    return Raw(f'<span class="nd-chip nd-{kind}">{escape(verdict)}</span>')
 
 
 def _number(found: int | None) -> object:

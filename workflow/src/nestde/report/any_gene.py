@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from nestde.arrays import Floats
 from nestde.cells.roles import tested_in
@@ -27,9 +28,9 @@ and p-values to four digits, the rest to two or three; in <code>results/</code> 
 
 HELP = """
 Type a part of a gene's name, choose with the arrow keys and Enter. The table below has every gene of a comparison: click a
-column's name to sort by it, a gene's to see it. Each dot is a sample, its area is its number of cells, its height the
-pseudobulk profile of these cells, log2(1 + counts per million); the bar is the mean of the samples. The effect and its 95 %
-limits are the model's, by single cells, as in the tables.
+column's name to sort by it, a gene's to see it. Each dot is a sample, its area is its number of cells, its place the
+pseudobulk profile of these cells, log2(1 + counts per million); the cross is the mean of the samples and its 95 % limits by t. The
+effect and its 95 % limits are the model's, by single cells, as in the tables.
 """
 
 
@@ -68,7 +69,7 @@ def _strips(results: Results) -> list[Section]:
             html("".join(places)),
             description=(
                 f"The {STRIPS} genes of the strongest evidence in each comparison. A dot is a sample (its area: cells), "
-                "its height log2(1 + counts per million) of their sum, the bar the mean of samples."
+                "its place log2(1 + counts per million) of their sum; the cross is the mean of samples and its 95 % limits."
             ),
             helptext="A difference that hangs on one or two samples is to be doubted, whatever its p-value.",
         )
@@ -215,6 +216,7 @@ def _samples(results: Results, tests: list[Test], block: Block, room: int) -> di
         "names": names,
         "cells": [cells.get(name, 0) for name in names],
         "levels": _levels(results, names),
+        "t": student.ppf(0.975, np.arange(1, len(names))).round(4).tolist(),
         "n": len(kept),
         "steps": block.add(steps.reshape(-1)),
         "ends": block.add(np.concatenate([low, high])),

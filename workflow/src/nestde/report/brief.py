@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 
-import pandas as pd
-
 from nestde.report import answers, calibration, genes, trust
 from nestde.report.results import Results, Test
 from nestde.report.sections import Raw, Section, html, note, plain_table
@@ -12,31 +10,60 @@ from nestde.report.study import warnings_of
 from nestde.words import as_sentence, count
 
 CHAPTER = "brief"
-NAMED = 5
-
-# MultiQC greets each reader with a tour of its buttons; a collaborator came for the genes.
-QUIET = "<style>#mqc_welcome{display:none!important}</style>"
 
 
 def sections(results: Results) -> list[Section]:
-    """The sections of the chapter."""
+    """The section of the chapter."""
     fdr = results.config.inference.fdr
     untested = results.untested()
     tests = [test for test in results.tests() if test.cell_type not in untested]
-    lines = [_cells(results), *(_finding(test, fdr, _absent(results, test)) for test in _one_of_each(tests))]
-    question = results.check.get("model", {}).get("sentence", "")
-    asked = f"<p>{escape(question)}</p>" if question else ""
+    shown = _one_of_each(tests)
     missed = "".join(
         note(f"<b>{escape(name)} was not tested.</b> {escape(as_sentence(why))}", "danger")
-        for name, why in untested.items()
+        for name, why in [
+            *untested.items(),
+            *((_where(test), test.why_not) for test in shown if test.why_not),
+        ]
     )
-    found = "".join(f"<li>{line}</li>" for line in lines if line)
-    text = f"{QUIET}{asked}{missed}<ul>{found}</ul>{_signs(tests)}{_pairs(tests, fdr)}{_cautions(results)}"
-    answer = answers.table(results, _one_of_each(tests))
-    found_by = Section(
-        "nestde_answers", CHAPTER, "By each test", html(answer), answers.DESCRIPTION, answers.HELP
-    )
-    return [Section("nestde_brief_text", CHAPTER, "What was found", html(text)), *[found_by] * bool(answer)]
+    text = f"{_lead(shown, fdr)}{answers.table(results, shown, list(untested))}{_pairs(tests, fdr)}"
+    text += f"{_context(results, tests)}{missed}{_absent(results, shown)}{_cautions(results)}"
+    return [
+        Section(
+            "nestde_brief_text", CHAPTER, "What was found", html(text), helptext=answers.HELP * bool(shown)
+        )
+    ]
+
+
+def _where(test: Test) -> str:
+    return f"{test.cell_type}, {test.term if test.joint else test.comparison}"
+
+
+def _lead(tests: Sequence[Test], fdr: float) -> str:
+    """The answer in one sentence."""
+    numbers = [(int((test.frame["padj"] <= fdr).sum()), test) for test in tests if not test.why_not]
+    if not numbers:
+        return ""
+    pairs = {(test.level, test.against) for _, test in numbers if not test.joint}
+    level, against = next(iter(pairs), ("", ""))
+    between = f" between {escape(level)} and {escape(against)}" if len(pairs) == 1 and against else ""
+    terms = {test.term for _, test in numbers if test.joint}
+    if len(terms) == 1 and not pairs:
+        between = f" with {escape(terms.pop())}"
+    at = f"at a false discovery rate of {100 * fdr:g} %"
+    found, first = max(numbers, key=lambda each: each[0])
+    of = f"{count(int(first.frame['pvalue'].notna().sum()), 'tested gene')}"
+    one_each = len({test.cell_type for _, test in numbers}) == len(numbers)
+    among = count(len(numbers), "cell type" if one_each else "comparison")
+    if not found:
+        where = f"in {escape(first.cell_type)}" if len(numbers) == 1 else f"in any of {among}"
+        words = f"<b>No gene</b> is found to differ{between} {where}, {at}."
+        doubt = 'Not found is not the same as no difference: see <a href="#nestde_check">what this design can answer</a>.'
+        return f'<p class="nd-lead">{words}</p><p>{doubt}</p>'
+    if len(numbers) == 1:
+        return f'<p class="nd-lead"><b>{found:,}</b> of {of} differ{between} in {escape(first.cell_type)}, {at}.</p>'
+    hit = sum(number > 0 for number, _ in numbers)
+    most = f"most in {escape(first.cell_type if one_each else _where(first))}: <b>{found:,}</b> of {of}"
+    return f'<p class="nd-lead">Genes differ{between} in <b>{hit} of {among}</b>, {most}, {at}.</p>'
 
 
 def _one_of_each(tests: Sequence[Test]) -> list[Test]:
@@ -46,14 +73,25 @@ def _one_of_each(tests: Sequence[Test]) -> list[Test]:
     )[::-1]
 
 
-def _absent(results: Results, test: Test) -> str:
+def _absent(results: Results, tests: Sequence[Test]) -> str:
     """Say which levels of what is tested a cell type does without, and why."""
-    roster = results.rosters.get(test.cell_type)
-    if roster is None or test.term not in roster.factors:
-        return ""
-    numbers = roster.numbers(test.term)
-    words = [roster.level_words(test.term, level) for level, number in numbers.items() if not number]
-    return f" Not compared: {escape('; '.join(words))}." if words else ""
+    said = []
+    for test in tests:
+        roster = results.rosters.get(test.cell_type)
+        if roster is None or test.term not in roster.factors:
+            continue
+        numbers = roster.numbers(test.term)
+        words = [roster.level_words(test.term, level) for level, number in numbers.items() if not number]
+        if words:
+            said.append(f"<li><b>{escape(test.cell_type)}</b>: {escape('; '.join(words))}.</li>")
+    return note(f'Not compared:<ul class="mb-0">{"".join(said)}</ul>', "warning") if said else ""
+
+
+def _context(results: Results, tests: Sequence[Test]) -> str:
+    """The question, how many samples and cells came in, and what a positive effect is."""
+    question = escape(results.check.get("model", {}).get("sentence", ""))
+    words = [question, _cells(results), _signs(tests)]
+    return f"<p>{' '.join(filter(None, words))}</p>" if any(words) else ""
 
 
 def _cells(results: Results) -> str:
@@ -64,37 +102,6 @@ def _cells(results: Results) -> str:
     kept = sum(ledger["cells_kept"] for ledger in results.ledgers)
     samples = count(len(results.ledgers), "sample")
     return f"The study: {samples}, {count(came, 'cell')}, of which {kept:,} passed quality control."
-
-
-def _finding(test: Test, fdr: float, absent: str) -> str:
-    """Say in a sentence what was found of one comparison, or of a term with several levels; the strongest genes named."""
-    numbers = genes.summary(test, fdr)
-    found = test.frame[test.frame["padj"] <= fdr]
-    where = f"<b>{escape(test.cell_type)}</b>, {escape(test.term if test.joint else test.comparison)}"
-    if test.n_cells is not None and test.n_samples is not None:
-        where += f", {count(test.n_cells, 'cell')} of {count(test.n_samples, 'sample')}"
-    if test.why_not:
-        return f"{where}: not tested. {escape(as_sentence(test.why_not))}"
-    among = " between any of its levels (one test of all)" if test.joint else ""
-    words = (
-        f"{where}: <b>{len(found):,}</b> of {count(numbers['tested'], 'tested gene')} differ{among} at a false discovery"
-        f" rate of {100 * fdr:g} %"
-    )
-    if found.empty:
-        return f"{words}.{_nearest(test)}{absent}"
-    if test.joint:
-        return f"{words}.{absent}"
-    signs = f"{numbers['up']:,} up, {numbers['down']:,} down"
-    return f"{words} ({signs}). Strongest evidence: {_strongest(found, 'neg_log10_pvalue')}.{absent}"
-
-
-def _nearest(test: Test) -> str:
-    """Say how far the strongest gene is from being found, where none is."""
-    known = test.frame[test.frame["padj"].notna()]
-    if known.empty:
-        return ""
-    nearest = known.loc[known["padj"].idxmin()]
-    return f" The smallest false discovery rate is {nearest['padj']:.2g} ({escape(nearest['gene'])})."
 
 
 def _signs(tests: Sequence[Test]) -> str:
@@ -108,16 +115,7 @@ def _signs(tests: Sequence[Test]) -> str:
     words += [f"what <b>{escape(name)}</b> adds than in what it subtracts" for name in contrasts]
     if not words:
         return ""
-    return f"<p>A positive effect (↑, up) means: higher expression in {', or in '.join(words)}.</p>"
-
-
-def _strongest(found: pd.DataFrame, by: str) -> str:
-    """The genes of the strongest evidence, and which way they differ."""
-    first = found.sort_values(by, ascending=by == "pvalue_level", kind="stable").head(NAMED)
-    return ", ".join(
-        f"{escape(gene)} {'↑' if coef > 0 else '↓'}"
-        for gene, coef in zip(first["gene"], first["coef"], strict=True)
-    )
+    return f"A positive effect (↑, up) means: higher expression in {', or in '.join(words)}."
 
 
 def _pairs(tests: Sequence[Test], fdr: float) -> str:
@@ -127,7 +125,7 @@ def _pairs(tests: Sequence[Test], fdr: float) -> str:
         if test.joint:
             found = test.frame[test.found(fdr)]
             numbers = genes.summary(test, fdr)
-            strongest = Raw(_strongest(found, "pvalue_level") or "–")
+            strongest = Raw(answers.strongest(found, "pvalue_level") or "–")
             rows.append(
                 [test.cell_type, test.comparison, len(found), numbers["up"], numbers["down"], strongest]
             )
@@ -158,22 +156,13 @@ def _cautions(results: Results) -> str:
 
 
 def _calibration(results: Results) -> str:
-    """Say what the headline p-value did where nothing differs: a line if it is honest, a box where it is not."""
-    honest, boxes = [], ""
-    for cell_type, term, row in calibration.of_headline(results):
-        where = f"{cell_type}, {term}"
-        size = f"{100 * row['size_0.05']:.2g} %"
-        if row["verdict"] == "calibrated":
-            honest.append(f"{where} ({size})")
-        elif row["verdict"].startswith("anti"):
-            boxes += note(
-                f"{escape(where)}: with each other's labels samples had p ≤ 0.05 in {size} of genes, where nothing can differ. The"
-                f' p-value is {escape(row["verdict"])}: see <a href="#nestde_calibration">How far to trust it</a>.',
-                "danger",
-            )
-    if honest:
-        boxes += (
-            "<p>With each other's labels, where nothing can differ, samples had p ≤ 0.05 in about 5 % of genes, as an honest p-value"
-            f" has: {escape('; '.join(honest))}.</p>"
+    """A box where the headline p-value is too small where nothing differs."""
+    return "".join(
+        note(
+            f"{escape(f'{cell_type}, {term}')}: with each other's labels samples had p ≤ 0.05 in {100 * row['size_0.05']:.2g} % of genes, where"
+            f' nothing can differ. The p-value is {escape(row["verdict"])}: see <a href="#nestde_calibration">How far to trust it</a>.',
+            "danger",
         )
-    return boxes
+        for cell_type, term, row in calibration.of_headline(results)
+        if row["verdict"].startswith("anti")
+    )

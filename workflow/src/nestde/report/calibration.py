@@ -10,12 +10,12 @@ from nestde.check.advice import CALIBRATED_ON_AVERAGE
 from nestde.fit.methods import of_engine
 from nestde.report import figures
 from nestde.report.results import Results, Test
-from nestde.report.sections import UP, Section, html, note, plain_table
+from nestde.report.sections import REST, UP, Section, html, note, plain_table
 from nestde.words import count
 
 CHAPTER = "trust"
-CAPTION = """How many p-values of the headline are at most 0.05, 0.01 and 0.001: points under the true labels; the band where
-samples have each other's, two standard errors wide. An honest p-value has its band along the dashed line."""
+CAPTION = """The headline's p-values by rank: points under the true labels, and in grey the range of 95 % of relabellings. An honest p-value has
+the grey band along the dashed line; points that leave it upwards are more than chance gives."""
 
 
 def sections(results: Results) -> list[Section]:
@@ -25,9 +25,10 @@ def sections(results: Results) -> list[Section]:
         return []
     headline = {(test.cell_type, test.term): test.headline for test in results.terms()}
     labels = {each.name: each.label for each in of_engine(results.family.engine)}
-    rows, lines = [], []
+    rows, lines, relabelled = [], [], {}
     for cell_type, table in tables.items():
         for term, told in results.json("relabellings", cell_type=results.slugs[cell_type]).items():
+            relabelled[cell_type, term] = told
             lines.append(f"<b>{escape(cell_type)}</b>, {escape(term)}: {_ways(told)}")
         for row in table.to_dict("records"):
             name = f"{labels[row['method']]}{' (the headline)' if row['method'] == headline.get((cell_type, row['term'])) else ''}"
@@ -49,7 +50,11 @@ def sections(results: Results) -> list[Section]:
     header += ["Found", "Found with other labels, median", "Verdict"]
     content = "".join(f"<p>{line}</p>" for line in lines)
     content += plain_table(header, rows, right=range(3, 9)) if rows else ""
-    drawn = [figure for test in results.terms() if (figure := _drawn(results, test))]
+    drawn = [
+        figure
+        for test in results.terms()
+        if (figure := _drawn(results, test, relabelled.get((test.cell_type, test.term), {})))
+    ]
     content += f"<p>{CAPTION}</p>{figures.row(drawn)}" if drawn else ""
     return [
         Section(
@@ -78,45 +83,39 @@ def of_headline(results: Results) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def _drawn(results: Results, test: Test) -> str:
-    """Shares of small p-values under the true labels, over those under others; '' where samples were not relabelled."""
-    rows = [
-        row
-        for name, term, row in of_headline(results)
-        if (name, term) == (test.cell_type, test.term) and row["size_0.05"] > 0
-    ]
-    known = test.frame["pvalue"].dropna()
-    if not rows or known.empty:
+def _drawn(results: Results, test: Test, told: dict[str, Any]) -> str:
+    """P-values by rank under the true labels, over the range of those under others; '' where too few were drawn to have one."""
+    band = {name: np.array(values) for name, values in told.get("quantiles", {}).items()}
+    frame = test.frame[test.frame["pvalue"].notna()].sort_values("neg_log10_pvalue", ascending=False)
+    if not band or frame.empty:
         return ""
-    least = 0.5 / len(known)  # a share of none has no logarithm
-    sizes = [
-        [max(rows[0][f"{what}_{alpha:g}"], least) for alpha in ALPHAS] for what in ("lower", "upper", "size")
-    ]
-    seen = [max(float((known <= alpha).mean()), least) for alpha in ALPHAS]
-    x = -np.log10(ALPHAS)
-    lower, upper, size = (-np.log10(np.where(np.isnan(each), least, each)) for each in map(np.array, sizes))
-    high = max(3.3, float(size.max()) + 0.3, float(upper.max()) + 0.3)
+    seen = frame["neg_log10_pvalue"].to_numpy(float)
+    share = (np.arange(1, len(frame) + 1) - 0.5) / len(frame)
+    expected = -np.log10(share)
+    wide = max(float(expected[0]), float(band["expected"][0])) * 1.05 + 0.05
+    # as high as the band asks for: what is far above it needs no place of its own
+    high = 1.3 * max(wide, float(band["upper"].max()))
     axes = (
-        figures.x_axis("−log10 of the bound, α", 1.0, 3.3),
-        figures.y_axis("−log10 of the share with p ≤ α", 0.0, high),
+        figures.x_axis("−log10 p, if all values were equally likely", 0.0, wide),
+        figures.y_axis("−log10 p", 0.0, high),
     )
-    guides = figures.band(axes, x, upper, lower) + figures.line(axes)
-    names = [
-        f"p ≤ {alpha:g}: {100 * share:.2g} % of genes" for alpha, share in zip(ALPHAS, seen, strict=True)
-    ]
+    found = test.found(results.config.inference.fdr)[frame.index].to_numpy()
     points = figures.scatter(
         test.term_label,
-        x,
-        -np.log10(seen),
-        [0] * len(x),
-        names,
-        (figures.Class("true labels", UP),),
+        expected,
+        seen,
+        found.astype(int).tolist(),
+        frame["gene"].tolist(),
+        (figures.Class("true labels, not found", REST), figures.Class("found", UP)),
         axes,
-        guides=guides,
+        guides=figures.band(axes, band["expected"], band["lower"], band["upper"]) + figures.line(axes),
+        tips=False,
     )
-    header = ["alpha", "share_true_labels", "size_other_labels", "lower", "upper"]
-    table = [header, *zip(ALPHAS, seen, sizes[2], sizes[0], sizes[1], strict=True)]
-    return figures.drawn(points, table)
+    at = np.interp(-band["expected"], -expected, seen)
+    columns = [band["expected"], at, band["lower"], band["median"], band["upper"]]
+    header = ["expected", "true_labels", "other_labels_lower", "other_labels_median", "other_labels_upper"]
+    rows = [[f"{value:.4g}" for value in values] for values in zip(*columns, strict=True)]
+    return figures.drawn(points, [header, *rows])
 
 
 def _ways(told: dict[str, object]) -> str:

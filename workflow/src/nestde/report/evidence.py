@@ -1,9 +1,14 @@
 """The p-values as a whole, effects along expression, and how a gene's variance is shared: a figure of each for each comparison."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.stats import beta, chi2
 
+from nestde.arrays import Floats
+from nestde.design.effects import INTERCEPT
 from nestde.report import figures
 from nestde.report.figures import Class
 from nestde.report.results import Results, Test
@@ -11,7 +16,7 @@ from nestde.report.sections import DOWN, REST, UP, Section, html
 
 CHAPTER = "genes"
 BINS = 20
-BAND = "nd-band"
+SAMPLES = (DOWN, "#7b3294", "#0f766e")  # colours of random factors
 
 PVALUES_HELP = """
 Were no gene different, every bar of the histogram would reach the dashed line, and all points of the other figure lie in the
@@ -25,9 +30,13 @@ Most genes should lie along 0 at every height of expression. A cloud that bends 
 that differs between arms: see Depth and size factors.
 """
 VARIANCE_HELP = """
-Of what is left of a gene's variance when the fixed effects are taken out, the part that lies between samples (the intraclass
-correlation, ICC) and the part between cells of one sample (the rest). Where most genes are at 0, samples are alike; a gene
-of a high ICC is one whose samples differ, for whatever reason, and which needs many samples to be found.
+*All parts*: how a gene's variance over cells is shared by what the fixed effects tell (what is tested, and all covariates), by samples,
+and by cells of one sample (the rest); each row's width is the number of genes, the bar has the middle half of them and
+the dot their median. The fixed effects' part is the variance of what they predict (Nakagawa and Schielzeth 2013).
+
+*ICC*: of what is left when the fixed effects are taken out, the part that lies between samples (the intraclass correlation).
+Where most genes are at 0, samples are alike; a gene of a high ICC is one whose samples differ, for whatever reason, and which needs
+many samples to be found.
 """
 
 
@@ -56,7 +65,13 @@ def sections(results: Results) -> list[Section]:
             helptext=MA_HELP,
         ),
     ]
-    shares = [figure for test in terms for figure in _shares(test)]
+    of_types = {test.cell_type: test for test in reversed(terms)}  # each cell type's genes once
+    shares = [
+        figure
+        for test in reversed(of_types.values())
+        for figure in (_partition(results, test), *_shares(test))
+        if figure
+    ]
     if shares:
         found.append(
             Section(
@@ -64,7 +79,7 @@ def sections(results: Results) -> list[Section]:
                 CHAPTER,
                 "How variances are shared",
                 html(figures.row(shares)),
-                description="How many genes have which share of their residual variance between samples.",
+                description="What a gene's variance is made of, over all genes: effects in the model, samples, and cells of one sample.",
                 helptext=VARIANCE_HELP,
             )
         )
@@ -145,6 +160,41 @@ def along(results: Results, test: Test) -> str:
     return figures.drawn(svg, test=results.place(test), x="mean", y="coef", axes=figures.ends(axes))
 
 
+def partition(frame: pd.DataFrame, design: Mapping[str, Any]) -> dict[str, Floats]:
+    """Variance over cells of what each part of the model says of each gene (rows of `frame`), as shares of their sum.
+
+    The fixed effects' is β' cov(X) β, as Nakagawa and Schielzeth (2013) have it: with the tested factor and all covariates
+    in it. Nothing where random effects are not all intercepts, or the family has no residual variance.
+    """
+    random = [each["name"] for each in design.get("random", []) if each["effects"] == [INTERCEPT]]
+    coefficients = [f"coef_{name}" for name in design.get("coefficients", [])]
+    needed = [*coefficients, "sigma", *(f"sd_{name}_{INTERCEPT}" for name in random)]
+    if len(random) < len(design.get("random", [])) or "covariance" not in design or not {*needed} <= {*frame}:
+        return {}
+    b = frame[coefficients].to_numpy(float)
+    parts = {"fixed effects": np.einsum("gi,ij,gj->g", b, np.array(design["covariance"]), b)}
+    parts |= {name: frame[f"sd_{name}_{INTERCEPT}"].to_numpy(float) ** 2 for name in random}
+    parts["rest"] = frame["sigma"].to_numpy(float) ** 2
+    total = sum(parts.values())
+    known = np.isfinite(total) & (total > 0)
+    return {name: part[known] / total[known] for name, part in parts.items()} if known.any() else {}
+
+
+def _partition(results: Results, test: Test) -> str:
+    """The shares of all genes of a cell type, a row for each part; '' where there are none."""
+    parts = partition(test.frame, results.designs[test.cell_type])
+    if not parts:
+        return ""
+    colours = dict(zip(parts, [UP, *SAMPLES], strict=False)) | {"rest": REST}
+    words = {"fixed effects": "fixed effects", "rest": "cells"}
+    groups = [(words.get(name, f"{name}"), values, colours[name]) for name, values in parts.items()]
+    svg = figures.violins(f"{test.cell_type}: all parts", groups, "share of the variance over cells")
+    edges = np.linspace(0, 1, BINS + 1).round(3)
+    counts = [np.histogram(values, bins=BINS, range=(0, 1))[0] for values in parts.values()]
+    rows = zip(edges[:-1], edges[1:], *counts, strict=True)
+    return figures.drawn(svg, [["share from", "to", *(name for name, _, _ in groups)], *rows])
+
+
 def _shares(test: Test) -> list[str]:
     """The ICCs of a comparison's genes, one figure for each factor of them."""
     drawn = []
@@ -162,7 +212,7 @@ def _shares(test: Test) -> list[str]:
         ]
         what = "" if name == "icc" else f", {name.removeprefix('icc_')}"
         svg = figures.histogram(
-            f"{test.cell_type}{what}: median {np.median(known):.2f}",
+            f"{test.cell_type}{what}: ICC, median {np.median(known):.2f}",
             known,
             "share of the residual variance between samples (ICC)",
             "",

@@ -11,8 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from nestde.arrays import Floats
 
 WIDTH, HEIGHT = 520, 380
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 42, 46
 MOST_POINTS = 2000
+# Of a name: right of its point, left or centred (0, 1, 2), and how far its foot is below the point.
+PLACES = ((0, 4), (1, 4), (0, -6), (1, -6), (0, 14), (1, 14), (2, -8), (2, 17))
+MOST_HIDDEN = 3  # points, under a name
 BLANKS = str.maketrans("\t\r\n", "   ")
 
 
@@ -128,7 +131,8 @@ def scatter(
             + (f'<path d="{plain}"/>' if plain else "")
             + "</g>"
         )
-    marks.append(_labels([i for i in labelled if there[i]], px, py, names))
+    loud = [i for i in points.tolist() if not classes[kind_of[i]].faint]
+    marks.append(_labels([i for i in labelled if there[i]], px, py, names, loud))
     counts = [int((kind_of[points] == kind).sum()) for kind in range(len(classes))]
     return _panel(title, axes, "".join(marks), _legend(classes, counts))
 
@@ -149,6 +153,32 @@ def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: in
     )
     flat = line((horizontal, vertical), y=len(known) / bins, text=expected) if expected else ""
     return _panel(title, (horizontal, vertical), f'<g fill="#4b78a8" opacity="0.85">{bars}</g>{flat}', "")
+
+
+def violins(title: str, groups: Sequence[tuple[str, Floats, str]], label: str, bins: int = 50) -> str:
+    """Draw a row for each group of values between 0 and 1, as wide as they are many; quartiles as a bar, the median as a dot."""
+    horizontal = x_axis(label, 0, 1)
+    horizontal = Axis(label, 0, 1, LEFT + 50, horizontal.end)
+    high = (HEIGHT - BOTTOM - TOP) / max(len(groups), 1)
+    marks = []
+    for place, (name, values, colour) in enumerate(groups):
+        middle = TOP + high * (place + 0.5)
+        counts, edges = np.histogram(values, bins=bins, range=(0, 1))
+        reach = 0.42 * high * counts / max(1, counts.max())
+        at = horizontal.pixels((edges[:-1] + edges[1:]) / 2)
+        there = [f"{x:.1f} {middle - r:.1f}" for x, r in zip(at, reach, strict=True)]
+        back = [f"{x:.1f} {middle + r:.1f}" for x, r in zip(at[::-1], reach[::-1], strict=True)]
+        low, half, top = np.quantile(values, [0.25, 0.5, 0.75])
+        a, m, b = horizontal.pixels([low, half, top])
+        marks.append(
+            f'<path d="M{"L".join([*there, *back])}z" fill="{colour}" fill-opacity="0.35" stroke="{colour}"/>'
+            f'<path d="M{a:.1f} {middle:.1f}H{b:.1f}" stroke="currentColor" stroke-width="4"/>'
+            f'<circle cx="{m:.1f}" cy="{middle:.1f}" r="4.5" fill="{colour}" stroke="currentColor" stroke-width="1.5"/>'
+            f'<text x="{LEFT + 42}" y="{middle + 4:.1f}" text-anchor="end" font-size="11">{escape(name[:15])}</text>'
+            f'<text class="nd-halo" x="{horizontal.end:.1f}" y="{middle - 0.3 * high:.1f}" text-anchor="end" font-size="10.5">'
+            f"median {half:.2g}</text>"
+        )
+    return _panel(title, (horizontal, Axis("", 0, 1, HEIGHT - BOTTOM, TOP)), "".join(marks), "", rows=True)
 
 
 def strips(groups: Sequence[tuple[str, Sequence[float], str]], title: str = "") -> str:
@@ -202,7 +232,7 @@ def line(axes: tuple[Axis, Axis], *, x: float | None = None, y: float | None = N
         ends = [max(horizontal.low, vertical.low), min(horizontal.high, vertical.high)]
         (x1, x2), (y1, y2) = horizontal.pixels(ends), vertical.pixels(ends)
     words = (
-        f'<text x="{x2:.1f}" y="{y2 - 4:.1f}" text-anchor="end" font-size="10" opacity="0.75">'
+        f'<text x="{x2:.1f}" y="{y2 - 4:.1f}" class="nd-halo" text-anchor="end" font-size="10" opacity="0.85">'
         f"{escape(text)}</text>"
     )
     return (
@@ -245,7 +275,7 @@ def ends(axes: tuple[Axis, Axis]) -> str:
 def row(figures: Sequence[str]) -> str:
     """Set figures side by side, as many as the page is wide."""
     whole = (figure if figure.startswith("<figure") else drawn(figure) for figure in figures)
-    return f'<div style="display:flex;flex-wrap:wrap;gap:1.2rem 2rem">{"".join(whole)}</div>'
+    return f'<div class="nd-grid">{"".join(whole)}</div>'
 
 
 def _thin(members: NDArray[np.intp], px: Floats, py: Floats, spared: set[int]) -> list[int]:
@@ -261,27 +291,41 @@ def _thin(members: NDArray[np.intp], px: Floats, py: Floats, spared: set[int]) -
         cell *= 1.25
 
 
-def _labels(labelled: Sequence[int], px: Floats, py: Floats, names: Sequence[str]) -> str:
-    """Write names beside their points, where they do not run into one another or out of the panel."""
+def _labels(
+    labelled: Sequence[int], px: Floats, py: Floats, names: Sequence[str], loud: Sequence[int]
+) -> str:
+    """Write names beside their points: off one another, off points that have names, and where they hide fewest `loud` ones."""
     placed: list[tuple[float, float, float, float]] = []
     words = []
+    x, y = px[list(loud)], py[list(loud)]
     for i in labelled:
         name = names[i] if len(names[i]) <= 24 else names[i][:23] + "…"
         width = 6.9 * len(name)
-        for right, up in ((1, 4), (0, 4), (1, -6), (0, -6), (1, 14), (0, 14)):
-            left = px[i] + 6 if right else px[i] - 6 - width
+        others = [(px[j] - 4, py[j] - 4, px[j] + 4, py[j] + 4) for j in labelled if j != i]
+        free = []
+        for right, up in PLACES:
+            left = (px[i] + 6, px[i] - 6 - width, px[i] - width / 2)[right]
             base = py[i] + up
             box = (left, base - 10, left + width, base + 2)
-            inside = box[0] > LEFT and box[2] < WIDTH - RIGHT + 8 and box[1] > TOP - 8
-            if inside and all(
-                box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1]
-                for other in placed
-            ):
-                placed.append(box)
-                start = f'x="{px[i] + 6:.1f}"' if right else f'x="{px[i] - 6:.1f}" text-anchor="end"'
-                words.append(f'<text {start} y="{base:.1f}">{escape(name)}</text>')
-                break
-    return f'<g font-size="10.5">{"".join(words)}</g>'
+            inside = (
+                box[0] > LEFT and box[2] < WIDTH - RIGHT + 8 and box[1] > TOP - 8 and box[3] < HEIGHT - BOTTOM
+            )
+            if inside and not any(_overlap(box, other) for other in (*placed, *others)):
+                hidden = (x > box[0] - 3) & (x < box[2] + 3) & (y > box[1] - 3) & (y < box[3] + 3)
+                free.append((int(hidden.sum()), box, right, base))
+        if not free:
+            continue
+        hides, box, right, base = min(free, key=lambda each: each[0])
+        if hides <= MOST_HIDDEN:
+            placed.append(box)
+            at, anchor = ((box[0], "start"), (box[2], "end"), (px[i], "middle"))[right]
+            words.append(f'<text x="{at:.1f}" y="{base:.1f}" text-anchor="{anchor}">{escape(name)}</text>')
+    return f'<g class="nd-halo" font-size="10.5">{"".join(words)}</g>'
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two boxes (left, top, right, bottom) have anything in common."""
+    return one[2] >= other[0] and other[2] >= one[0] and one[3] >= other[1] and other[3] >= one[1]
 
 
 def _legend(classes: Sequence[Class], counts: Sequence[int]) -> str:
@@ -294,11 +338,11 @@ def _legend(classes: Sequence[Class], counts: Sequence[int]) -> str:
             f'<text x="{at + 12:.0f}" y="28">{escape(label)}</text>'
         )
         at += 20 + 5.5 * len(label)
-    return f'<g font-size="10.5">{"".join(items)}</g>'
+    return f'<g class="nd-legend" font-size="10.5">{"".join(items)}</g>'
 
 
-def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str) -> str:
-    """Put title, axes, ticks and labels around the marks."""
+def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str, *, rows: bool = False) -> str:
+    """Put title, axes, ticks and labels around the marks; where these are `rows`, the vertical axis has none."""
     horizontal, vertical = axes
     grid = []
     for tick in horizontal.ticks():
@@ -307,7 +351,7 @@ def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str) -> str:
         grid.append(
             f'<text x="{at:.1f}" y="{vertical.start + 16}" text-anchor="middle">{_number(tick)}</text>'
         )
-    for tick in vertical.ticks():
+    for tick in () if rows else vertical.ticks():
         at = float(vertical.pixels(tick))
         grid.append(f'<path d="M{horizontal.start} {at:.1f}H{horizontal.end}"/>')
         grid.append(
@@ -321,7 +365,7 @@ def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str) -> str:
         '<g stroke="currentColor" stroke-opacity="0.12" font-size="10.5">'
         + "".join(grid).replace("<text ", '<text stroke="none" ')
         + "</g>"
-        f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="currentColor" fill="none"/>'
+        f'<path d="M{horizontal.start} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="currentColor" fill="none"/>'
         f'<text x="{(horizontal.start + horizontal.end) / 2}" y="{HEIGHT - 8}" text-anchor="middle"'
         f' font-size="12">{escape(horizontal.label)}</text>'
         f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle" font-size="12">'

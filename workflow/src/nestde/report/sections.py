@@ -170,8 +170,25 @@ class Raw(str):
     """HTML of ours, not to be escaped."""
 
 
-def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
-    """A small HTML table; every cell is escaped but `Raw` ones. Columns in `right` are set right (numbers)."""
+def plain_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right: Iterable[int] = (),
+    *,
+    spans: Iterable[tuple[str, int]] = (),
+    cards: bool = False,
+) -> str:
+    """A small HTML table; every cell is escaped but `Raw` ones.
+
+    Parameters
+    ----------
+    right
+        Columns that are set right (numbers).
+    spans
+        What stands above the header, and over how many columns each.
+    cards
+        Whether a row is a card on a phone, where each cell says what it is.
+    """
 
     def cell(value: object) -> str:
         if isinstance(value, Raw):
@@ -179,17 +196,26 @@ def plain_table(header: Sequence[str], rows: Iterable[Sequence[object]], right: 
         return f"{value:,}" if isinstance(value, int) else shown(str(value))
 
     aligned, right_set = set(right), ' class="text-end"'
+    said = [f' data-label="{escape(name)}"' * cards for name in header]
 
-    def cells(tag: str, values: Sequence[object]) -> str:
+    def cells(tag: str, values: Sequence[object], labels: Sequence[str]) -> str:
         return "".join(
-            f"<{tag}{right_set if i in aligned else ''}>{cell(value)}</{tag}>"
-            for i, value in enumerate(values)
+            f"<{tag}{right_set if i in aligned else ''}{label}>{cell(value)}</{tag}>"
+            for i, (value, label) in enumerate(zip(values, labels, strict=True))
         )
 
-    body = "".join(f"<tr>{cells('td', values)}</tr>" for values in rows)
+    body = "".join(f"<tr>{cells('td', values, said)}</tr>" for values in rows)
+    above = "".join(
+        f'<th colspan="{wide}" scope="colgroup">{shown(name)}</th>' for name, wide in spans if wide
+    )
+    heads = (
+        f'<tr class="nd-spans">{above}</tr>' * bool(above)
+        + f"<tr>{cells('th', header, [''] * len(header))}</tr>"
+    )
+    kind = " nd-cards" if cards else ""
     return (
-        '<div class="table-responsive"><table class="table table-sm table-hover w-auto">'
-        f"<thead><tr>{cells('th', header)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="table-responsive"><table class="table table-sm table-hover w-auto{kind}">'
+        f"<thead>{heads}</thead><tbody>{body}</tbody></table></div>"
     )
 
 

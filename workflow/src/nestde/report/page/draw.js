@@ -13,7 +13,12 @@ function node(name, attributes = {}, ...children) {
   return made;
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+// The mean of some values, and how far its 95 % limits are from it; `t` has the quantiles by degrees of freedom, from 1 on.
+function meanOf(values, t) {
+  const n = values.length, mean = values.reduce((sum, value) => sum + value, 0) / n;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return [mean, n > 1 ? t[n - 2] * Math.sqrt(squares / (n - 1) / n) : 0];
+}
 const shorten = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 // About four round numbers between two.
@@ -26,7 +31,7 @@ function ticks(low, high) {
   return found;
 }
 
-// One dot a sample, in a row for each level: its height on the scale, its area the number of its cells.
+// One dot a sample, in a row for each level: its place on the scale, its area the number of its cells; the mean and its 95 % limits.
 function strip(title, said, samples, values, factor) {
   const groups = factor ? samples.levels[factor] : { order: ["samples"], of: samples.names.map(() => "samples") };
   const known = values.filter(Number.isFinite);
@@ -60,8 +65,10 @@ function strip(title, said, samples, values, factor) {
       drawn.append(dot);
     });
     if (own.length) {
-      const at = x(mean(own.map(([value]) => value)));
-      drawn.append(node("path", { d: `M${at.toFixed(1)} ${middle - 11}v22`, stroke: "currentColor", "stroke-width": 2 }));
+      const [at, reach] = meanOf(own.map(([value]) => value), samples.t);
+      const mark = [`M${x(at).toFixed(1)} ${middle - 11}v22`];
+      if (reach) mark.push(...[at - reach, at + reach].map((end) => Math.min(Math.max(end, low), high)).map((end) => `M${x(at).toFixed(1)} ${middle}H${x(end).toFixed(1)}`));
+      drawn.append(node("path", { d: mark.join(""), stroke: "currentColor", "stroke-width": 2 }));
     }
   });
   return drawn;

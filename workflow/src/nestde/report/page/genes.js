@@ -67,7 +67,7 @@ function pane(gene) {
   const id = study.ids[gene];
   const made = node("div", { class: "nd-gene" }, node("h4", { tabindex: -1 }, study.genes[gene] + (id ? ` · ${id}` : "")));
   made.append(node("div", { class: "table-responsive" }, node("table", { class: "table table-sm w-auto" }, head, body)));
-  made.append(node("div", { class: "nd-row" }, framed(forest(effects, study.scale)), ...types.map((type) => {
+  made.append(node("div", { class: "nd-row" }, framed(forest(effects, study.scale), () => [["comparison", "effect", "lower", "upper", "found"], ...effects.map(({ name, value, low, high, found }) => [name, ...[value, low, high].map((end) => (Number.isFinite(end) ? end : "")), found ? "yes" : "no"])]), ...types.map((type) => {
     const test = type.tests.find((test) => test.rowOf.has(gene));
     return test && sampled(test, gene, test.label);
   })));
