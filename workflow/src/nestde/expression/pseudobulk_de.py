@@ -205,6 +205,7 @@ def deseq2(
     from threadpoolctl import threadpool_limits
 
     from nestde.design.contrasts import contrasts
+    from nestde.expression.deseq2_inference import TogetherInference
 
     measured = np.array([why == "" for why in absent], bool)
     many = counts.sum(axis=0) >= FEWEST_COUNTS
@@ -235,18 +236,19 @@ def deseq2(
     # thousands of fits of a few coefficients: threads of the linear algebra would wait for each other
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # PyDESeq2 tells of its fallbacks; they are DESeq2's own
+        together = TogetherInference(n_cpus=1)
         fitted = Dataset(
             counts=tested,
             metadata=pd.DataFrame(index=names),
             design=matrix,
-            n_cpus=1,
+            inference=together,
             quiet=True,
         )
         try:
             fitted.deseq2()
             results = []
             for one in every:
-                stats = DeseqStats(fitted, contrast=one.rows[0], alpha=alpha, n_cpus=1, quiet=True)
+                stats = DeseqStats(fitted, contrast=one.rows[0], alpha=alpha, inference=together, quiet=True)
                 stats.summary()
                 results.append(
                     _rows(empty, enough, stats.results_df).assign(
