@@ -1,11 +1,11 @@
 """The order of the tests: long files first, so that no worker is left with one while the others have ended."""
 
-import os
-
 import pytest
 
-# As the command sets it, before numpy is there: two workers' threads of linear algebra would wait for each other.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from nestde import processor
+
+# As the command does, before numpy is there: what is computed here is what it computes.
+processor.hold()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -141,7 +141,7 @@ class Steps:
         samples = self.folder / "samples.tsv"
         compared = Comparison.of(self.config.model).text()
         options = {"samples": samples, "compared": compared, "counts": self.counts}
-        return self.run(command, cell_type=self.types[cell_type], **options, **outputs)
+        return self.run(command, cell_type=cell_type, **options, **outputs)
 
     def matrix(self, cell_type):
         return self.of_type("matrix", cell_type, out="matrix.h5ad", cells="cells.h5ad", genes="genes.tsv")
@@ -149,7 +149,7 @@ class Steps:
     def design(self, cell_type, out="design.npz", explain="design.json"):
         """After `matrix`."""
         files = {"samples": "samples.tsv", "cells": "cells.h5ad", "out": out, "explain": explain}
-        return self.run("design", cell_type=self.types[cell_type], **self._here(files))
+        return self.run("design", cell_type=cell_type, **self._here(files))
 
     def statistics(self):
         """After `matrix`."""
@@ -213,8 +213,10 @@ class Steps:
         of_cells = {"samples": samples, "cells": path("covariates")}
         compared, drawn = Comparison.of(self.config.model).text(), path("drawn")
         outputs = {"out": matrix, "genes": path("genes")}
-        self.expect("matrix", **of_cells, cell_type=name, compared=compared, counts=self.counts, **outputs)
-        self.expect("design", **of_cells, cell_type=name, out=design, explain=path("terms"))
+        self.expect(
+            "matrix", **of_cells, cell_type=cell_type, compared=compared, counts=self.counts, **outputs
+        )
+        self.expect("design", **of_cells, cell_type=cell_type, out=design, explain=path("terms"))
         summed = {"matrix": matrix, "out": statistics, "drawn": drawn}
         self.expect("statistics", **of_cells, cellwise=self.cellwise, **summed)
         fitted = {"design": design, "statistics": statistics}

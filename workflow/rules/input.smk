@@ -1,9 +1,10 @@
-# From the data as they come to the kept cells of each sample.
+# From the data as they come to the kept cells of each sample. Inputs are `ancient`: their content is among the parameters, and what
+# was only touched or copied is no reason to do anything again.
 
 
 rule check:
     input:
-        STUDY.inputs,
+        ancient(STUDY.inputs),
     output:
         check="<results>/cohort/check.json",
         samples="<results>/cohort/samples.tsv",
@@ -33,7 +34,7 @@ rule check:
 # compared.
 rule admit:
     input:
-        STUDY.data,
+        ancient(STUDY.data),
     output:
         "<results>/cohort/admitted.tsv",
     log:
@@ -50,7 +51,7 @@ rule admit:
         version=VERSION,
         inputs=STUDY.stamp_of_data,
         samples=STUDY.samples_told,
-        settings=STUDY.settings("cell_types", "input", "qc"),
+        settings=STUDY.settings("input", "qc"),
         whole=STUDY.whole,
     shell:
         "nestde check --settings {params.whole:q} --admitted {output:q} > {log:q} 2>&1"
@@ -58,7 +59,7 @@ rule admit:
 
 rule ingest:
     input:
-        data=STUDY.inputs_of_source,
+        data=ancient(STUDY.inputs_of_source),
         samples="<results>/cohort/admitted.tsv",
     output:
         temp("<results>/ingest/{source}.h5ad"),
@@ -74,6 +75,7 @@ rule ingest:
         runtime=by_input(30, 0.01),
     params:
         version=VERSION,
+        inputs=STUDY.stamp_of_source,
         settings=STUDY.settings("input"),
     shell:
         "nestde ingest --settings {params.settings:q} --samples {input.samples:q}"
@@ -84,7 +86,8 @@ rule qc:
     input:
         expand("<results>/ingest/{source}.h5ad", source=STUDY.sources_of_job),
     output:
-        counts=temp(STUDY.each_sample("<results>/counts/{sample}.h5ad")),
+        # kept: what a cell type that is added later is read from
+        counts=STUDY.each_sample("<results>/counts/{sample}.h5ad"),
         cells=STUDY.each_sample("<results>/qc/{sample}.tsv"),
         ledgers=STUDY.each_sample("<results>/qc/{sample}.json"),
     log:
@@ -100,6 +103,7 @@ rule qc:
         runtime=by_input(20, 0.01),
     params:
         version=VERSION,
+        inputs=STUDY.stamp_of_job,
         samples=STUDY.samples_of_job,
         settings=STUDY.settings("seed", "qc"),
     shell:

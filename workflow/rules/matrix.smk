@@ -1,10 +1,11 @@
-# From samples to cell types: gene-major matrices for the mixed model, and pseudobulk profiles.
+# From samples to cell types: gene-major matrices for the mixed model, and pseudobulk profiles. Counts are `ancient`, and all that
+# they are made of is among the parameters: where they are made once more, as they were removed, they are the same.
 
 
 rule matrix:
     input:
         samples="<results>/cohort/admitted.tsv",
-        counts=expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples),
+        counts=ancient(expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples)),
     output:
         matrix=temp("<results>/matrix/{cell_type}.h5ad"),
         cells="<results>/cells/{cell_type}.h5ad",
@@ -21,24 +22,25 @@ rule matrix:
         runtime=by_input(60, 0.01),
     params:
         version=VERSION,
+        counted=STUDY.counted,
         compared=STUDY.compared,
+        cell_type=STUDY.name_of,
         settings=STUDY.settings(
             "input",
             "genes",
             "model.min_cells",
             "qc.min_cells_per_sample",
-            "cell_types",
         ),
     shell:
         "nestde matrix --settings {params.settings:q} --samples {input.samples:q} --compared {params.compared:q}"
-        " --cell-type {wildcards.cell_type:q} --counts {input.counts:q}"
+        " --cell-type {params.cell_type:q} --counts {input.counts:q}"
         " --out {output.matrix:q} --cells {output.cells:q} --genes {output.genes:q} > {log:q} 2>&1"
 
 
 rule pseudobulk:
     input:
         samples="<results>/cohort/admitted.tsv",
-        counts=expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples),
+        counts=ancient(expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples)),
     output:
         profiles="<results>/pseudobulk/{cell_type}.h5ad",
         table="<results>/pseudobulk/{cell_type}.tsv",
@@ -54,18 +56,19 @@ rule pseudobulk:
         runtime=by_input(30, 0.01),
     params:
         version=VERSION,
+        counted=STUDY.counted,
         compared=STUDY.compared,
+        cell_type=STUDY.name_of,
         settings=STUDY.settings(
             "input",
             "genes.size_factors",
             "qc.min_cells_per_sample",
             "pseudobulk.min_cells",
             "pseudobulk.min_counts",
-            "cell_types",
         ),
     shell:
         "nestde pseudobulk --settings {params.settings:q} --samples {input.samples:q} --compared {params.compared:q}"
-        " --cell-type {wildcards.cell_type:q} --counts {input.counts:q}"
+        " --cell-type {params.cell_type:q} --counts {input.counts:q}"
         " --out {output.profiles:q} --table {output.table:q} > {log:q} 2>&1"
 
 

@@ -20,9 +20,10 @@ rule design:
         runtime=by_input(10, 0.01),
     params:
         version=VERSION,
-        settings=STUDY.settings("model", "cell_types"),
+        cell_type=STUDY.name_of,
+        settings=STUDY.settings("model"),
     shell:
-        "nestde design --settings {params.settings:q} --cell-type {wildcards.cell_type:q}"
+        "nestde design --settings {params.settings:q} --cell-type {params.cell_type:q}"
         " --samples {input.samples:q} --cells {input.cells:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
 
 
@@ -152,7 +153,9 @@ rule calibrate:
         runtime=by_input(60, 5),
     params:
         version=VERSION,
-        settings=STUDY.settings("seed", "model", "inference", "calibration"),
+        settings=STUDY.settings(
+            "seed", "model", "inference.p_value", "inference.fdr", "calibration"
+        ),
     shell:
         "nestde calibrate --settings {params.settings:q} --design {input.design:q}"
         " --statistics {input.statistics:q} --threads {threads}"

@@ -61,7 +61,7 @@ rule multiqc:
         mem_mb=by_input(1000, 10),
         runtime=by_input(20, 0.1),
     params:
-        version=VERSION,
+        version=made_with("multiqc"),
         folder=subpath(output[0], parent=True),
         name=subpath(output[0], basename=True),
     shell:
@@ -71,7 +71,7 @@ rule multiqc:
 
 rule manifest:
     input:
-        data=STUDY.inputs,
+        data=ancient(STUDY.inputs),
         results=STUDY.results("<results>"),
         report="<results>/report/multiqc.html",
     output:
@@ -90,6 +90,7 @@ rule manifest:
         runtime=by_input(20, 0.005),
     params:
         version=VERSION,
+        inputs=STUDY.stamp,
         settings=STUDY.settings(),
         workflow=near(subpath(str(workflow.current_basedir.path), parent=True)),
     shell:

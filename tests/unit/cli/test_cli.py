@@ -49,8 +49,10 @@ def test_faults_are_sentences_and_exit_code_2(tmp_path, capsys):
     ("number", "status", "says"),
     [
         (errno.EROFS, 2, "nestde check: results/x: Read-only file system."),
-        (errno.EDQUOT, 1, "nestde check: Disk quota exceeded. Make room"),
-        (errno.ENOSPC, 1, "nestde check: No space left on device. Make room"),
+        (errno.EDQUOT, 1, "nestde check: Disk quota exceeded. See to the disk"),
+        (errno.ENOSPC, 1, "nestde check: No space left on device. See to the disk"),
+        (errno.EFBIG, 1, "nestde check: File too large. See to the disk"),
+        (errno.EIO, 1, "nestde check: Input/output error. See to the disk"),
     ],
 )
 def test_a_disk_that_takes_nothing_is_a_sentence(monkeypatch, capsys, number, status, says):

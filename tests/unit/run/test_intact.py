@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from nestde.errors import NestdeError
-from nestde.io.files import sha256, write_json, write_tsv
-from nestde.run.intact import changed, damaged, made
+from nestde.io.files import write_json, write_tsv
+from nestde.run.intact import damaged, made
 
 
 @pytest.fixture
@@ -97,15 +97,3 @@ def test_only_files_of_the_rules_of_nestde_are_looked_at(results: Path) -> None:
     (metadata / ".nfs000000000123abc").touch()
     assert made(metadata) == {results / "de/T.tsv": 5.5, long: 7}
     assert made(results / "absent") == {}
-
-
-def test_changed_by_hand(results: Path) -> None:
-    path, manifest = results / "de/T.tsv", results / "manifest.json"
-    whole = {"format": 1, "configuration": {}, "software": {}, "root": "..", "inputs": {}}
-    write_json({**whole, "results": {"de/T.tsv": {"sha256": sha256(path)}}}, manifest)
-    ended = path.stat().st_mtime
-    assert list(changed({path: ended - 1000}, manifest)) == []  # copied or touched, not changed
-    path.write_text("gene\tcoef\na\t2\n")
-    assert list(changed({path: ended - 1000}, manifest)) == [path]
-    assert list(changed({path: ended}, manifest)) == []  # the job made it just now
-    assert list(changed({}, manifest)) == list(changed({path: 0.0}, results / "absent")) == []

@@ -84,6 +84,43 @@ def test_numbers_of_jobs_with_slurm_and_why_one_failed_there_are_told():
     assert array[1] in text and "fit Neuron 1-of-2 failed. SLURM status is: 'CANCELLED'" in text
 
 
+@pytest.mark.parametrize(
+    ("says", "log", "words"),
+    [
+        ("status is: 'FAILED'", "slurmstepd: error: StepId=11.batch exceeded memory limit (161869824 > 63963136), being killed",
+         "(asked for 60 MB, used 154 MB)"),
+        ("status is: 'FAILED'", "slurmstepd: error: Detected 1 oom_kill event in StepId=11.batch.", "(asked for 60 MB, used all of it)"),
+        ("status is: 'OUT_OF_MEMORY'", "", "(asked for 60 MB, used all of it)"),
+    ],
+)  # fmt: skip
+def test_what_a_step_lacked_memory_for_and_has_the_next_time(tmp_path, says, log, words):
+    path = tmp_path / "11.log"
+    path.write_text(log)
+    failed = {
+        "event": LogEvent.JOB_ERROR,
+        "jobid": 1,
+        "rule_name": "fit",
+        "rule_msg": says,
+        "log": [str(path)],
+    }
+    records = [BEGIN, job(1, resources={"mem_mb": 60}), (logging.ERROR, "Error in rule fit", failed)]
+    lines = told([*records, job(1, resources={"mem_mb": 960})]).splitlines()
+    assert lines[1] == f"fit Neuron 1-of-2 failed: out of memory {words}. {says}"
+    assert lines[-1] == "fit Neuron 1-of-2: attempt 2. It asks for 960 MB now."
+    plain = told([BEGIN, job(1), (logging.ERROR, "Error in rule fit", failed | {"rule_msg": "", "log": []})])
+    assert "memory" not in plain
+
+
+def test_a_step_that_was_killed_and_a_run_that_is_stopped_are_told_once():
+    killed = "RuleException:\nCalledProcessError in file x:\nCommand 'set -euo pipefail' returned non-zero exit status 137."
+    stops = (logging.INFO, "Will exit after finishing currently running jobs (scheduler).", {})
+    lines = told([(logging.ERROR, killed, {}), stops, stops]).splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "A step was killed",
+        "No step is begun any more; those that run come to their end.",
+    ]
+
+
 def test_what_snakemake_tells_beside_is_in_its_log_but_for_warnings():
     chat = (logging.INFO, "Select jobs to execute...", {})
     done = (logging.INFO, "Nothing to be done (all requested files are present and up to date).", {})

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_quality_control_asks_by_the_size_of_a_sample(
     assert asked(of["S3"], input=["b.h5ad"], attempt=2) == 2400
 
 
-def test_another_file_under_the_name_of_an_input_changes_the_stamp(
+def test_the_content_of_an_input_changes_the_stamp_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -57,11 +58,26 @@ def test_another_file_under_the_name_of_an_input_changes_the_stamp(
         }
     )
     assert study.inputs == ["samples.tsv", "counts.zarr"]
-    stamps = [study.stamp(None)]
-    os.utime("samples.tsv", (1.7e9, 1.7e9))  # as `mv` and `cp -p` of an older file leave it
-    stamps.append(study.stamp(None))
-    os.utime("samples.tsv", (1.7e9 + 0.5, 1.7e9 + 0.5))  # no copy keeps more than seconds for sure
-    assert study.stamp(None) == stamps[-1]
-    (deep / "7").write_bytes(b"123")  # neither the folder's time nor its name tells
-    stamps.append(study.stamp(None))
-    assert len(set(stamps)) == 3
+    stamp = study.stamp(None)
+    os.utime("samples.tsv", (1.7e9, 1.7e9))
+    os.utime(deep / "7", (4e9, 4e9))
+    assert study.stamp(None) == stamp
+    (deep / "7").write_bytes(b"21")  # neither the folder's time nor any size tells
+    assert study.stamp(None) != stamp
+
+
+def test_what_counts_are_made_of_and_what_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("samples.tsv").write_text("sample_id\tdiagnosis\nS1\tAD\n")
+    Path("counts.h5ad").write_bytes(b"12")
+    given: dict[str, Any] = {
+        "samples": "samples.tsv",
+        "cell_types": ["N"],
+        "input": {"counts": "counts.h5ad"},
+        "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
+    }
+    counted = WorkflowStudy(given).counted(None)
+    assert WorkflowStudy(given | {"cell_types": ["N", "M"]}).counted(None) == counted
+    assert WorkflowStudy(given | {"inference": {"fdr": 0.1}}).counted(None) == counted
+    assert WorkflowStudy(given | {"seed": 7}).counted(None) != counted
+    assert WorkflowStudy(given | {"qc": {"min_genes": 7}}).counted(None) != counted

@@ -9,6 +9,7 @@ import pytest
 
 from nestde.errors import NestdeError
 from nestde.io.files import write_json, write_text
+from nestde.provenance import digests
 from nestde.provenance.manifest import manifest, parse_configuration
 from nestde.run import snakemake
 from nestde.run.asked import Asked
@@ -32,7 +33,9 @@ def ran(folder: str, *, recorded: bool = True) -> Asked:
     """The results of a run in that folder, as Snakemake has them on record."""
     one = Asked(Path(folder), load(SETTINGS))
     table = one.folder / "de/Neuron.tsv"
-    write_text(TABLE, table)
+    digests.SNAKEMAKE.mkdir(exist_ok=True)
+    with digests.recording():
+        write_text(TABLE, table)
     told = manifest(parse_configuration(one.config.text()), ["samples.tsv"], [table], one.manifest)
     write_json(told, one.manifest)
     for path in (table, one.manifest) if recorded else ():
@@ -47,9 +50,10 @@ def record(path: Path, kind: str = "metadata", **told: object) -> None:
 
 
 def edit(path: Path) -> None:
-    """Change a digit by hand, an hour later."""
+    """Change a digit by hand, and put the time back."""
+    time = path.stat().st_mtime
     path.write_text(path.read_text().replace("0.25", "0.01"))
-    os.utime(path, (path.stat().st_mtime + 3600,) * 2)
+    os.utime(path, (time, time))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -113,6 +117,13 @@ def test_what_a_kill_left_half_made_is_ours(study: Path) -> None:
     snakemake._remake([one], dry=False)
 
 
+def test_a_file_that_a_killed_job_was_about_to_replace_is_not_called_changed(study: Path) -> None:
+    one = ran("results")
+    edit(one.folder / "de/Neuron.tsv")
+    record(one.folder / "de/Neuron.tsv", "incomplete")
+    snakemake._remake([one], dry=False)
+
+
 def test_a_study_is_complete_when_its_own_manifest_is_its_youngest_file(study: Path) -> None:
     outer, inner = ran("out"), ran("out/b")
     late = inner.manifest.stat().st_mtime + 100
@@ -132,5 +143,5 @@ def test_a_link_to_nowhere_on_the_way_to_results_is_named(
 
 
 def test_unknown_profile_names_those_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(NestdeError, match="Shipped are local, slurm"):
+    with pytest.raises(NestdeError, match="Shipped are local, lsf, pbs, sge, slurm"):
         snakemake.find_profile("slrum", tmp_path)

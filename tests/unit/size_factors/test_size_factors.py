@@ -156,7 +156,7 @@ def whole(study):
     assert study.of_type("pseudobulk", TYPE, out=of["profiles"], table=of["profiles_table"]) == 0
     model, kept = {"design": of["design"]}, {"statistics": of["statistics"]}
     outputs = {"out": of["design"], "explain": of["terms"]}
-    assert study.run("design", **cells, **sheet, cell_type=name, **outputs) == 0
+    assert study.run("design", **cells, **sheet, cell_type=TYPE, **outputs) == 0
     summed = {"matrix": of["matrix"], "out": of["statistics"], "drawn": of["drawn"]}
     assert study.run("statistics", **cells, **sheet, cellwise=study.cellwise, **summed) == 0
     assert study.run("fit", **model, **kept, chunk="1-of-1", out=of["fit"]) == 0

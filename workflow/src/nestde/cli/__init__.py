@@ -7,13 +7,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
-from nestde import __version__
+from nestde import __version__, processor
 from nestde.cli import plain
 from nestde.errors import NestdeError, printable
 from nestde.logs import telling
+from nestde.provenance.digests import recording
 
 # In the order in which a person meets them; the steps of the workflow come last.
 COMMANDS = {
@@ -43,6 +44,9 @@ COMMANDS = {
     "manifest": "step",
 }
 
+# No room, over quota, larger than a file may be, a fault of the disk: of these no step is guilty.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit code: 0, 2 where input is at fault, 1 where the disk is full."""
@@ -69,7 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif others:
         command.error(f"unknown: {' '.join(others)}")
     try:
-        with telling(chosen.command) if COMMANDS[chosen.command] == "step" else nullcontext():
+        with ExitStack() as step:
+            if COMMANDS[chosen.command] == "step":
+                step.enter_context(telling(chosen.command))
+            if COMMANDS[chosen.command] == "step" or chosen.command == "check":  # which is a rule's, too
+                step.enter_context(recording())
             return module.main(arguments) or 0
     except NestdeError as error:
         for sentence in error.faults:
@@ -83,11 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             where = printable(str(error.filename))
             print(f"nestde {chosen.command}: {where}: {error.strerror}.", file=sys.stderr)
             return 2
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _OF_THE_DISK:
             raise
         print(
-            f"nestde {chosen.command}: {os.strerror(error.errno)}. Make room on the disk of the results (or of the "
-            "temporary folder) and run again: nothing half-written was kept.",
+            f"nestde {chosen.command}: {os.strerror(error.errno)}. See to the disk of the results (or of the temporary "
+            "folder): its room, your quota and limits, its health. Then run again: nothing half-written was kept.",
             file=sys.stderr,
         )
         return 1
@@ -96,8 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def entry() -> None:
     """Entry point of the installed command; a reader that hangs up, such as `head`, is no fault."""
     plain.use()
-    # matrices are small: threads of the linear algebra would wait for each other and for other jobs
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    processor.hold()
     try:
         status = main()
         sys.stdout.flush()

@@ -33,17 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int | None:
     """Check; print; write only if nothing is refused."""
     import json
+    from contextlib import nullcontext
 
     from nestde.cells.roster import admitted
     from nestde.check import check_study
     from nestde.check.render import terminal
     from nestde.io.files import write_json, write_tsv
+    from nestde.provenance.digests import reading
     from nestde.study.config import enter, read, sections
 
     file = enter(args.directory, args.configfile)
     config, told = (sections(args.settings), []) if args.settings else read(file)
     # a step of the workflow is told the settings, and depends on nothing else
-    check = check_study(config, told, ask_plan=not args.settings)
+    with reading([config.samples]) if args.settings else nullcontext():
+        check = check_study(config, told, ask_plan=not args.settings)
     if args.json:
         print(json.dumps(check.as_json(), indent=1, ensure_ascii=False))
         return 2 if check.faults else None

@@ -10,7 +10,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("--settings", required=True, help="configuration: JSON text or a file")
-    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument("--cell-type", required=True, help="the cell type, as it is named")
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
     parser.add_argument("--cells", required=True, type=Path, help="covariates of the cells (h5ad)")
     parser.add_argument("--out", required=True, type=Path, help="design (npz)")
@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.design.effects import RandomEffects
     from nestde.design.testable import NotTestable, design_to_test
     from nestde.fit.family import family
-    from nestde.io.files import of_slug, write_json
+    from nestde.io.files import write_json
     from nestde.logs import log
     from nestde.study.config import sections
     from nestde.study.samples import read_checked
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
         }
     told = read_uns(args.cells)
     content |= cells_of(obs, model) | {
-        "cell_type": of_slug(args.cell_type, config.cell_types),
+        "cell_type": args.cell_type,
         "roster": roster.content(),
         "depths": depths(read_measured(args.cells), obs["sample_id"]),
         "size_factors": {name: str(value) for name, value in told["size_factors"].items()},

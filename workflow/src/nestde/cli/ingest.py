@@ -20,16 +20,18 @@ def main(args: argparse.Namespace) -> None:
     from nestde.errors import NestdeError
     from nestde.io.files import slugs
     from nestde.logs import log
+    from nestde.provenance.digests import reading
     from nestde.study.config import sections
-    from nestde.study.samples import read_checked
+    from nestde.study.samples import inputs_of, read_checked
 
     sheet = read_checked(args.samples)
     rows = sheet[sheet["counts"].map(slugs(sheet["counts"])) == args.source]
     if rows.empty:
         raise NestdeError(f"{args.samples}: no sample is of source {args.source}.")
-    path = rows["counts"].iloc[0]
+    path, config = rows["counts"].iloc[0], sections(args.settings).input
     log.info("%s: is read for %d samples", path, len(rows))
-    uns = ingest(path, list(rows["sample_id"]), sections(args.settings).input, args.out, sheet["sample_id"])
+    with reading([*inputs_of(path), *filter(None, [config.cell_metadata])]):
+        uns = ingest(path, list(rows["sample_id"]), config, args.out, sheet["sample_id"])
     log.info(
         f"{path}: {uns['came'].sum():,} cells of {len(rows):,} samples, {uns['kept'].sum():,} kept; {uns['others']:,} "
         "cells of samples that are not in the sheet"

@@ -9,11 +9,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings",
         required=True,
-        help="sections input, genes, model, qc, cell_types, as JSON or a YAML file",
+        help="sections input, genes, model, qc, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
     parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Comparison`)")
-    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument("--cell-type", required=True, help="the cell type, as it is named")
     parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
     parser.add_argument("--out", type=Path, required=True, help="h5ad: X is csc, cells × tested genes")
     parser.add_argument(
@@ -27,13 +27,13 @@ def main(args: argparse.Namespace) -> None:
     from nestde.cells.covariates import read_roster, read_uns
     from nestde.cells.matrix import build_matrix
     from nestde.cells.roster import Comparison
-    from nestde.io.files import of_slug, write_tsv
+    from nestde.io.files import write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
     from nestde.study.samples import read_checked
 
     config = sections(args.settings)
-    cell_type = of_slug(args.cell_type, config.cell_types)
+    cell_type = args.cell_type
     log.info("%s: the cells of %d files are read", cell_type, len(args.counts))
     ledger = build_matrix(
         args.counts,

@@ -9,11 +9,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings",
         required=True,
-        help="sections input, genes, qc, pseudobulk, cell_types, as JSON or a YAML file",
+        help="sections input, genes, qc, pseudobulk, as JSON or a YAML file",
     )
     parser.add_argument("--samples", type=Path, required=True, help="the checked sample sheet")
     parser.add_argument("--compared", required=True, help="what is compared (JSON, see `Comparison`)")
-    parser.add_argument("--cell-type", required=True, help="slug of the cell type")
+    parser.add_argument("--cell-type", required=True, help="the cell type, as it is named")
     parser.add_argument("--counts", type=Path, nargs="+", required=True, help="what `nestde qc` wrote")
     parser.add_argument("--out", type=Path, required=True, help="h5ad: samples × genes")
     parser.add_argument("--table", type=Path, required=True, help="TSV: genes × samples, counts and CPM")
@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
     from nestde.cells.pseudobulk import profiles, table, write
     from nestde.cells.roster import Comparison
     from nestde.io.counts import OURS
-    from nestde.io.files import of_slug, write_tsv
+    from nestde.io.files import write_tsv
     from nestde.logs import log
     from nestde.study.config import sections
     from nestde.study.samples import read_checked
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
     log.info("%s: the cells of %d files are summed", args.cell_type, len(args.counts))
     found = profiles(
         args.counts,
-        of_slug(args.cell_type, config.cell_types),
+        args.cell_type,
         read_checked(args.samples),
         absent_genes=config.input.absent_genes,
         compared=Comparison.read(args.compared),

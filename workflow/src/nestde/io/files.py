@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LONGEST = 60  # characters of a name in a path
 BREAKS = re.compile(r"[\t\r\n]")
+# Those who want to know of every file that is written: what to call before it is replaced, and where to note it.
+_LISTENERS: list[tuple[Callable[[Path], None], list[Path]]] = []
 
 
 @contextmanager
@@ -44,9 +46,24 @@ def atomic(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        for before, _ in _LISTENERS:
+            before(path)
         temporary.replace(path)
+        for _, noted in _LISTENERS:
+            noted.append(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def noting(before: Callable[[Path], None]) -> Iterator[list[Path]]:
+    """Note the files that `atomic` writes while this lasts, and call `before` with each before it is replaced."""
+    listener: tuple[Callable[[Path], None], list[Path]] = (before, [])
+    _LISTENERS.append(listener)
+    try:
+        yield listener[1]
+    finally:
+        _LISTENERS.remove(listener)
 
 
 def irregular(path: Path) -> str:
@@ -109,15 +126,6 @@ def _in_ascii(character: str) -> str:
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     greek = re.match(r"GREEK .*LETTER (?:FINAL )?(\w+)", unicodedata.name(character, ""))
     return plain if plain.isalnum() else greek[1].lower() if greek else character
-
-
-def of_slug(slugged: str, names: Iterable[str]) -> str:
-    """Return the name, of names that stand beside each other, whose slug this is."""
-    every = slugs(names)
-    for name, mine in every.items():
-        if mine == slugged:
-            return name
-    raise NestdeError(f"{slugged}: is none of {', '.join(every)}.")
 
 
 def sha256(path: str | Path) -> str:

@@ -40,10 +40,11 @@ RESULTS = {
     "pseudobulk_de": "pseudobulk/{cell_type}.de.tsv",
     "explore": "pseudobulk/{cell_type}.json",
 }
+# What is kept for a cell type that is added later, and is no result.
+BESIDE = {"counts": "counts/{sample}.h5ad"}
 # What Snakemake removes when the last job that reads it has ended.
 INTERMEDIATES = {
     "ingest": "ingest/{source}.h5ad",
-    "counts": "counts/{sample}.h5ad",
     "matrix": "matrix/{cell_type}.h5ad",
     "kernels": "kernels.txt",
     "fit": "fit/{cell_type}/{scatteritem}.tsv",

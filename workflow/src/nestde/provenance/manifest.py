@@ -17,16 +17,17 @@ from typing import Any
 
 from nestde import __version__
 from nestde.errors import Faults, NestdeError, a_few
-from nestde.io.files import sha256
 from nestde.io.layout import MANIFEST
+from nestde.processor import arithmetic
+from nestde.provenance.digests import digest, made_by, read_as
 
-# Whatever computes a number that ends in a result, or orders the steps that do.
+# Whatever computes a number that ends in a result, and what orders the steps and draws the page.
+AROUND = ("multiqc", "snakemake")
 PACKAGES = (
     "anndata",
     "formulaic",
     "h5py",
     "llvmlite",
-    "multiqc",
     "numba",
     "numpy",
     "pandas",
@@ -35,7 +36,6 @@ PACKAGES = (
     "scikit-image",
     "scikit-learn",
     "scipy",
-    "snakemake",
     "statsmodels",
     "zarr",
 )
@@ -63,7 +63,7 @@ def manifest(
     Raises
     ------
     NestdeError
-        With every input and result that is not there.
+        With every input and result that is not there, or is not what a job read or wrote.
     """
     folder = Path(out).parent
     inputs, files = sorted(set(inputs)), sorted({Path(path) for path in results})
@@ -72,16 +72,37 @@ def manifest(
         if not path.exists():
             faults.add(f"{path}: is not there, so it cannot be listed in {out}.")
     faults.raise_if_any()
+    read = {path: digest(path) for path in inputs}
+    for given, content in read.items():
+        if read_as(given) not in ("", content):
+            faults.add(
+                f"{given}: was changed after it was read. Run again: what was made of it is made again of what it is now."
+            )
+    described = {path: describe(path) for path in files}
+    records = {path: made_by(path) for path in files}
+    for path, record in records.items():
+        if record and record.sha256 != described[path]["sha256"]:
+            faults.add(changed_by_hand(path, folder))
+    faults.raise_if_any()
     return {
         "format": FORMAT,
         "command": COMMAND,
         "configuration": {key: value for key, value in configuration.items() if key != "chunks"},
         "seed": configuration["seed"],
         "software": versions(),
+        "arithmetic": sorted({record.arithmetic for record in records.values() if record} or {arithmetic()}),
         "root": os.path.relpath(Path.cwd(), folder.resolve()),
-        "inputs": {path: digest(path) for path in inputs},
-        "results": {os.path.relpath(path, folder): describe(path) for path in files},
+        "inputs": read,
+        "results": {os.path.relpath(path, folder): told for path, told in described.items()},
     }
+
+
+def changed_by_hand(path: Path, folder: Path) -> str:
+    """Say of a result that it is no longer what its job wrote."""
+    return (
+        f"{path}: was changed after the run that made it. Move it out of {folder}/, or remove it: "
+        "`nestde run` then makes it again."
+    )
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -139,9 +160,9 @@ def _is_column(told: Any) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of every package that computes, as installed; nothing is imported for it."""
+    """Versions of Python and of every package that computes or stands around it, as installed; nothing is imported for it."""
     found = {"nestde": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    for package in sorted((*PACKAGES, *AROUND)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -149,17 +170,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def digest(path: str | Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' relative names and digests, sorted by name."""
-    path = Path(path)
-    if not path.is_dir():
-        return sha256(path)
-    whole = hashlib.sha256()
-    for name, file in sorted(
-        (file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file()
-    ):
-        whole.update(f"{name}\0{sha256(file)}\n".encode())
-    return whole.hexdigest()
+def made_with(*around: str) -> str:
+    """Versions of all that computes, and of what is named of the others, in a line: a parameter of rules."""
+    return ", ".join(
+        f"{name} {number}" for name, number in versions().items() if name not in AROUND or name in around
+    )
 
 
 def describe(path: str | Path) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nestde.errors import a_few
-from nestde.io.layout import STEPS
+from nestde.io.files import slugs
+from nestde.io.layout import INTERMEDIATES, STEPS
+from nestde.provenance.digests import digest
 from nestde.provenance.manifest import (
     describe,
-    digest,
     misshapen,
     numbers,
     read_columns,
@@ -227,9 +228,11 @@ def _remarks(folder: Path, own: dict[str, Any], absent: list[str]) -> Iterator[s
 
 
 def strange(folder: Path, own: dict[str, Any]) -> list[str]:
-    """Files in the folders of the steps that the folder's manifest does not tell of."""
+    """Files in the folders of the steps that the folder's manifest does not tell of, nor are what `--notemp` keeps."""
     beside = (path for step in STEPS for path in (folder / step).glob("*") if path.is_file())
-    return sorted({path.relative_to(folder).as_posix() for path in beside} - own["results"].keys())
+    cell_types = slugs(own.get("configuration", {}).get("cell_types", [])).values()
+    passing = {INTERMEDIATES["matrix"].format(cell_type=cell_type) for cell_type in cell_types}
+    return sorted({path.relative_to(folder).as_posix() for path in beside} - own["results"].keys() - passing)
 
 
 def other_settings(ours: Any, theirs: Any, at: str = "") -> Iterator[Difference]:

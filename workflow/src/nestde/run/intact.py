@@ -13,10 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nestde.errors import NestdeError
-from nestde.io.files import sha256
-from nestde.provenance.manifest import read_manifest
-
-SLACK = 60  # seconds by which the clocks of a cluster's nodes and file server may differ
 
 
 def records(folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -67,25 +63,6 @@ def damaged(files: Mapping[Path, float]) -> Iterator[tuple[Path, str]]:
             why = str(error)
         if why:
             yield path, why
-
-
-def changed(files: Mapping[Path, float], manifest: Path) -> Iterator[Path]:
-    """Find results that are no longer what the manifest tells of, and are younger than the jobs that made them.
-
-    Raises
-    ------
-    NestdeError
-        The manifest cannot be read.
-    """
-    if not manifest.is_file():
-        return
-    for name, told in read_manifest(manifest)["results"].items():
-        path = manifest.parent / name
-        # a file that was just found damaged is there no longer
-        if path not in files or not path.is_file() or path.stat().st_mtime <= files[path] + SLACK:
-            continue
-        if sha256(path) != told["sha256"]:
-            yield path
 
 
 def _h5ad(path: Path) -> str:

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from argparse import Namespace
+from contextlib import suppress
 from logging import WARNING, LogRecord
 from pathlib import Path
 from typing import Any, TextIO
@@ -34,6 +35,11 @@ HUSHED = (
     "Exiting because a job execution failed",
     "WorkflowError:\nAt least one job did not complete",
 )
+# What the words of a local process that was killed have in them, and of Slurm where memory was the reason: with the accounting
+# (the state), without it (the daemon of the node, in the log).
+KILLED = re.compile(r"Signals\.SIGKILL|exit status 137\b")
+OUT_OF_MEMORY = re.compile(r"OUT_OF_MEMORY|exceeded memory limit|oom[-_ ]kill", re.IGNORECASE)
+USED = re.compile(r"exceeded memory limit \((\d+) > \d+\)")
 
 
 def use(args: Namespace) -> None:
@@ -65,6 +71,9 @@ class LogHandler(LogHandlerBase):
         self.stream, self.colour = stream, coloured(stream)
         self.steps: dict[int, str] = {}
         self.since: dict[int, float] = {}
+        self.attempts: dict[int, int] = {}
+        self.memory: dict[int, int] = {}  # MB that a step asked for
+        self.stopping = False
         self.began = time.monotonic()
         self.done, self.total, self.failed = 0, 0, 0
 
@@ -86,15 +95,31 @@ class LogHandler(LogHandlerBase):
                     [told.rule_name, *map(str, (told.wildcards or {}).values())]
                 )
                 self.since[told.jobid] = time.monotonic()
+                self._begins(told.jobid, getattr(told, "resources", None))
             case LogEvent.JOB_FINISHED:
                 self._ended(told.job_id)
             case LogEvent.JOB_ERROR:
                 self._failed(told)
             case None | LogEvent.GROUP_ERROR | LogEvent.ERROR:
                 message = record.getMessage()
+                if KILLED.search(message):
+                    self._say("A step was killed: by the system where memory ran out, or by hand.", RED)
+                if message.startswith("Will exit after finishing") and not self.stopping:  # said at each look
+                    self.stopping = True
+                    self._say("No step is begun any more; those that run come to their end.")
                 heard = record.levelno >= WARNING and not message.startswith(HUSHED)
                 if heard or SAID.match(message):
                     self._say(message, RED if record.levelno > WARNING else "")
+
+    def _begins(self, job: int, resources: Any) -> None:
+        """Note what a step asks for, and tell of one that was tried before."""
+        self.attempts[job] = self.attempts.get(job, 0) + 1
+        asked = resources.get("mem_mb") if resources is not None else None
+        if isinstance(asked, int):
+            self.memory[job] = asked
+        if self.attempts[job] > 1:
+            memory = f" It asks for {self.memory[job]:,} MB now." if job in self.memory else ""
+            self._say(f"{self.steps[job]}: attempt {self.attempts[job]}.{memory}")
 
     def _ended(self, job: int) -> None:
         self.done += 1
@@ -113,15 +138,26 @@ class LogHandler(LogHandlerBase):
         self.failed += 1
         step = self.steps.get(told.jobid, told.rule_name)
         why = f" {told.rule_msg}" if getattr(told, "rule_msg", None) else ""
-        self._say(f"{step} failed.{why}", RED)
+        logs = {}
         for path in (Path(str(given).split(" (")[0]) for given in told.log or ()):
-            try:
-                lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
-            except OSError:
-                continue
+            with suppress(OSError):
+                logs[path] = path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        short = self._out_of_memory(told.jobid, [why, *logs.values()])
+        self._say(f"{step} failed{short}.{why}", RED)
+        for path, text in logs.items():
             self._say(f"The last lines of {path}:")
-            for line in lines[-TAIL:]:
+            for line in text.split("\n")[-TAIL:]:
                 self._say(f"  {line}")
+
+    def _out_of_memory(self, job: int, texts: list[str]) -> str:
+        """Say so where a step was killed for its memory: what it asked for, and what it had when it was killed, if a log tells."""
+        if not any(OUT_OF_MEMORY.search(text) for text in texts):
+            return ""
+        asked = f"asked for {self.memory[job]:,} MB" if job in self.memory else ""
+        used = [int(found) / 2**20 for text in texts for found in USED.findall(text)]
+        had = f"used {max(used):,.0f} MB" if used else "used all of it" if asked else ""
+        told = ", ".join(filter(None, [asked, had]))
+        return f": out of memory ({told})" if told else ": out of memory"
 
     def _say(self, text: str, style: str = "", after: str = "") -> None:
         """Write a line; on a terminal in colour."""

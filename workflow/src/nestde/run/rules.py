@@ -11,6 +11,7 @@ from typing import Any
 from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
 from nestde.io.layout import kept
+from nestde.provenance import digests
 from nestde.study.template import template_dir
 
 
@@ -40,7 +41,13 @@ class WorkflowStudy:
         from nestde.cells.roster import Comparison, admitted
         from nestde.design.cellwise import Cellwise
         from nestde.study.config import load
-        from nestde.study.samples import covariates_of, digest, is_small, read_samples, source_paths
+        from nestde.study.samples import (
+            covariates_of,
+            digest,
+            is_small,
+            read_samples,
+            source_paths,
+        )
 
         try:
             self.config = load(given)
@@ -60,9 +67,10 @@ class WorkflowStudy:
         samples, sources = slugs(paths), slugs(paths.values())
         self.samples = {samples[sample]: sources[path] for sample, path in paths.items()}
         self.sources = {slugged: path for path, slugged in sources.items()}
-        self.cell_types = list(slugs(self.config.cell_types).values())
+        self._cell_types = {slugged: name for name, slugged in slugs(self.config.cell_types).items()}
+        self.cell_types = list(self._cell_types)
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
-        self.data = [*chain.from_iterable(map(_inputs_of, self.sources.values())), *self.metadata]
+        self.data = self._inputs_of(self.sources)
         self.inputs = [self.config.samples, *self.data]
         # The samples of a small study share one QC job.
         self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
@@ -80,16 +88,33 @@ class WorkflowStudy:
         return self.config.text()
 
     def stamp(self, wildcards: Any) -> str:
-        """Return what changes with any file of the inputs: a digest of their sizes and times (s).
+        """Return what changes with the content of any input.
 
-        Snakemake asks only whether an input is younger than what was made of it; one that was replaced by an older
-        file is not.
+        Snakemake asks only whether an input is younger than what was made of it: one that was replaced by an older
+        file is not, and one that was only touched is.
         """
         return _stamp(self.inputs)
 
     def stamp_of_data(self, wildcards: Any) -> str:
         """As `stamp`, without the sample sheet."""
         return _stamp(self.data)
+
+    def stamp_of_source(self, wildcards: Any) -> str:
+        """As `stamp`, of the files of one source."""
+        return _stamp(self.inputs_of_source(wildcards))
+
+    def stamp_of_job(self, wildcards: Any) -> str:
+        """As `stamp`, of the files that hold the samples of a QC job."""
+        return _stamp(self._inputs_of(self.sources_of_job(wildcards)))
+
+    def counted(self, wildcards: Any) -> str:
+        """Return what changes with anything that kept cells and their counts are made of."""
+        made_of = [_stamp(self.data), self._samples, self.config.text("seed", "input", "qc")]
+        return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
+
+    def name_of(self, wildcards: Any) -> str:
+        """The cell type of a slug."""
+        return self._cell_types[wildcards.cell_type]
 
     def compared(self, wildcards: Any) -> str:
         """Return what is compared, as JSON: which samples are in a test depends on it."""
@@ -129,7 +154,12 @@ class WorkflowStudy:
 
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
-        return [*_inputs_of(self.sources[wildcards.source]), *self.metadata]
+        return self._inputs_of([wildcards.source])
+
+    def _inputs_of(self, sources: Iterable[str]) -> list[str]:
+        from nestde.study.samples import inputs_of
+
+        return [*chain.from_iterable(inputs_of(self.sources[source]) for source in sources), *self.metadata]
 
     def results(self, folder: str) -> list[str]:
         """Every result that is kept and told of in the manifest, in that folder."""
@@ -143,19 +173,8 @@ class WorkflowStudy:
 
 
 def _stamp(paths: Iterable[str]) -> str:
-    from nestde.study.samples import files_of
-
-    files = sorted(file for path in paths for file in files_of(path))
-    told = [f"{file}\0{file.stat().st_size}\0{int(file.stat().st_mtime)}" for file in files if file.is_file()]
+    told = sorted(f"{path}\0{digests.stamp(path)}" for path in paths)
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-
-
-def _inputs_of(path: str) -> list[str]:
-    """Files of a path of counts; a folder of very many (zarr) stands for itself."""
-    from nestde.study.samples import files_of
-
-    files = files_of(path)
-    return [str(file) for file in files] if 0 < len(files) <= 100 else [path]
 
 
 def near(path: str) -> str:

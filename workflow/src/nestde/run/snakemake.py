@@ -4,20 +4,23 @@ With `nestde.run.lock` and `nestde.run.asked`, all that calls Snakemake.
 """
 
 import os
+import signal
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from nestde.check import check_study
 from nestde.errors import Faults, NestdeError, a_few, printable
-from nestde.provenance.manifest import parse_configuration, read_manifest
+from nestde.provenance.digests import is_changed
+from nestde.provenance.manifest import changed_by_hand, parse_configuration, read_manifest
 from nestde.provenance.verify import other_inputs, other_settings, strange
 from nestde.run import progress
 from nestde.run.asked import Asked, asked_of, study_of
 from nestde.run.closing import say
-from nestde.run.intact import changed, damaged, made, records
+from nestde.run.intact import damaged, made, records
 from nestde.run.lock import snakemake, take_folder
 from nestde.run.rules import StudyError
 from nestde.study.config import Config, read
@@ -85,6 +88,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
         _remake(asked, args.dryrun)
     sys.stdout.flush()
     began = time.monotonic()
+    stopped = _note_stops()
     try:
         success = args_to_api(args, parser)
     except Exception as error:
@@ -92,7 +96,9 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
         success = False
     if runs and not success:
         print(
-            "Mend what is said above, and run the same command again: it goes on where it was.",
+            "Stopped. What has ended is kept; the same command goes on where it was."
+            if stopped
+            else "Mend what is said above, and run the same command again: it goes on where it was.",
             file=sys.stderr,
         )
     if not success or not runs:
@@ -103,6 +109,18 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     if killed and complete == asked and not args.notemp:
         snakemake([*study, "--cores", "1", "--quiet", "--delete-temp-output"])
     say(((one.folder, one.config) for one in complete), time.monotonic() - began)
+
+
+def _note_stops() -> list[int]:
+    """Return a list that a Ctrl-C or a request to end is noted in, for Snakemake to act upon."""
+    stopped: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    return stopped
 
 
 def _checked(args: Namespace) -> list[Asked]:
@@ -199,11 +217,12 @@ def _remake(asked: Sequence[Asked], dry: bool) -> None:
         if one not in recorded:
             for sentence in _of_others(one):
                 faults.add(sentence)
-        for path in changed(files, one.manifest):
-            faults.add(
-                f"{path}: was changed after the run that made it. Move it out of {one.folder}/, or remove it: "
-                "`nestde run` then makes it again."
-            )
+    unfinished = {path for path, _ in records(INCOMPLETE)}
+    for one in asked:
+        for path in files:
+            ours = study_of(path, asked) is one and path not in unfinished and path.is_file()
+            if ours and is_changed(path):
+                faults.add(changed_by_hand(path, one.folder))
     faults.raise_if_any()
 
 

@@ -168,6 +168,12 @@ def files_of(path: str | Path) -> list[Path]:
     return [*found.counts, *found.beside]
 
 
+def inputs_of(path: str) -> list[str]:
+    """Files of a path of counts as rules name them; a folder of very many (zarr) stands for itself."""
+    files = files_of(path)
+    return [str(file) for file in files] if 0 < len(files) <= 100 else [path]
+
+
 def is_small(paths: Iterable[str]) -> bool:
     """Whether all inputs together are so small that to start a job for each sample would take longer than its work."""
     return size_of(paths) <= SMALL
