@@ -131,13 +131,13 @@ def simulate(case: Case, law: str, count: int, effect: np.ndarray, seed: int) ->
             drawn = rng.normal(size=(count, len(factor.levels)))[:, leaf.groups[f]]
             drawn *= np.sqrt(icc_law(law, rng, count))[:, None] * scale
             gamma[:, :, 0] += drawn * leaf.mean[:, column + i]
-            gamma[:, :, 1:] += drawn[:, :, None] * leaf.within[:, column + i]
+            gamma[:, :, 1:] += drawn[:, :, None] * leaf.within[:, :, column + i]
         column += len(factor.effects)
     j = built.tests[case.test][-1]
     q_of = column + np.arange(built.x.shape[1])
     along = model.basis.r[:, j]
     gamma[:, :, 0] += effect[:, None] * (leaf.mean[:, q_of] @ along)
-    gamma[:, :, 1:] += effect[:, None, None] * (leaf.within[:, q_of] @ along)
+    gamma[:, :, 1:] += effect[:, None, None] * (leaf.within[:, :, q_of] @ along)
     t = np.einsum("lij,glj->gli", uu, gamma)
     squares = (t * gamma).sum(axis=2) + rng.chisquare(
         np.bincount(leaf.grain.code) - real.sum(axis=1), (count, len(uu))

@@ -20,6 +20,7 @@ from nestde.design.contrasts import joint
 from nestde.design.design import Design, build_design
 from nestde.fit.family import family
 from nestde.fit.fdr import benjamini_hochberg
+from nestde.fit.grain import Grain
 from nestde.fit.leaf_sums import LeafSums
 from nestde.fit.methods import method
 
@@ -54,7 +55,7 @@ def statistics_of(cells: np.ndarray, means: np.ndarray, within: np.ndarray) -> L
     code = np.repeat(np.arange(len(cells)), cells)
     names = np.array([f"g{i}" for i in range(len(means))], object)
     sums, squares = (cells * means)[:, :, None], within + cells * means**2
-    return LeafSums(family("gaussian"), names, code, np.zeros((len(code), 0)), sums, squares)
+    return LeafSums(family("gaussian"), names, Grain(code, np.zeros((len(code), 0))), sums, squares)
 
 
 def log_p(design: Design, statistics: LeafSums, learnt: dict[str, object]) -> dict[str, np.ndarray]:

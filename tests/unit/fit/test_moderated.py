@@ -31,6 +31,7 @@ def cells_of(seed=0, donors=6, cells=(3, 15)):
             "batch": rng.integers(0, 3, 2 * donors)[sample].astype(str),
             "d": np.array(["c", "p"])[donor % 2],
             "stage": np.array(["I", "II", "III"])[donor % 3],
+            "region": np.array(["n", "e", "s", "w"])[sample % 4],
             "treated": sample % 2.0,
             "w": rng.normal(3, 1, len(sample)),
         }
@@ -95,6 +96,7 @@ STRUCTURES = [
     ("~ w + stage + (1 | s)", "stage", False),
     ("~ d + w + (1 | s)", "d", True),
     ("~ stage + (1 | s)", "stage", True),
+    ("~ region + (1 | s)", "region", True),
     ("~ d + (1 | donor/s)", "d", False),
     ("~ treated + (1 | donor) + (1 | s)", "treated", False),
     ("~ d * w + (1 + w | s)", "d:w", False),
@@ -355,6 +357,9 @@ def test_arms_are_those_of_the_tested_term():
         "treated = 0",
         "treated = 1",
     )
+    assert arms_of(one("~ region + (1 | s)", "region", frame)[0], "region").names == ("e", "w", "s", "n")
+    six = frame.assign(pair="p" + frame["donor"])
+    assert arms_of(one("~ pair + (1 | s)", "pair", six)[0], "pair") is None
     assert arms_of(one("~ w + (1 | s)", "w", frame)[0], "w") is None
     assert arms_of(one("~ treated + (1 | donor)", "treated", frame)[0], "treated") is None
     assert arms_of(one("~ d + (1 | donor/s)", "d", frame)[0], "d") is None
@@ -375,8 +380,43 @@ def test_points_lie_between_the_nodes_of_a_correlation_and_take_their_weights():
         alone[0, node] = 1.0
         reached = laid.values[laid.of_points(alone)[0] > 0]
         assert (np.abs(reached[:, 2] - laid.nodes[node, 2]) < 0.4 - 1e-9).all()
+        assert np.isclose(reached[:, 2], laid.nodes[node, 2]).any()
         assert ((reached[:, :2] == 0) == (laid.nodes[node, :2] == 0)).all()
-        assert np.isclose(reached, laid.nodes[node], rtol=1e-9, atol=0).all(axis=1).any()
+        for d in range(2):
+            near, psi = np.unique(laid.nodes[:, d]), reached[:, d]
+            at = np.searchsorted(near, laid.nodes[node, d])
+            if at:
+                assert near[max(at - 1, 1)] < psi.min() < psi.max() < near[min(at + 1, len(near) - 1)]
+
+
+def test_many_arms_have_one_of_two_variances_in_every_way_that_they_part():
+    frame, _ = cells_of()
+    design, model = one("~ region + (1 | s)", "region", frame)
+    laid = grid.build(model, arms_of(design, "region"))
+    parted = {tuple(row == row[0]) for row in laid.nodes if len(set(row)) > 1}
+    assert len(parted) == 7 and all(len(set(row)) <= 2 for row in laid.values)
+    for a in range(4):  # every arm takes part in the same way
+        np.testing.assert_allclose(laid.flat @ laid.nodes[:, a], laid.flat @ laid.nodes[:, 0])
+
+
+def test_the_order_of_four_levels_does_not_matter():
+    frame, rng = cells_of(3)
+    y = rng.normal(0, 1, (len(frame), 250)) + rng.normal(0, 0.5, (12, 250))[frame["s"].astype(int)]
+
+    def log_p(names):
+        renamed = frame.assign(region=frame["region"].map(names))
+        design, model = one("~ region + (1 | s)", "region", renamed)
+        arms = arms_of(design, "region")
+        return (
+            moderate(model, sums_of(model, y), [joint(design, "region")], np.zeros(250), arms=arms)
+            .tests[0]
+            .log_p
+        )
+
+    found = log_p({"n": "a", "e": "b", "s": "c", "w": "d"})
+    np.testing.assert_allclose(
+        log_p({"n": "d", "e": "c", "s": "a", "w": "b"}), found, rtol=1e-3, atol=1e-3
+    )  # EM steps end where the likelihood is flat
 
 
 def test_where_it_does_not_apply_it_says_why():

@@ -2,13 +2,15 @@
 
 An axis is a variance, as a multiple ψ of the residual variance, or a correlation. Variances are 0 and values that grow
 by a constant factor, from where the data of a group can hardly tell ψ from 0 to where groups are all but fixed effects.
-Points lie as densely as likelihoods of that many groups are narrow. A prior does not: its weights are of nodes, further
-apart, and that of a point between nodes is interpolated in log ψ.
+These are the nodes whose weights a prior has. A likelihood is narrower: of groups of n cells it is about as wide in
+log(1 + nψ) as that of a variance of so many groups, √(2 / groups), so between nodes there are points that lie as densely
+as that; what the prior's weight is of there is interpolated in log ψ.
 """
 
 import itertools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +23,10 @@ _SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
 # Nodes of each variance by the number of dimensions; of a correlation, and steps of points from one to the next.
 _NODES = {1: 31, 2: 15, 3: 10, 4: 6}
 _CORRELATIONS, _BETWEEN = (-0.8, -0.4, 0.0, 0.4, 0.8), 2
-# Steps of points in log ψ by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
-_STEP, _WIDTH = {1: 0.28, 2: 0.4, 3: 0.7, 4: 1.0}, 0.9
+# Steps of points in log(1 + nψ) by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
+_STEP, _WIDTH = {1: 0.28, 2: 0.6, 3: 0.5, 4: 1.0}, 0.9
+# So many arms have each a variance of its own; of more, each has one of two.
+_MOST_ALONE = 3
 # Crossed effects times all effects: what is kept at each point grows with it.
 _CROSSED = 50_000
 # More points than this are not looked at; steps are wider then.
@@ -111,34 +115,52 @@ def build(model: FitModel, arms: Arms | None = None) -> Grid:
     """Lay out the grid of a model, see `infeasible`; with an own variance in each arm of its only random effect, if any."""
     random = model.design.random
     axes, sizes, groups = _variances(model, arms)
+    whose = _sharing(len(axes), arms)
+    own = int(whose.max()) + 1
+    if own < len(axes):
+        sizes, groups = [float(np.average(sizes, weights=groups))] * own, [sum(groups) - min(groups)] * own
     correlated = any(factor.blocks == (0, 0) for factor in random)
     rho = fine = np.zeros(1)
     if correlated:
         rho = np.array(_CORRELATIONS)
         fine = np.interp(np.arange((len(rho) - 1) * _BETWEEN + 1) / _BETWEEN, np.arange(len(rho)), rho)
-    psi = [_of_axis(size, len(axes) + correlated) for size in sizes]
-    parts = _parts(psi, groups, len(fine))
-    finer = [_between(nodes, part) for nodes, part in zip(psi, parts, strict=True)]
+    dimensions = own + correlated
+    psi = [_of_axis(size, dimensions) for size in sizes]
+    among = _among(psi, sizes, groups, _STEP[dimensions], len(whose) * len(fine))
+    finer = [_at(nodes, axis.where) for nodes, axis in zip(psi, among, strict=True)]
 
     at_node, at_point = _product(psi, rho), _product(finer, fine)
-    node, share = _interpolation(at_node, at_point, parts, _BETWEEN if correlated else 1)
+    among.append(_Among(np.arange(len(fine)) / _BETWEEN, np.ones(len(fine))))
+    node, share = _interpolation(at_node, at_point, among)
     even = [np.gradient(np.log1p(size * nodes)) for size, nodes in zip(sizes, psi, strict=True)]
     flat = np.prod([each[at_node[:, d]] for d, each in enumerate(even)], axis=0)
     flat[(_values(psi, rho, at_node)[:, :-1] > 0).all(axis=1)] /= len(rho)
-    values = _values(finer, fine, at_point)
+    # the grid of two kinds of arms, for each way to tell them apart
+    nodes, values, place = (
+        np.concatenate([at[:, [*kinds, *range(own, at.shape[1])]] for kinds in whose])
+        for at in (_values(psi, rho, at_node), _values(finer, fine, at_point), at_point)
+    )
     shown = len(axes) + correlated
     return Grid(
         axes=[*axes, f"{random[0].name} corr"][:shown],
         values=values[:, :shown],
-        nodes=_values(psi, rho, at_node)[:, :shown],
-        place=at_point[:, :-1],
-        node=node,
-        share=share,
-        flat=flat / flat.sum(),
+        nodes=nodes[:, :shown],
+        place=place[:, :-1],
+        node=np.concatenate([node + way * len(at_node) for way in range(len(whose))]),
+        share=np.tile(share, (len(whose), 1)),
+        flat=np.tile(flat / flat.sum(), len(whose)) / len(whose),
         factors=_factors(model, values, 1 if arms is None else len(arms.names)),
         arms=() if arms is None else arms.names,
         intercepts=all(factor.effects == ("(Intercept)",) for factor in random),
     )
+
+
+def _sharing(variances: int, arms: Arms | None) -> Integers:
+    """(ways, variances) of which axis of the grid each variance is: its own; of many arms, of two in every way that they part."""
+    if arms is None or variances <= _MOST_ALONE:
+        return np.arange(variances)[None]
+    parted = itertools.product((0, 1), repeat=variances - 1)
+    return np.array([(0, *others) for others in parted if any(others)])
 
 
 def _variances(model: FitModel, arms: Arms | None) -> tuple[list[str], list[float], list[int]]:
@@ -164,23 +186,48 @@ def _of_axis(size: float, dimensions: int) -> Floats:
     return np.concatenate([[0.0], np.geomspace(low, high, _NODES[dimensions] - 1)])
 
 
-def _parts(psi: list[Floats], groups: list[int], correlations: int) -> list[int]:
-    """Steps from node to node of each axis."""
-    most = _STEP[len(psi) + (correlations > 1)]
-    parts = [
-        math.ceil(math.log(nodes[2] / nodes[1]) / min(most, _WIDTH * math.sqrt(2.0 / number)))
-        for nodes, number in zip(psi, groups, strict=True)
-    ]
-    while max(parts) > 1 and correlations * math.prod(
-        (len(nodes) - 2) * part + 2 for nodes, part in zip(psi, parts, strict=True)
-    ) > _MOST:  # fmt: skip
-        parts[parts.index(max(parts))] -= 1
-    return parts
+class _Among(NamedTuple):
+    """Points of an axis among its nodes.
+
+    Attributes
+    ----------
+    where
+        Place of each: 2.5 is half way from the third node to the fourth.
+    extent
+        What each stands for, in steps between nodes.
+    """
+
+    where: Floats
+    extent: Floats
 
 
-def _between(nodes: Floats, parts: int) -> Floats:
-    """Nodes of one ψ, and what lies between those above 0."""
-    return np.concatenate([[0.0], np.geomspace(nodes[1], nodes[-1], (len(nodes) - 2) * parts + 1)])
+def _among(
+    psi: list[Floats], sizes: list[float], groups: list[int], most: float, copies: int
+) -> list[_Among]:
+    """Points of each variance, `most` the longest step; a grid has so many copies of them."""
+    steps = [min(most, _WIDTH * math.sqrt(2.0 / number)) for number in groups]
+    while True:
+        among = [
+            _gauss(np.log1p(size * nodes), step) for size, nodes, step in zip(sizes, psi, steps, strict=True)
+        ]
+        if copies * math.prod(len(axis.where) for axis in among) <= _MOST:
+            return among
+        steps = [1.05 * step for step in steps]
+
+
+def _gauss(at: Floats, step: float) -> _Among:
+    """Between nodes Gauss and Legendre's points, one for each `step` or part of it; 0, the first node, stands alone."""
+    where, extent = [np.zeros(1)], [np.ones(1)]
+    for i, points in enumerate(np.ceil(np.diff(at[1:]) / step).astype(int), start=1):
+        x, weight = np.polynomial.legendre.leggauss(points)
+        where.append(i + 0.5 * (x + 1.0))
+        extent.append(0.5 * weight)
+    return _Among(np.concatenate(where), np.concatenate(extent))
+
+
+def _at(nodes: Floats, where: Floats) -> Floats:
+    """ψ at places among its nodes, of which the first is 0."""
+    return np.where(where < 1, 0.0, np.exp(np.interp(where, np.arange(1, len(nodes)), np.log(nodes[1:]))))
 
 
 def _product(psi: list[Floats], rho: Floats) -> Integers:
@@ -194,23 +241,19 @@ def _values(psi: list[Floats], rho: Floats, place: Integers) -> Floats:
     return np.stack([values[at] for values, at in zip([*psi, rho], place.T, strict=True)], axis=1)
 
 
-def _interpolation(
-    at_node: Integers, at_point: Integers, parts: list[int], between: int
-) -> tuple[Integers, Floats]:
+def _interpolation(at_node: Integers, at_point: Integers, among: list[_Among]) -> tuple[Integers, Floats]:
     """(K, 2^D) nodes around each point and their shares, linear in log ψ and correlation along each axis."""
     number = np.zeros(at_node.max(axis=0) + 1, np.int64)
     number[tuple(at_node.T)] = np.arange(len(at_node))
-    part = np.array([*parts, between])
-    # the first ψ is 0, between which and the next there is nothing
-    step = at_point.copy()
-    step[:, :-1] = np.maximum(step[:, :-1] - 1, 0)
-    left, beyond = step // part, step % part / part
-    left[:, :-1] += at_point[:, :-1] > 0
+    where = np.stack([axis.where[at] for axis, at in zip(among, at_point.T, strict=True)], axis=1)
+    left = where.astype(np.int64)
+    beyond = where - left
+    extent = np.prod([axis.extent[at] for axis, at in zip(among, at_point.T, strict=True)], axis=0)
     node, share = [], []
-    for side in itertools.product(*([(0, 1)] * len(parts)), (0, 1) if between > 1 else (0,)):
+    for side in itertools.product(*((0, 1) if part.any() else (0,) for part in beyond.T)):
         here = left + (np.array(side) & (beyond > 0))
         node.append(number[tuple(here.T)])
-        share.append(np.where(side, beyond, 1.0 - beyond).prod(axis=1))
+        share.append(np.where(side, beyond, 1.0 - beyond).prod(axis=1) * extent)
     nodes, shares = np.stack(node, axis=1), np.stack(share, axis=1)
     total = np.bincount(nodes.ravel(), shares.ravel(), len(at_node))
     return nodes, shares / total[nodes]

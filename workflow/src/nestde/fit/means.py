@@ -104,10 +104,10 @@ def means_tests(
     if df < 1:
         return f"the coefficients take up all {len(x)} groups of {unit.name}"
     leaf_unit = unit.codes[np.unique(statistics.grain.code, return_index=True)[1]]
-    size = np.bincount(unit.codes)
-    y = np.zeros((len(size), len(statistics.genes)))
-    np.add.at(y, leaf_unit, statistics.sums[:, :, 0].T)
-    return _moderated(y.T / size, x, df, contrasts, spread)
+    order, size = np.argsort(leaf_unit, kind="stable"), np.bincount(unit.codes)
+    begins = np.searchsorted(leaf_unit[order], np.arange(len(size)))
+    y = np.add.reduceat(statistics.sums[:, order, 0], begins, axis=1)
+    return _moderated(y / size, x, df, contrasts, spread)
 
 
 def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:

@@ -33,7 +33,7 @@ from nestde.fit.status import untestable
 # Fewer genes than this tell no prior.
 LEAST_GENES = 200
 # Arms of the tested term with fewer samples than this have no variance of their own; nor have more arms than this.
-_LEAST_SAMPLES, _MOST_ARMS = 2, 3
+_LEAST_SAMPLES, _MOST_ARMS = 2, 5
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def not_applicable(model: FitModel, genes: int | None = None) -> str:
 def arms_of(design: Design, term: str) -> Arms | None:
     """Arms of a tested term whose samples may vary differently; None where there is one variance for all.
 
-    That is for a single random intercept, beside a term that is constant in its groups and takes two or three values
+    That is for a single random intercept, beside a term that is constant in its groups and takes two to five values
     there, each in two groups at least.
     """
     if len(design.random) > 1 or design.random[0].effects != ("(Intercept)",):

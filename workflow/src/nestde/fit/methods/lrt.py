@@ -39,6 +39,6 @@ METHOD = Method(
     estimates="ML",
     every_gene=False,
     levels=False,
-    dear=False,
+    dear=True,
     test=test,
 )
