@@ -46,6 +46,26 @@ def test_every_gene_has_a_row_and_a_p_value_or_a_reason(cohort, name):
     assert ("dispersion" in table) == (name == "negative_binomial")
 
 
+def test_a_hurdle_gene_has_both_parts_and_one_p_value(cohort):
+    table = de(cohort, "hurdle")
+    tested = table["status"].isin(["ok", "singular"])
+    assert tested.sum() > 150 and (table.loc[~tested, "reason"] != "").all()
+    assert (table.loc[tested, "pvalue_by"] == "moderated").all()
+    assert table.loc[tested, "pvalue"].between(0, 1).all()
+    both = tested & (table["lrt_df"] == 2)
+    assert both.sum() > 100
+    parts = table.loc[both, ["lrt_stat_detection", "lrt_stat_continuous"]].sum(axis=1)
+    assert np.allclose(table.loc[both, "lrt_stat"], parts)
+    least = table.loc[both, ["pvalue_detection", "pvalue_continuous"]].min(axis=1)
+    # Cauchy's combination lies between the smaller and not much more than twice that
+    assert (table.loc[both, "pvalue"] >= np.minimum(least, 0.9) - 1e-9).all()
+    small = least.index[least < 0.01]
+    assert len(small) > 10 and (table.loc[small, "pvalue"] <= 2.5 * least[small]).all()
+    for part in ("detection", "continuous"):
+        assert table.loc[both, f"coef_{part}_diagnosis[AD]"].notna().all()
+    assert table.loc[tested, "coef"].notna().all()
+
+
 def test_a_row_is_what_glmm_says_of_the_gene(cohort):
     table = de(cohort, "negative_binomial", p_value="lrt_f", size_factors="library")
     row = table[table["status"] == "ok"].iloc[3]
@@ -95,7 +115,7 @@ def summed(cohort):
     return design, counts, size_factor, names
 
 
-@pytest.mark.parametrize("name", COUNTING)
+@pytest.mark.parametrize("name", [*COUNTING, "hurdle"])
 def test_statistics_of_chunks_are_those_of_all_and_survive_the_file(summed, name, tmp_path):
     design, counts, size_factor, names = summed
     whole = family(name).sum_up(grain_of(design), counts, size_factor, names)
@@ -130,8 +150,9 @@ def test_a_prior_that_was_learnt_serves_some_genes(summed):
     )
 
 
-def test_relabelled_samples_calibrate_every_p_value(summed):
+@pytest.mark.parametrize("name", ["poisson", "hurdle"])
+def test_relabelled_samples_calibrate_every_p_value(summed, name):
     design, counts, size_factor, names = summed
-    statistics = family("poisson").sum_up(grain_of(design), counts, size_factor, names)
+    statistics = family(name).sum_up(grain_of(design), counts, size_factor, names)
     found = calibrate(design, statistics, "diagnosis", "moderated", number=3, threads=1)
     assert set(found.table["method"]) == {"moderated", "lrt", "lrt_f"}

@@ -34,7 +34,7 @@ DEEPER = 1.25  # times that are told
 
 def lacks_depth(formula: Formula, family_name: str) -> bool:
     """Whether depth goes into a test: the family takes logarithms of scaled counts, and no covariate says how much was counted."""
-    return family(family_name).engine == "linear" and not says_depth(formula.variables)
+    return family(family_name).engine != "counts" and not says_depth(formula.variables)
 
 
 def depth_words(deeper: Mapping[str, float]) -> str:

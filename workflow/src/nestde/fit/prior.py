@@ -80,6 +80,18 @@ def sample(grid: Grid, left_out: NDArray[np.bool_], expression: Floats) -> Integ
     return of_use[np.argsort(expression[of_use], kind="stable")[::every]] if every > 1 else of_use
 
 
+def learn(
+    grid: Grid, loglik: Floats, skip: NDArray[np.bool_], expression: Floats, threads: int | None = None
+) -> Prior:
+    """Fit the prior to log-likelihoods at all points, (G, K), of the genes that are not skipped."""
+    chosen = sample(grid, skip, expression)
+    likelihood = np.exp(loglik[chosen] - loglik[chosen].max(axis=1, keepdims=True))
+    of_nodes = np.zeros((len(grid.values), len(grid.flat)))
+    np.add.at(of_nodes, (np.arange(len(grid.values))[:, None], grid.node), grid.share)
+    by_node = np.stack([(likelihood * column).sum(axis=1) for column in of_nodes.T], axis=1)
+    return fit(grid, by_node.astype(np.float32), expression[chosen], threads)
+
+
 def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads: int | None = None) -> Prior:
     """Fit the prior; without genes it is even.
 

@@ -118,7 +118,7 @@ def moderate(
     )
     skip |= ~known.any(axis=1)
     if prior is None:
-        prior = _prior(on, adjusted, skip, expression, threads)
+        prior = priors.learn(on, adjusted, skip, expression, threads)
     ratios, of_rows = np.zeros((len(contrasts), genes, k)), dict[bytes, Floats]()
     for c, rows in enumerate(contrasts):
         key = rows.tobytes()
@@ -170,18 +170,6 @@ def _profile(
         np.ascontiguousarray(rows), loglik, adjusted, estimates, squares,
     )  # fmt: skip
     return loglik, adjusted, estimates, squares
-
-
-def _prior(
-    on: Grid, adjusted: Floats, skip: NDArray[np.bool_], expression: Floats, threads: int | None
-) -> Prior:
-    """Fit the prior to the genes' likelihoods."""
-    chosen = priors.sample(on, skip, expression)
-    likelihood = np.exp(adjusted[chosen] - adjusted[chosen].max(axis=1, keepdims=True))
-    of_nodes = np.zeros((len(on.values), len(on.flat)))
-    np.add.at(of_nodes, (np.arange(len(on.values))[:, None], on.node), on.share)
-    by_node = np.stack([(likelihood * column).sum(axis=1) for column in of_nodes.T], axis=1)
-    return priors.fit(on, by_node.astype(np.float32), expression[chosen], threads)
 
 
 def _without_bound(full: CountFits, rows: Floats, moments: Floats) -> None:

@@ -18,7 +18,7 @@ from nestde.fit.counts.gene import Data
 from nestde.fit.counts.record import CountFits, CountModel, CountRatio
 
 if TYPE_CHECKING:
-    from nestde.fit.family.family import Family
+    from nestde.fit.family.family import Family, Fitted
 
 
 # Added to a gene's count, so that it has a logarithm.
@@ -80,7 +80,7 @@ class CellCounts:
 
     def fitted(
         self, design: Design, threads: int | None = None, learnt: dict[str, Any] | None = None
-    ) -> "CountFitted":
+    ) -> "Fitted":
         """Fits of a design of these cells."""
         return CountFitted(design, self, threads, learnt)
 

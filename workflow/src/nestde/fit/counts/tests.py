@@ -53,9 +53,14 @@ def _sloped(design: Design, factor: RandomFactor) -> NDArray[np.bool_]:
     return np.asarray(spanned & ~constant_within(design.x, factor))
 
 
-def log_p_of_ratio(design: Design, rows: Floats, stat: Floats) -> Floats:
-    """(G,) log p of likelihood ratios, turned to F as in a linear model: F = (N − p)/q · (exp(LRT/N) − 1) on q and N − p df."""
+def log_p_of_ratio(
+    design: Design, rows: Floats, stat: Floats, lost: NDArray[np.int64] | Floats | int = 0
+) -> Floats:
+    """(G,) log p of likelihood ratios, turned to F as in a linear model: F = (N − p)/q · (exp(LRT/N) − 1) on q and N − p df.
+
+    `lost` is how many of the N units have nothing to tell of a gene.
+    """
     units, left = residual_df(design, rows)
-    if left < 1:
-        return np.full(len(stat), np.nan)
-    return log_f_sf(left / len(rows) * np.expm1(np.minimum(stat / units, _LARGEST)), len(rows), left)
+    few, df = np.broadcast_to(left - lost < 1, stat.shape), np.maximum(left - lost, 1)
+    f = df / len(rows) * np.expm1(np.minimum(stat / np.maximum(units - lost, 1), _LARGEST))
+    return np.where(few, np.nan, log_f_sf(f, len(rows), df))

@@ -3,7 +3,7 @@
 import difflib
 
 from nestde.errors import NestdeError
-from nestde.fit.family import bernoulli, gaussian, negative_binomial, poisson
+from nestde.fit.family import bernoulli, gaussian, hurdle, negative_binomial, poisson
 from nestde.fit.family.family import Alike, Component, CrossReference, Family, Fitted, Scale, Statistics
 
 __all__ = [
@@ -24,6 +24,7 @@ FAMILIES: list[Family] = [
     negative_binomial.FAMILY,
     poisson.FAMILY,
     bernoulli.FAMILY,
+    hurdle.FAMILY,
 ]
 
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from nestde.errors import NestdeError
-from nestde.fit.methods import counted, lrt, means, moderated
+from nestde.fit.methods import counted, hurdle, lrt, means, moderated
 from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
 from nestde.fit.methods.method import Method, Tested
 
@@ -21,6 +21,7 @@ METHODS: list[Method] = [
     counted.MODERATED,
     counted.LRT,
     counted.LRT_F,
+    *hurdle.METHODS,
 ]
 
 
