@@ -38,6 +38,14 @@ def test_every_gene_is_in_one_row_of_each_cell_type(cohort, table):
     assert (table.loc[table["status"] == "not_testable", "reason"] != "").all()
 
 
+def test_auto_says_which_p_value_it_took_and_why(table, cohort):
+    assert set(table["pvalue_by"]) <= {"means", ""}
+    said = [words for words in table.attrs["nestde"]["said"] if "the headline is by" in words]
+    assert [words.split(",")[0] for words in said] == sorted(set(table["cell_type"]))
+    assert all("by moderated means, as there is no moderated p-value: " in words for words in said)
+    assert all("genes are too few to tell how variances differ" in words for words in said)
+
+
 @pytest.mark.parametrize("headline", ["lrt", "satterthwaite", "kenward_roger"])
 def test_a_row_is_what_lmm_says_of_the_gene(cohort, headline):
     rows = nestde.de(

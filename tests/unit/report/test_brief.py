@@ -1,6 +1,8 @@
 """The report in brief: what each way of testing found, in numbers, and what a study without any finding looks like."""
 
 import json
+from dataclasses import replace
+from html import escape
 
 import numpy as np
 from makers.fabricated import (
@@ -16,7 +18,8 @@ from makers.fabricated import (
 
 from nestde import report
 from nestde.calibrate.calibration import COLUMNS
-from nestde.io.files import slug, write_tsv
+from nestde.io.files import slug, write_json, write_tsv
+from nestde.io.layout import RESULTS
 from nestde.report import answers
 from nestde.report.results import Results
 from nestde.report.sections import plain_table
@@ -51,6 +54,20 @@ def test_findings_of_each_test_stand_beside_the_verdict(tmp_path):
     text = "".join(tags(said["nestde_brief_text"]["data"]).text)
     assert "anti-conservative" in text and "between AD and Control" in text
     assert "not known" in text  # of the other cell type, which was not relabelled
+
+
+def test_why_auto_took_another_p_value_stands_below_the_table(tmp_path):
+    folder = write_results(tmp_path / "results")
+    results = Results(folder, settings())
+    test = results.tests()[0]
+    other = replace(test, frame=test.frame.assign(pvalue_by="means"))
+    path = folder / RESULTS["reasons"].format(cell_type=results.slugs[test.cell_type])
+    write_json({"diagnosis": {"moderated": f"too few {SCRIPT}"}}, path)
+    told = f"by moderated means, as there is no moderated p-value: too few {SCRIPT}"
+    assert escape(told) in answers.table(results, [other])
+    assert "as there is no" not in answers.table(results, [test])
+    asked = Results(folder, settings(inference={"p_value": "means"}))
+    assert "as there is no" not in answers.table(asked, [other])
 
 
 def test_warnings_are_told_in_their_own_words_and_the_sign_once(tmp_path):

@@ -111,7 +111,7 @@ def de(
     from nestde.expression.celltype import fit_table, moderate
     from nestde.expression.tables import adjust, combine
     from nestde.fit.family import family as family_of
-    from nestde.fit.methods import method
+    from nestde.fit.methods import AUTO, instead, method
     from nestde.fit.statistics import sum_up
 
     terms = [test] if isinstance(test, str) else list(test)
@@ -153,7 +153,7 @@ def de(
         if reference.turned:
             warnings.warn(f"{reference.sentence()} Name the levels to choose.", NestdeWarning, stacklevel=2)
     names = np.asarray(adata.var_names.astype(str), object)
-    tables = {}
+    tables, chosen = {}, list[str]()
     for cell_type, part in plan.parts.items():
         mine = counts[part.rows].tocsc()
         mine.sort_indices()
@@ -163,13 +163,18 @@ def de(
         grain = None if isinstance(part.design, NotTestable) else grain_of(part.design)
         statistics = sum_up(fitted, grain, mine[:, tested], part.size_factor, names[tested], threads)
         fits = fit_table(part.design, statistics, terms, headline, threads)
-        every = moderate(part.design, statistics, terms, threads).table
+        every = moderate(part.design, statistics, terms, threads)
         tables[cell_type] = combine(
-            *(cell_type, ledger, [fits], terms, headline, statistics.family, every),
+            *(cell_type, ledger, [fits], terms, headline, statistics.family, every.table),
             plan.model.weights_of_levels(),
         )
+        for term in terms if headline == AUTO else ():
+            taken = tables[cell_type].loc[tables[cell_type]["term"] == term, "pvalue_by"].max()
+            if words := instead(taken, fitted.engine, every.reasons[term]):
+                chosen.append(f"{cell_type}, {term}: {words}.")
+                LOG.info(chosen[-1])
     table = pd.concat(adjust(tables).values(), ignore_index=True)
-    table.attrs["nestde"] = plan.told()
+    table.attrs["nestde"] = plan.told(chosen)
     return table
 
 
@@ -286,14 +291,14 @@ class TestPlan:
             said.append(f"{self.untyped:,} cells without a cell type are in no test.")
         return said
 
-    def told(self) -> dict[str, object]:
-        """What a table's ``attrs`` hold."""
+    def told(self, also: Sequence[str]) -> dict[str, object]:
+        """What a table's ``attrs`` hold; other sentences come last."""
         return {
             "references": {reference.factor: reference.levels[0] for reference in self.references},
             "samples": self.sample_key,
             "cells": {name: part.cells for name, part in self.parts.items()},
             "left_out": {name: part.left_out for name, part in self.parts.items()},
-            "said": self.said,
+            "said": [*self.said, *also],
         }
 
 

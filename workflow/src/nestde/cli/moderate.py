@@ -31,6 +31,9 @@ def main(args: argparse.Namespace) -> None:
     statistics = load(args.statistics)
     log.info("%d genes are tested together", len(statistics.genes))
     found = moderate(load_design(args.design), statistics, config.model.test, args.threads)
+    for term, lacking in found.reasons.items():
+        for name, why in lacking.items():
+            log.info("%s has no p-value by %s: %s", term, name, why)
     write_tsv(found.table, args.out, TEXT)
     write_tsv(found.prior, args.prior)
     write_json(found.reasons, args.reasons)

@@ -99,7 +99,9 @@ def table(results: Results, shown: Sequence[Test], untested: Sequence[str] = ())
     words = {"Cell type", "Comparison", "Differ", "Strongest evidence", "the p-value is"}
     right = [place for place, name in enumerate(header) if name not in words]
     by = list(dict.fromkeys(labels[test.headline] for test in shown if test.headline))
-    headline = f'<p class="nd-quiet">Found by: {escape(" and ".join(by))} (the headline).</p>' * bool(by)
+    why = [f"{test.term_label}: {because}." for test in shown if (because := results.instead(test))]
+    told = " ".join([f"Found by: {' and '.join(by)} (the headline).", *dict.fromkeys(why)])
+    headline = f'<p class="nd-quiet">{escape(told)}</p>' * bool(by)
     return plain_table(header, rows, right=right, spans=spans, cards=True) + headline
 
 

@@ -13,6 +13,7 @@ from nestde.arrays import Floats
 from nestde.cells.roster import Roster, roster_of
 from nestde.expression.tables import TEXT as TABLES
 from nestde.fit.family import Family, family
+from nestde.fit.methods import AUTO, instead
 from nestde.io.files import read_json, read_tsv, slugs
 from nestde.io.layout import RESULTS, is_of_pseudobulk
 from nestde.study.config import Config
@@ -190,6 +191,13 @@ class Results:
         table = self.table("de", cell_type=self.slugs[cell_type])
         reasons = [] if table is None else table["reason"].value_counts().index
         return f"of most genes: {reasons[0]}" if len(reasons) else "no gene came in"
+
+    def instead(self, test: "Test") -> str:
+        """Why `auto` took the headline of a test and not a p-value that it prefers; '' where it did not choose."""
+        if self.config.inference.p_value != AUTO:
+            return ""
+        reasons = dict(self.json("reasons", cell_type=self.slugs[test.cell_type])).get(test.term, {})
+        return instead(test.headline, self.family.engine, reasons)
 
     @cached_property
     def profiles(self) -> dict[str, dict[str, Any]]:

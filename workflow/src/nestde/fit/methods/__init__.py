@@ -1,14 +1,14 @@
 """Every way to a p-value, a file each. A new one is a file here and a line in the list."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nestde.errors import NestdeError
 from nestde.fit.methods import counted, hurdle, lrt, means, moderated
 from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
 from nestde.fit.methods.method import Method, Tested
 
-__all__ = ["AUTO", "METHODS", "Method", "Tested", "method", "names", "of_engine"]
+__all__ = ["AUTO", "METHODS", "Method", "Tested", "instead", "method", "names", "of_engine"]
 
 # In the order of the tables' columns.
 METHODS: list[Method] = [
@@ -58,3 +58,16 @@ def method(name: str, engine: str, there: Callable[[str], bool] = lambda name: T
     hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join([AUTO, *own])}."
     whose = "this model family" if name in names() else "nestde"
     raise NestdeError(f"p_value: {name} is no p-value of {whose}. {hint}")
+
+
+def instead(taken: str, engine: str, reasons: Mapping[str, str]) -> str:
+    """Say why `auto` took one method and not those that it prefers; '' if it took the first, or nothing is known of why.
+
+    `reasons` has for each method that a cell type lacks why it does.
+    """
+    if taken not in PREFERRED:
+        return ""
+    labels = {each.name: each.label for each in of_engine(engine)}
+    lacking = [name for name in PREFERRED[: PREFERRED.index(taken)] if name in reasons]
+    why = "; ".join(f"there is no {labels[name]} p-value: {reasons[name]}" for name in lacking)
+    return f"the headline is by {labels[taken]}, as {why}" if why else ""
