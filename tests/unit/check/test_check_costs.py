@@ -7,6 +7,7 @@ from scipy import optimize, stats
 
 from nestde.check.replicates import (
     contrast_variance,
+    estimated_icc,
     generalised_vif,
     lrt_size,
     lrt_size_at,
@@ -223,3 +224,18 @@ def test_the_smallest_effect_of_a_number_is_per_unit(tmp_path, monkeypatch):
     assert 0 < effect < 1e-3
     assert cell_type_row(accepted.cell_types[0])[-1] == f"{effect:.2g} SD between samples per unit of days"
     assert any("between samples per unit of days (at" in found.text for found in accepted.warnings)
+
+
+def test_what_will_be_estimated_of_a_correlation():
+    """6 samples of 50 cells, one coefficient between them, against fits of drawn studies: 4,000 of the engine's own law."""
+    samples = np.repeat(np.arange(6), CELLS)
+    frame = pd.DataFrame({"sample": [f"s{i}" for i in samples], "case": samples % 2})
+    built = build_design("~ case + (1 | sample)", frame)
+    random = np.random.default_rng(7)
+    y = random.normal(size=(len(frame), 4000)) + np.sqrt(0.1 / 0.9) * random.normal(size=(6, 4000))[samples]
+    sd = fit_responses(built, y, reml=True, threads=1).theta[:, 0] ** 2
+    icc = sd / (1 + sd)
+    low, high, zero = estimated_icc(4, 6 * (CELLS - 1), CELLS, 0.1)
+    assert (icc == 0).mean() == pytest.approx(zero, abs=4 * np.sqrt(zero / 4000))
+    assert low == np.quantile(icc, 0.025) == 0
+    assert (icc > high).mean() == pytest.approx(0.025, abs=0.01)

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from nestde.api.glmm import GLMMResult, glmm
     from nestde.api.lmm import LMMResult, lmm
     from nestde.api.lrt import lrt
+    from nestde.api.variances import Certainty, variances
 
 __version__ = "0.1.0"
 __all__ = [
+    "Certainty",
     "GLMMResult",
     "LMMResult",
     "NestdeError",
@@ -25,6 +27,7 @@ __all__ = [
     "glmm",
     "lmm",
     "lrt",
+    "variances",
 ]
 
 # Looked up when first used: a step of the workflow should not wait for what it does not need.
@@ -35,6 +38,8 @@ _LAZY = {
     "glmm": "nestde.api.glmm",
     "lmm": "nestde.api.lmm",
     "lrt": "nestde.api.lrt",
+    "Certainty": "nestde.api.variances",
+    "variances": "nestde.api.variances",
 }
 
 

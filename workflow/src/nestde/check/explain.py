@@ -10,6 +10,7 @@ from nestde.check.donors import donors_of
 from nestde.check.faults import Answer
 from nestde.check.found import Explained, GroupCount, ModelFound, Nesting, NestingNode, VariableFound
 from nestde.check.interactions import conditions
+from nestde.check.replicates import ICC, estimated_icc
 from nestde.check.study import Study, Variable, labels_of
 from nestde.check.terms import grouping_of, ordered_levels, tested_variables
 from nestde.check.wording import both, cost, count, number, one_group, several, several_groups
@@ -213,11 +214,15 @@ def explanations(study: Study, answer: Answer) -> tuple[Explained, ...]:
                 )
             )
             low, high = (np.sqrt(test.df / stats.chi2.isf(q, test.df)) for q in (0.025, 0.975))
+            cells = test.cells_per_group[1]
+            least, most, zero = estimated_icc(test.df, max(test.groups * (cells - 1), 1.0), cells, ICC)
             found.append(
                 Explained(
                     "How well the variances are known",
                     f"With {test.df} degrees of freedom the standard deviation between {what} is known to within a factor of "
-                    f"{low:.2f} to {high:.2f} (95\u00a0%) even if every {one_group(unit)} had no end of cells. A single gene's "
+                    f"{low:.2f} to {high:.2f} (95\u00a0%) even if every {one_group(unit)} had no end of cells. With {cells:g} cells of "
+                    f"each, an intraclass correlation of {ICC:g} will be estimated between {least:.2g} and {most:.2g}, and as exactly "
+                    f"0 in {100 * zero:.2g}\u00a0% of genes. A single gene's "
                     "estimate may lie far from the truth, or at zero; that is no fault of the fit. Over many genes it evens out.",
                 )
             )

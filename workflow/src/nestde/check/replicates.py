@@ -144,6 +144,32 @@ def smallest_effect(variance: float, df: int, power: float = 0.8, nominal: float
     return float(optimize.brentq(lack, 0.0, upper, xtol=1e-10) * math.sqrt(variance))
 
 
+def estimated_icc(
+    df: int, within: float, cells: float, icc: float, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Between what an intraclass correlation will be estimated, and how often as exactly 0, in a balanced design.
+
+    The ratio of the mean squares is (1 + cells · ψ) F, ψ = icc / (1 - icc), and REML's estimate of ψ the larger of 0 and
+    (ratio - 1) / cells (Searle, Casella & McCulloch 1992, section 4.5).
+
+    Parameters
+    ----------
+    df, within
+        Degrees of freedom between replicates, and of cells within them.
+    cells
+        Cells per replicate.
+    icc
+        Intraclass correlation.
+    level
+        Share of studies between the limits.
+    """
+    scale = 1 + cells * icc / (1 - icc)
+    tails = (0.5 - level / 2, 0.5 + level / 2)
+    psi = [max(scale * stats.f.ppf(tail, df, within) - 1, 0.0) / cells for tail in tails]
+    low, high = (value / (1 + value) for value in psi)
+    return float(low), float(high), float(stats.f.cdf(1 / scale, df, within))
+
+
 def contrast_variance(between: Floats, direction: Floats, weights: Floats) -> float:
     """Variance of a combination of coefficients that can be estimated, generalised least squares with known weights.
 

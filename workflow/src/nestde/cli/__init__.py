@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "start",
     "completion": "start",
     "simulate": "start",
+    "variance": "start",
     "ingest": "step",
     "qc": "step",
     "matrix": "step",

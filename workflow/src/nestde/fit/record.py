@@ -1,5 +1,6 @@
 """What a fit is: estimates, and how they were reached, as arrays over responses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -113,17 +114,27 @@ class Fits:
 
     def sd(self) -> tuple[Floats, ...]:
         """For each random factor the (G, k) standard deviations of its effects."""
-        return tuple(np.linalg.norm(part, axis=2) * self.sigma[:, None] for part in self.factors)
+        return sd_of(self.factors, self.sigma)
 
     def corr(self) -> tuple[Floats, ...]:
         """For each random factor the (G, k, k) correlations of its effects, NaN with an effect of no variance."""
-        out = []
-        for part in self.factors:
-            size = np.linalg.norm(part, axis=2)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                unit = part / size[:, :, None]
-            out.append(np.clip(unit @ unit.swapaxes(1, 2), -1.0, 1.0))
-        return tuple(out)
+        return corr_of(self.factors)
+
+
+def sd_of(factors: Sequence[Floats], sigma: Floats) -> tuple[Floats, ...]:
+    """(G, k) standard deviations of each factor's effects, from its (G, k, k) Λ."""
+    return tuple(np.linalg.norm(part, axis=2) * sigma[:, None] for part in factors)
+
+
+def corr_of(factors: Sequence[Floats]) -> tuple[Floats, ...]:
+    """(G, k, k) correlations of each factor's effects, NaN with an effect of no variance."""
+    out = []
+    for part in factors:
+        size = np.linalg.norm(part, axis=2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = part / size[:, :, None]
+        out.append(np.clip(unit @ unit.swapaxes(1, 2), -1.0, 1.0))
+    return tuple(out)
 
 
 @dataclass(frozen=True)
