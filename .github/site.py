@@ -1,5 +1,6 @@
 """Pages of the site that are files elsewhere in the tree, and links as they are in the tree."""
 
+import ast
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,12 +15,14 @@ ELSEWHERE = {
     "contributing.md": ".github/CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }
+REFERENCE = "api.md"
+INTERFACE = ROOT / "workflow/src/nestde/__init__.py"
 LINK = re.compile(r"\[([^\]\n]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: Any) -> Any:
     """Leave out of the navigation what is not written yet."""
-    there = {*ELSEWHERE, *(path.name for path in (ROOT / DOCS).glob("*.md"))}
+    there = {*ELSEWHERE, REFERENCE, *(path.name for path in (ROOT / DOCS).glob("*.md"))}
     config["nav"] = [
         entry
         if isinstance(pages, str)
@@ -34,7 +37,19 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that stand elsewhere."""
     for page, path in ELSEWHERE.items():
         files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
+    files.append(File.generated(config, REFERENCE, content=reference()))
     return files
+
+
+def reference() -> str:
+    """The page of what `nestde` gives Python users, functions first, each by its docstring."""
+    for statement in ast.parse(INTERFACE.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_LAZY":
+            modules = ast.literal_eval(statement.value)
+            break
+    names = sorted(modules, key=lambda name: (name[0].isupper(), name))
+    blocks = [f"::: {modules[name]}.{name}" for name in names]
+    return "\n\n".join(["# Reference", "`import nestde` loads none of it before it is used.", *blocks])
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:

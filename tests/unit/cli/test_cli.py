@@ -62,3 +62,13 @@ def test_a_disk_that_takes_nothing_is_a_sentence(monkeypatch, capsys, number, st
     monkeypatch.setattr("nestde.cli.check.main", fail)
     assert main(["check"]) == status
     assert capsys.readouterr().err.startswith(says)
+
+
+def test_what_the_workflow_needs_and_is_not_installed_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "snakemake_interface_logger_plugins", None)
+    for name in [name for name in sys.modules if name.startswith("nestde.run")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["run"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("nestde run: needs snakemake_interface_logger_plugins, which is not installed")
+    assert "pip install 'nestde[workflow]'" in told

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nestde.api.lrt import lrt
     from nestde.api.variances import Certainty, variances
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Certainty",
     "GLMMResult",

@@ -50,7 +50,7 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return its exit code: 0, 2 where input is at fault, 1 where the disk is full."""
+    """Run one subcommand; return its exit code: 0, 2 where input or the installation is at fault, 1 where the disk is full."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="nestde",
@@ -83,6 +83,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NestdeError as error:
         for sentence in error.faults:
             print(f"nestde {chosen.command}: {printable(sentence)}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "nestde").partition(".")[0]
+        if package == "nestde":
+            raise
+        print(
+            f"nestde {chosen.command}: needs {package}, which is not installed here: Python users get along without what the "
+            "workflow needs. Install it with: pip install 'nestde[workflow]'",
+            file=sys.stderr,
+        )
         return 2
     except OSError as error:
         if (
