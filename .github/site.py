@@ -17,6 +17,7 @@ ELSEWHERE = {
 }
 REFERENCE = "api.md"
 INTERFACE = ROOT / "workflow/src/nestde/__init__.py"
+FIGURES = ROOT / "workflow/src/nestde/pl/__init__.py"
 LINK = re.compile(r"\[([^\]\n]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -49,6 +50,9 @@ def reference() -> str:
             break
     names = sorted(modules, key=lambda name: (name[0].isupper(), name))
     blocks = [f"::: {modules[name]}.{name}" for name in names]
+    for statement in ast.parse(FIGURES.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.ImportFrom):
+            blocks += [f"::: {statement.module}.{alias.name}" for alias in statement.names]
     return "\n\n".join(["# Reference", "`import nestde` loads none of it before it is used.", *blocks])
 
 

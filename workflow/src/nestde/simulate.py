@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
+from nestde.called import callable_module
 from nestde.errors import Faults
 from nestde.io.files import atomic, write_tsv
 
@@ -445,3 +446,6 @@ def nested_growth(
             "image": [str(number + 1) for number in image],
         }
     )
+
+
+callable_module(__name__)

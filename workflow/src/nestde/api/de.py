@@ -2,38 +2,33 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nestde.api.levels import levels_to_test
+from nestde.api.check import check_design
+from nestde.api.counts import raw_counts, setting
+from nestde.api.plan import plan_of
+from nestde.api.uns import to_uns
 from nestde.arrays import Floats
-from nestde.cells.depth import offered
-from nestde.cells.roles import Reference, cell_types_of, samples_of
-from nestde.cells.roster import Comparison, Entry, Fewest, Roster, call, levels_of_samples
-from nestde.design.formula import of_genes
-from nestde.design.testable import NotTestable, design_to_test
-from nestde.errors import Faults, NestdeError, NestdeWarning, a_few
+from nestde.cells.roster import Comparison
+from nestde.design.design import Design
+from nestde.design.testable import NotTestable
+from nestde.errors import Faults, NestdeWarning
 from nestde.fit.grain import grain_of
-from nestde.io.raw_counts import RawCounts
-from nestde.size_factors import Counted, Scaled
 from nestde.size_factors import size_factor as size_factor_of
 from nestde.study.config import Genes, Model
-from nestde.study.schema import rule
-from nestde.words import are, count, verb
 
 if TYPE_CHECKING:
     import anndata
     import scipy.sparse
 
-    from nestde.design.design import Design
-    from nestde.fit.family import Family
+    from nestde.fit.family import Statistics
 
-ALL_CELLS = "all cells"
 LOG = logging.getLogger("nestde")
 
 
@@ -51,9 +46,14 @@ def de(
     min_samples: int | None = None,
     size_factors: str | None = None,
     p_value: str | None = None,
+    relabellings: int = 0,
+    seed: int = 1,
+    key_added: str | None = None,
     threads: int | None = None,
 ) -> pd.DataFrame:
     """Test every gene of every cell type by its mixed model.
+
+    The workflow's tables in memory: the same cells, designs, fits and p-values.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def de(
         Factor -> its levels, reference first. Of others that are tested, an ordered categorical's first level is the
         reference, else one that is named like a control, else the first by the alphabet.
     layer
-        Layer with the raw counts; None takes X.
+        Layer with the raw counts; None takes ``adata.uns`` under.
     min_cells
         A sample with fewer cells of a cell type is left out of that cell type.
     min_cells_share, min_samples
@@ -83,15 +83,27 @@ def de(
         What the counts of a cell are divided by: ``median_of_ratios`` or ``library``.
     p_value
         Headline p-value, on which the false discovery rate is computed.
+    relabellings
+        So many times at most samples get each other's labels, to measure how often each p-value is small where nothing
+        differs; each costs about a fit of all genes. The workflow makes 30.
+    seed
+        Of their draw.
+    key_added
+        Key of ``adata.uns`` under which the table is written, too, as scanpy's ``rank_genes_groups`` writes its own (see
+        `nestde.to_uns`).
     threads
         Threads to fit with; None takes all. Results do not depend on it.
 
     Returns
     -------
     pandas.DataFrame
-        One row per gene, cell type, term and level, as in the workflow's tables. ``.attrs["nestde"]`` says what was
-        used: ``references``, ``samples`` (the column), ``cells`` (cell type -> sample -> cells), ``left_out`` (cell
-        type -> sample -> why) and ``said``, the same in sentences, which the logger ``nestde`` has too.
+        One row per gene, cell type, term and level; *Notes* tells each column.
+
+        ``.attrs["nestde"]`` says what was used: ``references``, ``samples`` (the column), ``cells`` (cell type -> sample ->
+        cells), ``left_out`` (cell type -> sample -> why), ``design`` (cell type -> formula, coefficients, levels, tests,
+        groups; or the reason), ``warnings`` (of the design check: id, title, text), ``calibration`` (one record per
+        cell type, term and method, with its true size at 0.05, 0.01 and 0.001 and a verdict; or why there is none) and ``said``,
+        sentences, which the logger ``nestde`` has too.
 
     Raises
     ------
@@ -105,6 +117,36 @@ def de(
 
     Notes
     -----
+    Columns, those of the workflow's ``de/<cell type>.tsv``; where one has no value it is NaN, or '' if it is text:
+
+    - ``gene``, ``gene_id``, ``cell_type``, ``term``, ``level``, ``against``: what was tested; effects are of ``level`` against
+      ``against``, positive = higher in ``level``
+    - ``status``, ``reason``: ``ok``; ``singular`` (a variance is zero: the fit is valid), ``unstable``, ``not_testable``,
+      ``failed``; and why
+    - ``n_cells``, ``n_samples``: cells and samples in which the gene was detected
+    - ``mean_<level>``, ``detected_<level>``: mean counts per 10,000 of the size factor, and share of cells with the gene
+    - ``log2fc``: log2 ratio of these means, a description; NaN where one of them is 0
+    - ``coef``, ``se``: the effect of the headline's fit and its standard error, on the scale of the family: of ``gaussian`` natural log of 1 + counts
+      per 10,000, of counts log ratios; ``estimates``: that fit, ML or REML
+    - ``pvalue``, ``neg_log10_pvalue``, ``pvalue_by``: headline p-value of the term, its −log10 (never rounded to 0), its name
+    - ``padj``, ``padj_global``: its false discovery rate (Benjamini–Hochberg) within the cell type, and over all
+    - ``df_level``, ``pvalue_level``, ``padj_level``: t test of this level against the other alone, with its degrees of freedom, and its
+      false discovery rate
+    - ``loglik_full``, ``loglik_reduced``, ``lrt_stat``, ``lrt_df``, ``pvalue_lrt``, ``padj_lrt``: likelihood-ratio test of the term, by ML
+    - ``pvalue_satterthwaite``, ``df_satterthwaite``, ``df_method``, ``pvalue_kenward_roger``, ``df_kenward_roger``,
+      ``pvalue_containment``, ``df_containment``: t or F tests by REML, their degrees of freedom, how the first was found
+    - ``pvalue_means``, ``df_means``: moderated t or F test of the samples' means, as limma's
+    - ``pvalue_moderated``, ``coef_moderated``, ``se_moderated``, ``lower_moderated``, ``upper_moderated``: the moderated test, its
+      effect with standard error and 95 % limits; ``icc_moderated``, ``variance_moderated``, ``variance_moderated_<level>``,
+      ``variance_ratio_moderated``: what it takes the variances for
+    - ``without``, ``coef_without``, ``hangs``: of what is likely found, the sample without which least is left of the effect, what
+      is left, and whether the finding hangs on it (``sign``, ``half``)
+    - ``pvalue_lrt_f``, ``df_lrt_f``, ``dispersion``, ``sd``: of count models, the likelihood ratio as F, and the counts' dispersion
+    - ``sigma``, ``sd_<group>_<effect>``, ``corr_<group>_<effects>``, ``icc``: residual SD, SDs of random effects, correlations between
+      them, share of variance between samples
+    - ``coef_<coefficient>``, ``se_<coefficient>``: all coefficients of the model, and their standard errors
+    - ``iterations``: how often the optimiser evaluated the two models
+
     `family`, `min_cells`, `min_cells_share`, `min_samples`, `size_factors` and `p_value` have the defaults of the workflow's
     configuration (None).
     """
@@ -115,26 +157,26 @@ def de(
     from nestde.fit.statistics import sum_up
 
     terms = [test] if isinstance(test, str) else list(test)
-    headline = _setting(p_value, "inference.p_value")
+    headline = setting(p_value, "inference.p_value")
     rules = Genes(
-        min_cells_share=_setting(min_cells_share, "genes.min_cells_share"),
-        min_samples=_setting(min_samples, "genes.min_samples"),
-        size_factors=_setting(size_factors, "genes.size_factors"),
+        min_cells_share=setting(min_cells_share, "genes.min_cells_share"),
+        min_samples=setting(min_samples, "genes.min_samples"),
+        size_factors=setting(size_factors, "genes.size_factors"),
     )
     faults = Faults()
     fitted = None
     with faults.noting():
-        fitted = family_of(_setting(family, "model.family"))
+        fitted = family_of(setting(family, "model.family"))
         method(headline, fitted.engine)
     scale = size_factor_of("library").scale
     with faults.noting():
         scale = size_factor_of(rules.size_factors).scale
     counts = None
     with faults.noting():
-        counts = _counts(adata, layer)
+        counts = raw_counts(adata, layer)
     plan = None
     with faults.noting():
-        plan = _plan(
+        plan = plan_of(
             adata,
             counts,
             scale,
@@ -142,9 +184,11 @@ def de(
             terms,
             cell_type_key,
             levels or {},
-            _setting(min_cells, "model.min_cells"),
+            setting(min_cells, "model.min_cells"),
             fitted,
         )
+    if relabellings < 0:
+        faults.add(f"relabellings {relabellings}: must not be negative.")
     faults.raise_if_any()
     assert counts is not None and plan is not None and fitted is not None
     for sentence in plan.said:
@@ -153,7 +197,7 @@ def de(
         if reference.turned:
             warnings.warn(f"{reference.sentence()} Name the levels to choose.", NestdeWarning, stacklevel=2)
     names = np.asarray(adata.var_names.astype(str), object)
-    tables, chosen = {}, list[str]()
+    tables, chosen, calibration = {}, list[str](), list[dict[str, object]]()
     for cell_type, part in plan.parts.items():
         mine = counts[part.rows].tocsc()
         mine.sort_indices()
@@ -173,56 +217,52 @@ def de(
             if words := instead(taken, fitted.engine, every.reasons[term]):
                 chosen.append(f"{cell_type}, {term}: {words}.")
                 LOG.info(chosen[-1])
+        calibration += _calibration(
+            cell_type, part.design, statistics, terms, headline, relabellings, seed, threads
+        )
     table = pd.concat(adjust(tables).values(), ignore_index=True)
-    table.attrs["nestde"] = plan.told(chosen)
+    found = check_design(
+        *(adata, formula),
+        test=terms,
+        cell_type_key=cell_type_key,
+        family=family,
+        levels=plan.model.levels,
+        layer=layer,
+        min_cells=min_cells,
+    )
+    table.attrs["nestde"] = plan.told(chosen) | {
+        "warnings": [
+            *(
+                {"id": "refused", "title": "The design check refuses this", "text": each}
+                for each in found.faults
+            ),
+            *(asdict(warned) for warned in found.warnings),
+        ],
+        "calibration": calibration,
+    }
+    if key_added is not None:
+        to_uns(table, adata, key_added)
     return table
 
 
-def _counts(adata: "anndata.AnnData", layer: str | None) -> "scipy.sparse.csr_matrix":
-    """Raw counts as CSR without stored zeros."""
-    from scipy.sparse import csr_matrix
+def _calibration(
+    cell_type: str,
+    design: Design | NotTestable,
+    statistics: "Statistics",
+    terms: Sequence[str],
+    headline: str,
+    relabellings: int,
+    seed: int,
+    threads: int | None,
+) -> list[dict[str, object]]:
+    """One record for each term and method; or why there is none."""
+    from nestde.calibrate.calibration import calibrate
 
-    if layer is not None and layer not in adata.layers:
-        raise NestdeError(f"layer {layer}: the data have {a_few(adata.layers) or 'none'}.")
-    counts = csr_matrix(adata.X if layer is None else adata.layers[layer])
-    check = RawCounts(layer or "X", adata.obs_names, adata.var_names)
-    counts = check.whole(counts, np.arange(counts.shape[0]))
-    check.raise_if_any(hint="is there a raw layer?")
-    if not counts.data.all():
-        counts = counts.copy()  # the arrays are the user's still
-        counts.eliminate_zeros()
-    empty = int((np.diff(counts.indptr) == 0).sum())
-    if empty:
-        raise NestdeError(f"{count(int(empty), 'cell')} {verb(empty, 'have')} no counts. Remove them.")
-    return counts
-
-
-def _measured(
-    counts: "scipy.sparse.csr_matrix | None",
-    scale: Callable[[Counted], Scaled],
-    rows: NDArray[np.intp],
-    samples: "pd.Series[str]",
-) -> tuple[Floats, dict[str, Floats]]:
-    """Size factors of some cells, and what is offered to formulas."""
-    if counts is None:
-        made_up = np.random.default_rng(1).lognormal(size=(3, len(rows)))
-        return made_up[0], offered(*made_up)
-    mine = counts[rows]
-    counted = _counted(mine, samples.iloc[rows])
-    size_factor = scale(counted).of_cells
-    return size_factor, offered(counted.total, np.diff(mine.indptr).astype(float), size_factor)
-
-
-def _counted(counts: "scipy.sparse.csr_matrix", samples: "pd.Series[str]") -> Counted:
-    """What size factors of some cells are made of."""
-    from scipy.sparse import csr_matrix
-
-    names, sample = np.unique(samples.to_numpy(str), return_inverse=True)
-
-    def profiles() -> NDArray[np.int64]:
-        of = csr_matrix(
-            (np.ones(len(sample), np.int64), (sample, np.arange(len(sample)))), (len(names), len(sample))
+    if not relabellings or isinstance(design, NotTestable):
+        why = (
+            design.reason if isinstance(design, NotTestable) else "not asked for: relabellings=30 measures it"
         )
+<<<<<<< HEAD
         return np.asarray((of @ counts.astype(np.int64)).toarray())
 
     total = np.asarray(counts.sum(axis=1, dtype=np.int64), float).ravel()
@@ -377,6 +417,16 @@ def _roster(obs: pd.DataFrame, rows: NDArray[np.intp], samples: "pd.Series[str]"
         Entry(sample, len(table), len(table), len(table), levels[sample]) for sample, table in tables.items()
     ]
     return call(entries, factors, of_type=Fewest("min_cells", model.min_cells))
+=======
+        return [{"cell_type": cell_type, "term": term, "reason": why} for term in terms]
+    records: list[dict[str, object]] = []
+    for term in terms:
+        found = calibrate(design, statistics, term, headline, number=relabellings, seed=seed, threads=threads)
+        if isinstance(found.ways, str):
+            records.append({"cell_type": cell_type, "term": term, "reason": found.ways})
+        records += [{"cell_type": cell_type, **row} for row in found.table.to_dict("records")]
+    return records
+>>>>>>> a0f6314 (Check a design, draw results and write them where scanpy reads them from Python; tell design, warnings and calibration beside the table)
 
 
 def _ledger(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nestde.called import callable_module
 from nestde.check.found import Accepted
 from nestde.errors import Faults, NestdeError
 from nestde.study.config import Config
@@ -74,3 +75,6 @@ def check_study(config: Config, told: Iterable[str] = (), *, ask_plan: bool = Fa
     from nestde.check.content import content, resolved_samples
 
     return Check((), content(study, answer, after_qc=seen is not None), resolved_samples(study))
+
+
+callable_module(__name__)
