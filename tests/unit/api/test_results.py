@@ -110,6 +110,28 @@ def test_intervals_hold_what_the_test_does_not_reject():
         fit.conf_int(95)
 
 
+@pytest.mark.parametrize(
+    "case", [name for name, record in RECORD["linear"].items() if "profile" in record["ml"]]
+)
+def test_profile_intervals_of_variances_as_lme4(case):
+    record, (frame, _, levels) = RECORD["linear"][case], ROWS[RECORD["linear"][case]["data"]]
+    ours = nestde.lmm(record["formula"], frame, reml=False, levels=levels).conf_int(of="variances")
+    theirs = [limits for name, limits in record["ml"]["profile"].items() if name.startswith(".sig")]
+    assert ours.index[-1] == "sigma" and len(ours) == len(theirs)
+    np.testing.assert_allclose(ours[["lower", "upper"]], theirs, rtol=2e-3, atol=2e-4)
+
+
+def test_bootstrap_intervals_of_variances():
+    fit = nestde.lmm("Reaction ~ Days + (1 | Subject)", SLEEP)
+    limits = fit.conf_int(of="variances", method="bootstrap", draws=400)
+    assert (limits["lower"] < limits["estimate"]).all() and (limits["estimate"] < limits["upper"]).all()
+    # a balanced one-way layout: the residual mean square is χ² of 161 df
+    wanted = fit.sigma * np.sqrt(np.array([127.7605, 198.0247]) / 161)
+    np.testing.assert_allclose(limits.loc["sigma", ["lower", "upper"]].astype(float), wanted, rtol=0.03)
+    with pytest.raises(nestde.NestdeError, match="neither profile nor bootstrap"):
+        fit.conf_int(of="variances", method="wald")
+
+
 def test_it_is_shown_as_html_and_hostile_names_are_escaped():
     hostile = "<script>alert(1)</script>"
     frame = CELLS.assign(diagnosis=CELLS["diagnosis"].replace("AD", hostile))

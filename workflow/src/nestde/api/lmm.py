@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from nestde.api.printed import Part, Summary, p_value, references_of, unsaid_references, variance_rows
-from nestde.api.result import FitsOfOne, Result
+from nestde.api.result import FitsOfOne, Result, check_level
 from nestde.arrays import Floats
 from nestde.design import design as designs
 from nestde.design.design import Design
 from nestde.errors import NestdeError
 from nestde.fit.containment import containment, containment_of
 from nestde.fit.crossproducts import Sums, sums_of_responses
+from nestde.fit.draws import bootstrap
 from nestde.fit.genes import FitModel, fit, modes, prepare
 from nestde.fit.inference import f_tests
+from nestde.fit.intervals import estimates, profile, quantiles
 from nestde.fit.log_sf import log_f_sf
 from nestde.fit.record import Fits, Record
 
@@ -167,6 +170,61 @@ class LMMResult(Result):
         t = estimate / se
         p = np.exp(log_f_sf(t**2, 1, df))
         return pd.DataFrame({"estimate": estimate, "se": se, "df": df, "t": t, "p": p})
+
+    def conf_int(
+        self,
+        level: float = 0.95,
+        *,
+        method: str | None = None,
+        of: Literal["coefficients", "variances"] = "coefficients",
+        draws: int = 1000,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Confidence intervals, of the fixed effects or of the variance components.
+
+        Parameters
+        ----------
+        level
+            Coverage, between 0 and 1.
+        method
+            Of coefficients, whose limits are estimate ± quantile of t × standard error, the degrees of freedom: as `contrast` takes it. Of
+            variances ``profile`` (the likelihood's, lme4's default) or ``bootstrap`` (quantiles of fits to responses drawn from this one).
+        of
+            What.
+        draws, seed
+            Of the bootstrap.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``lower`` and ``upper`` of each coefficient; or of each SD and correlation, named as lme4 names them (``sd_(Intercept)|animal``,
+            ``cor_x.(Intercept)|animal``, ``sigma``), with its ``estimate``. Bates et al. (2015, J Stat Softw 67(1)), section 5.1.
+
+        Raises
+        ------
+        NestdeError
+            The level is no share, or there is no such method.
+        """
+        if of == "coefficients":
+            return super().conf_int(level, method=method)
+        check_level(level)
+        if method in (None, "profile"):
+            found = profile(self._model, self._sums, self.fits, level)
+        elif method == "bootstrap":
+            drawn = bootstrap(
+                *(self._model, [part[:1] for part in self.fits.factors], self.sigma, draws, seed),
+                reml=self.fits.reml,
+            )
+            found = [each.of for each in quantiles(estimates(self.fits), drawn, level)]
+        else:
+            raise NestdeError(
+                f"method: {method} is neither profile nor bootstrap, as intervals of variances are."
+            )
+        return pd.DataFrame(
+            [(each.estimate, each.lower, each.upper) for each in found],
+            index=[each.name for each in found],
+            columns=["estimate", "lower", "upper"],
+        )
 
     def summary(self) -> Summary:
         """What is printed: likelihood, variances, fixed effects with t tests, reference levels, how the fit ended."""

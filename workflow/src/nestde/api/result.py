@@ -309,9 +309,14 @@ class Result(ABC):
         return np.asarray(out)
 
 
-def _limits(table: pd.DataFrame, level: float) -> pd.DataFrame:
-    """Limits of t."""
+def check_level(level: float) -> None:
+    """Raise `NestdeError` where a coverage is no share."""
     if not 0 < level < 1:
         raise NestdeError(f"level {level}: a share between 0 and 1 is wanted, such as 0.95.")
+
+
+def _limits(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Limits of t."""
+    check_level(level)
     half = student.isf((1 - level) / 2, table["df"].to_numpy(float)) * table["se"]
     return pd.DataFrame({"lower": table["estimate"] - half, "upper": table["estimate"] + half})
