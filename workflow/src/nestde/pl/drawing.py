@@ -20,7 +20,9 @@ def axes(ax: "Axes | None", width: float = 5.0, height: float = 4.0) -> "Axes":
         try:
             from matplotlib import pyplot as plt
         except ImportError as error:
-            raise NestdeError("pl: figures are drawn by matplotlib: pip install 'nestde[figures]'.") from error
+            raise NestdeError(
+                "pl: figures are drawn by matplotlib: pip install 'nestde[figures]'."
+            ) from error
 
         _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     ax.spines[["top", "right"]].set_visible(False)
