@@ -1,11 +1,15 @@
+import warnings
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 import scipy.sparse as sp
 from makers.tiny_study import SAMPLES, cells, config, read_tested, write_study
 
 from nestde.cells import qc
+from nestde.cells.scrublet import scrublet
 from nestde.io.files import read_tsv
 
 QC = {"enabled": True, "min_counts": 20, "min_genes": 5, "max_pct_mt": 20, "min_cells_per_sample": 1}
@@ -155,6 +159,20 @@ def test_doublets_are_found_in_a_sample_of_the_usual_size(n):
     called = scores >= told["threshold"]
     assert called[n:].mean() > 0.7
     assert called[:n].mean() < 0.03
+
+
+def test_scores_are_those_of_scanpy_which_holds_every_zero():
+    counts = with_doublets(700)
+    counts[5] = 0  # a cell that Scrublet leaves out
+    scores, threshold = scrublet(counts, 0.05, seed=3)
+    cells = ad.AnnData(counts.astype(np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.pp.scrublet(
+            cells, expected_doublet_rate=0.05, use_approx_neighbors=False, random_state=3, verbose=False
+        )
+    np.testing.assert_allclose(scores, cells.obs["doublet_score"], rtol=1e-12)
+    assert threshold == pytest.approx(cells.uns["scrublet"]["threshold"], rel=1e-12)
 
 
 def test_scrublet_finds_planted_doublets_in_large_samples_only(study):

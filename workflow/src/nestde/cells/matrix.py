@@ -27,7 +27,7 @@ def blocks_of_genes(path: str | Path) -> Iterator[tuple["csc_matrix", NDArray[np
     """All genes of a matrix, some at a time: csc (cells × genes) of raw counts, and their names."""
     with Counts(path) as counts:
         names = counts.genes()
-        for start, stop in [*block_edges(counts.nnz(), 2 * BLOCK)] or [(0, 0)]:
+        for start, stop in [*block_edges(counts.nnz(), BLOCK // 2)] or [(0, 0)]:
             yield counts.slice(start, stop), names[start:stop]
 
 
@@ -139,7 +139,7 @@ def build_matrix(
     ) as filler:
         new_place = np.where(tested, np.cumsum(tested) - 1, -1)
         chosen = [new_place[place] for place in places[: len(parts)]]
-        for start, stop in block_edges(nnz[tested], 2 * BLOCK):
+        for start, stop in block_edges(nnz[tested], 4 * BLOCK):
             filler.put(start, transpose(parts, chosen, start, stop, nnz[tested][start:stop]))
     first = ["gene", "status", "reason"]
     return ledger[[*first, *ledger.columns.drop([*first, "rule"])]]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +52,13 @@ class Part:
 
 def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
     """Cells of a cell type in what `qc.control` wrote for each sample, sorted by sample."""
-    parts = []
+    parts: list[Part] = []
     for path in paths:
         with Counts(path) as counts:
             obs, cells, uns = counts.obs(), counts.cells(), counts.uns()
+            genes, ids = counts.genes(), uns.get("gene_ids")
+            if parts:  # names once for all samples: of 500 samples they would be a gigabyte
+                genes, ids = _one(parts[-1].genes, genes), _one(parts[-1].gene_ids, ids)
             came = dict(zip(uns["cell_types"], uns["came_of_type"], strict=True))
             rows = np.flatnonzero((cells["cell_type"] == cell_type).to_numpy())
             start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
@@ -70,11 +73,16 @@ def parts_of(paths: Sequence[str | Path], cell_type: str) -> list[Part]:
                     int(came.get(cell_type, 0)),
                     obs.iloc[mine],
                     cells.iloc[mine],
-                    counts.genes(),
-                    uns.get("gene_ids"),
+                    genes,
+                    ids,
                 )
             )
     return sorted(parts, key=lambda part: part.sample)
+
+
+def _one(known: "NDArray[np.object_] | None", again: Any) -> Any:
+    """The array that is known already, if the other is equal to it."""
+    return known if known is not None and np.array_equal(known, again) else again
 
 
 def roster_of_parts(
@@ -103,7 +111,7 @@ def gene_names(
     import pandas as pd
 
     first = parts[0].genes
-    if all(np.array_equal(part.genes, first) for part in parts):
+    if all(part.genes is first or np.array_equal(part.genes, first) for part in parts):
         same = np.arange(len(first), dtype=np.int32)
         return first, [same] * len(parts), np.ones((len(parts), len(first)), bool)
     genes = pd.unique(np.concatenate([part.genes for part in parts]))

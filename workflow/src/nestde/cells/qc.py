@@ -208,28 +208,18 @@ def find_doublets(
     rate = config.doublet_rate if config.doublet_rate is not None else min(0.5, 0.008 * n / 1000)
     import warnings
 
-    import anndata as ad
-    import scanpy as sc
+    from nestde.cells.scrublet import scrublet
 
-    cells = ad.AnnData(counts[candidates].astype(np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scanpy's own libraries
         try:
-            sc.pp.scrublet(
-                cells,
-                expected_doublet_rate=rate,
-                use_approx_neighbors=False,
-                random_state=seed,
-                verbose=False,
-            )
+            scores[candidates], threshold = scrublet(counts[candidates], rate, seed)
         except (ValueError, RuntimeError, ArithmeticError, ImportError) as error:
             return scores, {"run": False, "why": f"Scrublet failed: {' '.join(str(error).split())}"}
-    scores[candidates] = cells.obs["doublet_score"].to_numpy(float)
-    threshold = cells.uns["scrublet"].get("threshold")
     if threshold is None:
         return scores, {"run": False, "why": "Scrublet found no threshold between singlets and doublets"}
     called = int((scores[candidates] >= threshold).sum())
-    return scores, {"run": True, "expected_rate": rate, "threshold": float(threshold), "called": called}
+    return scores, {"run": True, "expected_rate": rate, "threshold": threshold, "called": called}
 
 
 def ledger_of(
