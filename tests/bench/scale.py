@@ -6,7 +6,7 @@
 A cohort is drawn (counts of a cell follow the profile of its type, which differs by donor; its depth is log-normal), written
 as a file for each sample or as one (``--layout``), and run by `nestde run` with everything on but Scrublet (``--doublets``).
 Every process that the run starts reports its own CPU seconds and largest memory (`VmHWM`) as it ends. Intermediates are kept
-(``--notemp``), so that disk is of all that each rule ever writes. CPU seconds are those to compare on a machine that has other work.
+(``--notemp``), so that disk is of all that each rule ever writes. Beside it stands what `nestde plan` said of the study before. CPU seconds are those to compare on a machine that has other work.
 """
 
 import argparse
@@ -27,7 +27,9 @@ import yaml
 from anndata.io import write_elem
 
 from nestde.io.files import write_tsv
+from nestde.run.plan import Plan, plan
 from nestde.run.rules import init
+from nestde.study.config import load
 
 TABLE = 1 << 20  # entries of the table by which genes are drawn
 BLOCK = 4_000  # cells drawn at a time
@@ -234,34 +236,38 @@ def size_of(paths: list[Path]) -> int:
     return sum(file.stat().st_size for path in paths for file in path.rglob("*") if file.is_file())
 
 
-def show(folder: Path, label: str, wall: float, cpu: float) -> None:
+def foretold(folder: Path) -> Plan:
+    """What `nestde plan` says of a study."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        return plan(load("config/config.yaml"))
+    finally:
+        os.chdir(before)
+
+
+def show(folder: Path, label: str, forecast: Plan, wall: float, cpu: float, cores: int) -> None:
     """Print a row for each rule, those of most CPU first, and one for all."""
     used = pd.read_csv(folder / "usage.tsv", sep="\t", names=["words", "cpu", "mb"])
     used["rule"] = used["words"].map(rule_of)
     by = used.groupby("rule").agg(
         jobs=("cpu", "size"), cpu=("cpu", "sum"), longest=("cpu", "max"), mb=("mb", "max")
     )
-    wanted = asked(folder)
+    wanted, steps = asked(folder), {step.rule: step for step in forecast.steps}
     for rule, row in by.sort_values("cpu", ascending=False).iterrows():
-        folders = [folder / "results" / name for name in FOLDERS.get(str(rule), [])]
-        print(
-            *(label, rule, int(row["jobs"]), f"{row['cpu']:.1f}", f"{row['longest']:.1f}", f"{row['mb']:.0f}"),
-            *(wanted.get(str(rule), ""), f"{size_of(folders) / 1e6:.0f}"),
-            sep="\t", flush=True,
-        )  # fmt: skip
-    disk = size_of([folder / "results"]) / 1e6
-    print(
-        label,
-        f"all ({wall:.0f} s wall)",
-        len(used),
-        f"{cpu:.1f}",
-        "",
-        f"{by['mb'].max():.0f}",
-        "",
-        f"{disk:.0f}",
-        sep="\t",
-        flush=True,
-    )
+        written = size_of([folder / "results" / name for name in FOLDERS.get(str(rule), [])])
+        said = steps.get(str(rule))
+        cells = [
+            f"{row['cpu']:.1f}",
+            f"{said.cpu:.1f}" if said else "",
+            f"{row['longest']:.1f}",
+            f"{row['mb']:.0f}",
+        ]
+        cells += [wanted.get(str(rule), ""), f"{said.memory:.0f}" if said else "", f"{written / 1e6:.0f}"]
+        print(label, rule, int(row["jobs"]), *cells, sep="\t", flush=True)
+    whole = [len(used), f"{cpu:.1f}", f"{forecast.cpu:.1f}", "", f"{by['mb'].max():.0f}", "", ""]
+    told = f"all ({wall:.0f} s wall, {forecast.wall(cores):.0f} forecast)"
+    print(label, told, *whole, f"{size_of([folder / 'results']) / 1e6:.0f}", sep="\t", flush=True)
 
 
 def main() -> None:
@@ -286,14 +292,15 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for some GB")
     parser.add_argument("--keep", action="store_true", help="leave the studies there")
     args = parser.parse_args()
-    print("cells\trule\tjobs\tcpu_s\tlongest_s\tpeak_mb\tasked_mb\tdisk_mb")
+    print("cells\trule\tjobs\tcpu_s\tforecast_cpu_s\tlongest_s\tpeak_mb\tasked_mb\tforecast_mb\tdisk_mb")
     for cells in args.cells:
         folder = args.scratch.resolve() / f"{cells}_{args.layout}"
         try:
             if not folder.exists():
                 study(folder, args, cells)
             shutil.rmtree(folder / "results", ignore_errors=True)
-            show(folder, f"{cells}", *run(folder, args.cores))
+            shutil.rmtree(folder / ".snakemake", ignore_errors=True)
+            show(folder, f"{cells}", foretold(folder), *run(folder, args.cores), args.cores)
         finally:
             if not args.keep:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ rule check:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(500, 0.5),
+        mem_mb=STUDY.memory("check"),
         runtime=by_input(10, 0.002),
     params:
         version=VERSION,
@@ -45,7 +45,7 @@ rule admit:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(500, 0.5),
+        mem_mb=STUDY.memory("admit"),
         runtime=by_input(10, 0.002),
     params:
         version=VERSION,
@@ -71,7 +71,7 @@ rule ingest:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(800, 2),
+        mem_mb=STUDY.memory_of_ingest,
         runtime=by_input(30, 0.01),
     params:
         version=VERSION,
@@ -98,8 +98,7 @@ rule qc:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        # Scrublet holds a sample and twice as many simulated cells without zeros
-        mem_mb=STUDY.by_sample(1500, 20),
+        mem_mb=STUDY.memory_of_qc,
         runtime=by_input(20, 0.01),
     params:
         version=VERSION,

@@ -18,7 +18,7 @@ rule matrix:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 1),
+        mem_mb=STUDY.memory("matrix"),
         runtime=by_input(60, 0.01),
     params:
         version=VERSION,
@@ -52,7 +52,7 @@ rule pseudobulk:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 0.5),
+        mem_mb=STUDY.memory("pseudobulk"),
         runtime=by_input(30, 0.01),
     params:
         version=VERSION,
@@ -89,7 +89,7 @@ rule pseudobulk_de:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1500, 20),
+        mem_mb=STUDY.memory("pseudobulk_de"),
         runtime=by_input(60, 1),
     params:
         version=VERSION,

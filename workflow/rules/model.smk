@@ -16,7 +16,7 @@ rule design:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(800, 0.2),
+        mem_mb=STUDY.memory("design"),
         runtime=by_input(10, 0.01),
     params:
         version=VERSION,
@@ -38,7 +38,7 @@ rule kernels:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 0),
+        mem_mb=STUDY.memory("kernels"),
         runtime=by_input(10, 0),
     params:
         version=VERSION,
@@ -63,7 +63,7 @@ rule statistics:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(800, 0.5),
+        mem_mb=STUDY.memory("statistics"),
         runtime=by_input(60, 0.02),
     params:
         version=VERSION,
@@ -91,7 +91,7 @@ rule fit:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(800, 0.5),
+        mem_mb=STUDY.memory("fit"),
         runtime=by_input(120, 0.05),
     params:
         version=VERSION,
@@ -120,7 +120,7 @@ rule moderate:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 20),
+        mem_mb=STUDY.memory("moderate"),
         runtime=by_input(60, 0.5),
     params:
         version=VERSION,
@@ -149,7 +149,7 @@ rule calibrate:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 20),
+        mem_mb=STUDY.memory("calibrate"),
         runtime=by_input(60, 5),
     params:
         version=VERSION,
@@ -186,7 +186,7 @@ rule gather:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(800, 8),
+        mem_mb=STUDY.memory("gather"),
         runtime=by_input(20, 0.1),
     params:
         version=VERSION,
@@ -215,7 +215,7 @@ rule crosscheck:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 1),
+        mem_mb=STUDY.memory("crosscheck"),
         runtime=by_input(60, 0.05),
     params:
         version=VERSION,

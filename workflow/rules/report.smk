@@ -34,7 +34,7 @@ rule summary:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 10),
+        mem_mb=STUDY.memory("summary"),
         runtime=by_input(20, 0.1),
     params:
         version=VERSION,
@@ -58,7 +58,7 @@ rule multiqc:
         "../../envs/multiqc.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(1000, 10),
+        mem_mb=STUDY.memory("multiqc"),
         runtime=by_input(20, 0.1),
     params:
         version=made_with("multiqc"),
@@ -86,7 +86,7 @@ rule manifest:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=by_input(500, 0),
+        mem_mb=STUDY.memory("manifest"),
         runtime=by_input(20, 0.005),
     params:
         version=VERSION,

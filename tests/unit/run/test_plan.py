@@ -14,7 +14,8 @@ from nestde.check.foreseen import foreseen
 from nestde.check.study import read_study
 from nestde.cli import main
 from nestde.errors import Faults, NestdeError
-from nestde.run.plan import START, plan
+from nestde.run.needs import COSTS, asked
+from nestde.run.plan import BEGIN, CHAIN, EACH_JOB, plan, used
 from nestde.simulate import Cohort, write
 from nestde.study import config
 from nestde.study.template import workflow_dir
@@ -49,11 +50,44 @@ def test_numbers_hang_together(study: config.Config) -> None:
     assert (forecast.samples, forecast.files, forecast.cells) == (6, 1, 180)
     assert sum(cells for cells, _, _ in forecast.fits.values()) == 180
     assert forecast.jobs["qc"] == 1 and forecast.jobs["fit"] == 2 * forecast.chunks == 2
+    steps = {step.rule: step for step in forecast.steps}
     fitting = sum(seconds for _, _, seconds in forecast.fits.values())
-    assert forecast.hours * 3600 == pytest.approx(
-        START * sum(forecast.jobs.values()) + forecast.reading + fitting
+    assert steps["fit"].cpu == pytest.approx(fitting + 2 * COSTS["fit"].start)
+    assert forecast.cpu == pytest.approx(
+        BEGIN + EACH_JOB * sum(forecast.jobs.values()) + sum(step.cpu for step in forecast.steps)
     )
-    assert 100 < forecast.memory < 4000
+    assert all(step.longest <= step.cpu and step.memory > 100 for step in forecast.steps)
+    waits = BEGIN + sum(steps[rule].longest for rule in CHAIN)
+    assert forecast.wall(1) == pytest.approx(forecast.cpu)
+    assert waits < forecast.wall(64) < forecast.wall(2) < forecast.wall(1)
+
+
+def test_a_run_teaches_what_the_machine_takes(
+    study: config.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("config").mkdir()
+    Path("config/config.yaml").write_text(str(SETTINGS).replace("'", '"'))
+    forecast = plan(study)
+    steps = {step.rule: step for step in forecast.steps}
+    head = "s\th:m:s\tmax_rss\tcpu_time\n"
+    for name, rows in {
+        "check.tsv": "9\t0:00:09\t500.0\t30.0\n",
+        "matrix/Neuron.tsv": "9\t0:00:09\t700.0\t12.0\n",
+        "matrix/Glia.tsv": "9\t0:00:09\t600.0\t8.0\n",
+        "fit/Glia/1-of-1.tsv": "0.1\t0:00:00\tNA\tNA\n",
+    }.items():
+        path = Path("benchmarks") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(head + rows)
+    learnt = {step.rule: step for step in forecast.learnt(used(Path("benchmarks")), forecast).steps}
+    assert learnt["check"].cpu == pytest.approx(30) and learnt["matrix"].cpu == pytest.approx(20)
+    assert learnt["check"].memory == pytest.approx(asked(500))
+    assert learnt["matrix"].memory == pytest.approx(asked(700))
+    assert learnt["fit"] == steps["fit"] and learnt["gather"] == steps["gather"]
+    assert main(["plan", "--from", "benchmarks"]) == 0
+    assert re.search(r"^check +1 +0\.5 +30 s +790 ", capsys.readouterr().out, re.MULTILINE)
+    assert main(["plan", "--from", "nowhere"]) == 2
+    assert "nowhere: holds no benchmark of a run" in capsys.readouterr().err
 
 
 def test_samples_of_a_large_study_have_jobs_of_their_own(study: config.Config) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nestde.run.needs import NEEDS, Need, asked
 from nestde.run.rules import WorkflowStudy, by_input
 
 
@@ -15,9 +16,9 @@ def test_jobs_ask_by_the_size_of_their_input_and_the_attempt(tmp_path: Path) -> 
     (tmp_path / "file").write_bytes(bytes(3_000_000))
     (tmp_path / "folder/deep/file").write_bytes(bytes(1_000_000))
     paths = [str(tmp_path / name) for name in ("file", "folder", "made by an earlier job of its group")]
-    asked = by_input(500, 2.5)
-    assert [asked(None, input=paths, attempt=attempt) for attempt in (1, 2, 3)] == [510, 1020, 1530]
-    assert asked(None, input=paths[2:], attempt=2) == 1000
+    wanted = by_input(500, 2.5)
+    assert [wanted(None, input=paths, attempt=attempt) for attempt in (1, 2, 3)] == [510, 1020, 1530]
+    assert wanted(None, input=paths[2:], attempt=2) == 1000
 
 
 def test_quality_control_asks_by_the_size_of_a_sample(
@@ -34,10 +35,19 @@ def test_quality_control_asks_by_the_size_of_a_sample(
         "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]},
     }
     study = WorkflowStudy(given)
-    asked = study.by_sample(1000, 20)
     of = {name: SimpleNamespace(sample=name) for name in ("S1", "S3")}
-    assert asked(of["S1"], input=["a.h5ad"], attempt=1) == 1400
-    assert asked(of["S3"], input=["b.h5ad"], attempt=2) == 2400
+    need = NEEDS["qc_doublets"]
+    assert study.memory_of_qc(of["S1"], input=["a.h5ad"], attempt=1) == int(need.memory(20))
+    assert study.memory_of_qc(of["S3"], input=["b.h5ad"], attempt=2) == int(2 * need.memory(10))
+    without = WorkflowStudy(given | {"qc": {"doublets": "never"}})
+    assert without.memory_of_qc(of["S1"], input=["a.h5ad"], attempt=1) == int(NEEDS["qc"].memory(20))
+
+
+def test_files_that_are_read_in_blocks_take_no_more_memory_from_some_size_on() -> None:
+    need = Need(200, 2, most=100, beyond=0.1, per_sample=1)
+    taken = [200, 305, 410, 430]
+    assert [need.memory(mb) for mb in (0, 50, 100, 300)] == pytest.approx([asked(mb) for mb in taken])
+    assert need.memory(50, samples=7) == pytest.approx(asked(312))
 
 
 def test_the_content_of_an_input_changes_the_stamp_and_nothing_else(

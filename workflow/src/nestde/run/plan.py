@@ -1,14 +1,16 @@
-"""What a study will take, before it is run: jobs, hours, memory and the number of gene chunks.
+"""What a study will take, before it is run: jobs, CPU time, memory and disk of each rule, and the number of gene chunks.
 
 A few genes of the largest cell type are fitted, with the design of all its cells and as many counts as are
-quickly read, and timed. The rest is proportion: fits go with genes and cells, other steps with the counts read.
+quickly read, and timed. The rest is what `needs` says of each rule, or what was learnt from a run (`learnt`).
 """
 
 import math
-import resource
+import os
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,10 +26,13 @@ from nestde.errors import Faults, NestdeError
 from nestde.expression.celltype import fit_table
 from nestde.fit.family import Family, family
 from nestde.fit.grain import grain_of
-from nestde.io.formats import open_source
+from nestde.io.files import read_tsv
+from nestde.io.formats import open_source, sniff
+from nestde.run.needs import COSTS, NEEDS, asked
+from nestde.run.progress import span
 from nestde.size_factors import PER
 from nestde.study.config import Config
-from nestde.study.samples import is_small
+from nestde.study.samples import is_small, size_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
@@ -35,9 +40,39 @@ if TYPE_CHECKING:
 GENES = 64  # timed
 PATIENCE = 60.0  # seconds to time them, if a gene takes long
 VALUES = 5_000_000  # non-zeros read to time them
-START = 5.0  # seconds that a job takes to start, whatever it does (Snakemake, Python, imports)
-# how often each count is read and written before the fit: ingest, qc, size factors, matrix, pseudobulk
-PASSES = 5
+VALUE = 8e-6  # MB that a count takes in our files, where it is not zero
+EACH_JOB = 0.25  # CPU seconds that Snakemake takes for each job, beside those that it takes to begin
+BEGIN = 8.0
+# rules that wait for each other: no more cores make a run shorter than a job of each
+CHAIN = (
+    "admit", "ingest", "qc", "matrix", "statistics", "calibrate", "gather", "summary", "multiqc", "manifest",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the jobs of one rule take.
+
+    Attributes
+    ----------
+    rule
+        Its name.
+    jobs
+        How many.
+    cpu, longest
+        Seconds of all of them, and of the longest.
+    memory
+        MB that the largest asks for.
+    disk
+        MB that they write.
+    """
+
+    rule: str
+    jobs: int
+    cpu: float
+    longest: float
+    memory: float
+    disk: float
 
 
 @dataclass(frozen=True)
@@ -54,14 +89,10 @@ class Plan:
         Of a gene of that cell type, on one core.
     fits
         Cell type -> number of cells, genes tested, and seconds of fitting, all chunks together.
-    reading
-        Seconds to read every count as often as the steps before the fit do.
-    memory
-        MB of a fit job: the peak of this process, which held the design and a slice of counts.
     chunks
         Number of gene chunks of each cell type that lets the longest take about the minutes asked for.
-    jobs
-        Rule -> number of jobs, with that many chunks.
+    steps
+        Each rule, with that many chunks.
     foreseen
         What quality control would remove, and what could not be tested for it.
     """
@@ -72,17 +103,42 @@ class Plan:
     timed: str
     seconds_per_gene: float
     fits: dict[str, tuple[int, int, float]]
-    reading: float
-    memory: int
     chunks: int
-    jobs: dict[str, int]
+    steps: tuple[Step, ...]
     foreseen: Foreseen
 
     @property
-    def hours(self) -> float:
-        """Hours on one core, all jobs after each other."""
-        fitting = sum(seconds for _, _, seconds in self.fits.values())
-        return (START * sum(self.jobs.values()) + self.reading + fitting) / 3600
+    def jobs(self) -> dict[str, int]:
+        """Rule -> number of jobs."""
+        return {step.rule: step.jobs for step in self.steps}
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of all jobs and of Snakemake."""
+        return BEGIN + sum(step.cpu + EACH_JOB * step.jobs for step in self.steps)
+
+    def wall(self, cores: float) -> float:
+        """Seconds on so many cores: those that wait for each other, and a fair share of the others."""
+        longest = {step.rule: step.longest for step in self.steps}
+        waits = BEGIN + sum(longest[rule] for rule in CHAIN)
+        return waits + max(0.0, self.cpu - waits) / cores
+
+    def learnt(self, used: Mapping[str, "Used"], then: "Plan") -> "Plan":
+        """Return it with each rule's time and memory times what a run took, over what `then` forecast of that run."""
+        forecast = {step.rule: step for step in then.steps}
+        steps = []
+        for step in self.steps:
+            was = forecast[step.rule]
+            if step.rule in used and was.jobs:
+                told = used[step.rule]
+                # of jobs that were too short to be measured nothing is learnt
+                time = told.cpu / max(told.jobs, 1) / (was.cpu / was.jobs) if told.jobs else 1.0
+                held = asked(told.memory) / was.memory if told.memory else 1.0
+                step = replace(
+                    step, cpu=step.cpu * time, longest=step.longest * time, memory=step.memory * held
+                )
+            steps.append(step)
+        return replace(self, steps=tuple(steps))
 
     def story(self) -> Iterator[str]:
         """Say it, line by line."""
@@ -97,12 +153,23 @@ class Plan:
         for name, (cells, genes, seconds) in self.fits.items():
             yield f"{name:<{width}}  {cells:>10,}  {genes:>7,}  {seconds / 60:>18.1f}"
         yield ""
+        yield f"{'rule':<13}  {'jobs':>6}  {'CPU minutes':>11}  {'longest job':>11}  {'memory, MB':>10}  {'disk, MB':>9}"
+        for step in self.steps:
+            yield (
+                f"{step.rule:<13}  {step.jobs:>6,}  {step.cpu / 60:>11.1f}  {span(step.longest):>11}  "
+                f"{step.memory:>10,.0f}  {step.disk:>9,.0f}"
+            )
+        yield ""
         yield f"chunks   {self.chunks} (chunks: {self.chunks} in the configuration, or --set-scatter genes={self.chunks})"
-        yield f"jobs     {sum(self.jobs.values())}: " + ", ".join(
-            f"{rule} {n}" for rule, n in self.jobs.items()
+        yield f"jobs     {sum(self.jobs.values()):,}"
+        yield f"memory   {max(step.memory for step in self.steps):,.0f} MB for the largest job"
+        yield f"disk     {sum(step.disk for step in self.steps) / 1000:,.1f} GB, intermediates among them"
+        yield f"CPU      {self.cpu / 3600:.2g} hours"
+        cores = [1, *dict.fromkeys((2, os.cpu_count() or 1, 16))]
+        yield "takes    " + ", ".join(
+            f"{span(self.wall(n))} on {n} core{'s' * (n > 1)}" for n in sorted(set(cores))
         )
-        yield f"memory   {self.memory:,} MB for a fit"
-        yield f"hours    {self.hours:.2g} on one core, all jobs after each other"
+        yield f"         on a cluster {span(self.wall(200))}, and what {len(CHAIN)} jobs after each other wait in the queue"
 
 
 def plan(config: Config, minutes: float = 10.0) -> Plan:
@@ -141,9 +208,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         raise NestdeError(f"{largest}: {design.reason}.")
     read = _excerpt(study, design.n, genes_to_time(design, fitted))
     per_gene = _seconds(config, design, read) / read.counts.shape[1]
-    fits = {
-        name: (cells, read.genes, per_gene * read.genes * cells / design.n) for name, cells in sizes.items()
-    }
+    fits = {name: (cells, read.genes, per_gene * read.genes) for name, cells in sizes.items()}
     chunks = min(max(1, math.ceil(fits[largest][2] / (60 * minutes))), read.genes)
     files = len(set(study.paths.values()))
     known = foreseen(study)
@@ -156,10 +221,8 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
         timed=largest,
         seconds_per_gene=per_gene,
         fits=fits,
-        reading=PASSES * read.seconds_per_value * read.values_per_cell * len(study.sample),
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         chunks=chunks,
-        jobs=_jobs(config, study.paths.values(), chunks),
+        steps=tuple(_steps(study, read, fits, chunks)),
         foreseen=known,
     )
 
@@ -171,21 +234,21 @@ class _Excerpt:
     counts: "csc_matrix"
     size_factor: Floats
     genes: int  # that would be tested
+    every_gene: int
     values_per_cell: float
-    seconds_per_value: float
 
 
 def _seconds(config: Config, design: Design, read: _Excerpt) -> float:
-    """Seconds that the statistics and fits of the excerpt's genes take on one core."""
+    """CPU seconds that the fits of the excerpt's genes take."""
     names = [str(gene) for gene in range(read.counts.shape[1])]
     seconds = []
     for _ in range(2):  # the first time, what is compiled is compiled
-        began = time.perf_counter()
         statistics = family(config.model.family).sum_up(
             grain_of(design), read.counts, read.size_factor, names, threads=1
         )
+        began = time.process_time()
         fit_table(design, statistics, config.model.test, config.inference.p_value, 1)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     return min(seconds)
 
 
@@ -199,10 +262,8 @@ def _excerpt(study: Study, cells: int, genes: int) -> _Excerpt:
     """Read the first cells of the first file, and some genes of every abundance."""
     config = study.config
     path = next(iter(study.paths.values()))
-    began = time.perf_counter()
     source = open_source(path, layer=config.input.layer, gene_key=config.input.gene_key)
     block = next(source.blocks(VALUES))[1].astype(np.int32)
-    seconds = time.perf_counter() - began
     detected = np.bincount(block.indices[block.data > 0], minlength=block.shape[1])
     tested = np.flatnonzero(detected >= max(1, config.genes.min_cells_share * block.shape[0]))
     if not len(tested):
@@ -213,32 +274,118 @@ def _excerpt(study: Study, cells: int, genes: int) -> _Excerpt:
     counts = block[:, spread][rows].tocsc()
     counts.sort_indices()
     total = np.maximum(np.asarray(block.sum(axis=1), float).ravel(), 1)
-    return _Excerpt(
-        counts, total[rows] / PER, len(tested), block.nnz / block.shape[0], seconds / max(1, block.nnz)
+    return _Excerpt(counts, total[rows] / PER, len(tested), block.shape[1], block.nnz / block.shape[0])
+
+
+def _steps(
+    study: Study, read: _Excerpt, fits: Mapping[str, tuple[int, int, float]], chunks: int
+) -> Iterator[Step]:
+    """What each rule takes, by the size of its jobs."""
+    config = study.config
+    files = Counter(study.paths.values())
+    sizes = {path: size_of([path]) / 1e6 for path in files}
+    per_cell, genes, samples = read.values_per_cell, read.every_gene, len(study.paths)
+    of_sample = np.bincount(study.sample[study.sample >= 0], minlength=samples)
+    of_file = Counter(dict.fromkeys(files, 0))
+    for sample, cells in zip(study.samples, of_sample.tolist(), strict=True):
+        of_file[study.paths[sample]] += cells
+    of_type = {name: cells for name, (cells, _, _) in fits.items()}
+    every, types, profiles = len(study.sample), len(fits), genes * samples
+    whole = VALUE * per_cell * every
+    doublets = config.qc.enabled and config.qc.doublets != "never"
+    together = is_small(study.paths.values())
+
+    def step(
+        rule: str,
+        work: Iterable[Mapping[str, float]],
+        mb: float,
+        disk: float = 0.0,
+        like: str = "",
+        beside: float = 0.0,
+    ) -> Step:
+        seconds = [COSTS[like or rule].seconds(**job) + beside for job in work]
+        memory = NEEDS[like or rule].memory(mb, samples)
+        return Step(rule, len(seconds), sum(seconds), max(seconds, default=0.0), memory, disk)
+
+    cells_of_types = [{"cells": float(n)} for n in of_type.values()]
+    genes_of_types = [{"genes": float(read.genes)} for _ in of_type]
+    values_of_types = [{"values": per_cell * n, "profiles": float(profiles)} for n in of_type.values()]
+    largest = VALUE * per_cell * max(of_type.values())
+    sums = VALUE * read.genes * samples * 2
+    table = 6e-4 * read.genes + 1.2e-4 * genes  # MB of a cell type's table of results
+    tables = table * types
+    pseudobulk = values_of_types if config.pseudobulk.enabled else []
+    yield step("check", [{"cells": every}], sum(sizes.values()))
+    yield step("admit", [{"cells": every}], sum(sizes.values()))
+    in_memory = any(sniff(path).whole for path in files)
+    yield step(
+        "ingest", [{"values": per_cell * n} for n in of_file.values()], max(sizes.values()), whole,
+        "ingest_whole" if in_memory else "",
+    )  # fmt: skip
+    jobs = (
+        [{"values": per_cell * every}] if together else [{"values": per_cell * n} for n in of_sample.tolist()]
     )
+    yield step(
+        "qc", jobs, VALUE * per_cell * float(of_sample.max()), whole, "qc_doublets" if doublets else ""
+    )  # fmt: skip
+    yield step("matrix", values_of_types, largest, VALUE * per_cell * sum(of_type.values()))
+    yield step("pseudobulk", pseudobulk, whole, 37e-6 * profiles * len(pseudobulk))
+    yield step("pseudobulk_de", pseudobulk, 17e-6 * profiles, 1.4e-4 * genes * len(pseudobulk))
+    yield step("design", cells_of_types, 2e-4 * max(of_type.values()), 5e-5 * every)
+    yield step("kernels", [{}], 0)
+    yield step("statistics", values_of_types, largest, sums * types)
+    per_chunk = [seconds / chunks for _, _, seconds in fits.values()] * chunks
+    yield Step(
+        "fit",
+        len(per_chunk),
+        sum(per_chunk) + COSTS["fit"].start * len(per_chunk),
+        max(per_chunk) + COSTS["fit"].start,
+        NEEDS["fit"].memory(sums),
+        table * types,
+    )
+    yield step("moderate", genes_of_types, sums, table * types)
+    yield step("calibrate", genes_of_types, sums, table * types)
+    yield step("gather", [{"genes": float(genes * types)}], 1.5 * tables, 1.4 * tables)
+    yield step("crosscheck", cells_of_types, VALUE * 0.1 * max(of_type.values()))
+    read_by_summary = tables + len(pseudobulk) * (18e-6 * profiles + 1.4e-4 * genes)
+    yield step("summary", [{"genes": float(genes * types)}], read_by_summary, 0.5 * tables)
+    yield step("multiqc", [{"genes": float(genes * types)}], 0.5 * tables, 0.5 * tables)
+    yield step("manifest", [{"genes": float(genes * types)}], table, 0)
 
 
-def _jobs(config: Config, paths: Collection[str], chunks: int) -> dict[str, int]:
-    """Jobs of each rule; the cell types have as many chunks as each other."""
-    types = len(config.cell_types)
-    pseudobulk = types if config.pseudobulk.enabled else 0
-    return {
-        "check": 1,
-        "admit": 1,
-        "ingest": len(set(paths)),
-        "qc": 1 if is_small(paths) else len(paths),
-        "matrix": types,
-        "pseudobulk": pseudobulk,
-        "pseudobulk_de": pseudobulk,
-        "design": types,
-        "kernels": 1,
-        "statistics": types,
-        "fit": types * chunks,
-        "moderate": types,
-        "calibrate": types,
-        "gather": 1,
-        "crosscheck": types,
-        "summary": 1,
-        "multiqc": 1,
-        "manifest": 1,
-    }
+@dataclass(frozen=True)
+class Used:
+    """What the jobs of a rule took in a run: those that were measured, their CPU seconds, the most memory (MB)."""
+
+    jobs: int
+    cpu: float
+    memory: float
+
+
+def used(benchmarks: Path) -> dict[str, Used]:
+    """Read what each rule took from the tables that Snakemake wrote in a run.
+
+    Raises
+    ------
+    NestdeError
+        There is none.
+    """
+    import pandas as pd
+
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        rule = path.relative_to(benchmarks).with_suffix("").parts[0]
+        tables.setdefault(rule, []).append(read_tsv(path, text=["h:m:s"]))
+    if not tables:
+        raise NestdeError(
+            f"{benchmarks}: holds no benchmark of a run. Give the folder benchmarks/ of a study that was run."
+        )
+    found = {}
+    for rule, parts in tables.items():
+        table = pd.concat(parts)
+        # what ended before it was looked at has NA
+        cpu, memory = (
+            pd.to_numeric(table[name], errors="coerce").dropna() for name in ("cpu_time", "max_rss")
+        )
+        found[rule] = Used(len(cpu), float(cpu.sum()), float(memory.max()) if len(memory) else 0.0)
+    return found

@@ -12,6 +12,7 @@ from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
 from nestde.io.layout import kept
 from nestde.provenance import digests
+from nestde.run.needs import memory
 from nestde.study.template import template_dir
 
 
@@ -142,15 +143,29 @@ class WorkflowStudy:
         """Slugs of the files that hold them."""
         return sorted({self.samples[sample] for sample in self.samples_of_job(wildcards)})
 
-    def by_sample(self, base: int, per_mb: float) -> Callable[..., int]:
-        """As `by_input`, of the share of the input that is one sample's, where a file holds several."""
+    def memory(self, rule: str) -> Callable[..., int]:
+        """Return what gives the MB of a job from its input (`needs.memory`).
 
-        def amount(wildcards: Any, input: Any, attempt: int) -> int:
-            sources = self.sources_of_job(wildcards)
-            beside = sum(source in sources for source in self.samples.values())
-            return by_input(base, per_mb / beside)(wildcards, input, attempt)
+        Of a cell type's matrix it is not known yet which share of the counts it is: that of one that is twice as common as
+        all are in the mean is taken.
+        """
+        share = min(1.0, 2 / len(self.cell_types)) if rule == "matrix" else 1.0
+        return memory(rule, len(self.samples), share)
 
-        return amount
+    def memory_of_ingest(self, wildcards: Any, input: Any, attempt: int) -> int:
+        """MB of a job that reads a file: formats that can be read only as a whole take more."""
+        from nestde.io.formats import sniff
+
+        path = Path(self.sources[wildcards.source])
+        rule = "ingest_whole" if path.exists() and sniff(path).whole else "ingest"
+        return memory(rule)(wildcards, input, attempt)
+
+    def memory_of_qc(self, wildcards: Any, input: Any, attempt: int) -> int:
+        """MB of a QC job, by the share of its input that is one sample's, where a file holds several."""
+        sources = self.sources_of_job(wildcards)
+        beside = sum(source in sources for source in self.samples.values())
+        doublets = self.config.qc.enabled and self.config.qc.doublets != "never"
+        return memory("qc_doublets" if doublets else "qc", share=1 / beside)(wildcards, input, attempt)
 
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
@@ -184,10 +199,9 @@ def near(path: str) -> str:
 
 
 def by_input(base: int, per_mb: float) -> Callable[..., int]:
-    """What a job asks for (MB of memory, or minutes): `base`, and `per_mb` for each MB of its input, times the attempt.
+    """What a job asks for in minutes: `base`, and `per_mb` for each MB of its input, times the attempt.
 
-    Input that is not there yet counts nothing: of a job whose input its own group makes, Snakemake would otherwise
-    ask nothing at all. Other jobs are asked again when their input is there.
+    Of input that is not there yet see `needs.memory`.
     """
 
     def amount(wildcards: Any, input: Any, attempt: int) -> int:

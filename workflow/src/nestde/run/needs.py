@@ -1,0 +1,132 @@
+"""What a job of each rule takes: memory by what it reads, which Snakemake asks for, and CPU time, which the forecast adds up."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# Of what was measured, so that what is asked for is enough and not twice as much (tests/bench/scale.py, workflow/docs/scale.md).
+MARGIN = 1.3
+SNAKEMAKE = 140  # MB of the Snakemake that runs a job on a cluster, within what the job asks for
+
+
+def asked(mb: float) -> float:
+    """Return the MB to ask for where a process takes `mb`."""
+    return MARGIN * mb + SNAKEMAKE
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory of a job's process, MB.
+
+    Attributes
+    ----------
+    base
+        Python, libraries and compiled code.
+    per_mb
+        For each MB of its input,
+    most
+        of which so many are held at a time, where files are read in blocks,
+    beyond
+        and for each MB of the whole: what is known of each cell or gene.
+    per_sample
+        For each sample of the study: sums over its cells, for every gene.
+    """
+
+    base: float
+    per_mb: float = 0.0
+    most: float = math.inf
+    beyond: float = 0.0
+    per_sample: float = 0.0
+
+    def memory(self, mb: float, samples: int = 0) -> float:
+        """Return the MB to be asked for by a job that reads `mb`."""
+        held = self.base + self.per_mb * min(mb, self.most) + self.beyond * mb + self.per_sample * samples
+        return asked(held)
+
+
+# Sparse counts take 8 bytes a value in our own files, 2 to 4 in compressed ones.
+NEEDS = {
+    "check": Need(235, beyond=0.1),
+    "admit": Need(235, beyond=0.1),
+    "ingest": Need(205, 5.5, most=70, beyond=0.1),
+    "ingest_whole": Need(205, 14),
+    "qc": Need(215, 2.8),
+    "qc_doublets": Need(420, 9),
+    "matrix": Need(230, 1.25, most=512, beyond=0.02, per_sample=1),
+    "pseudobulk": Need(210, 0.5, most=120, beyond=0.02, per_sample=1),
+    "pseudobulk_de": Need(310, 8),
+    "design": Need(231, 4),
+    "kernels": Need(535),
+    "statistics": Need(320, 1.2, most=64, beyond=0.05),
+    "fit": Need(340, 3),
+    "moderate": Need(400, 5),
+    "calibrate": Need(430, 8),
+    "gather": Need(300, 5),
+    "crosscheck": Need(260, 1.5),
+    "summary": Need(350, 6),
+    "multiqc": Need(350, 8),
+    "manifest": Need(385),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of a job on a core of its own.
+
+    Attributes
+    ----------
+    start
+        Whatever it does: Python, libraries.
+    values, cells, genes, profiles
+        For each million counts that are not zero, cells, genes, and genes times samples that it is about.
+    """
+
+    start: float
+    values: float = 0.0
+    cells: float = 0.0
+    genes: float = 0.0
+    profiles: float = 0.0
+
+    def seconds(self, values: float = 0, cells: float = 0, genes: float = 0, profiles: float = 0) -> float:
+        """Return the seconds of a job."""
+        of_work = self.values * values + self.cells * cells + self.genes * genes + self.profiles * profiles
+        return self.start + of_work / 1e6
+
+
+COSTS = {
+    "check": Cost(2.7, cells=3.5),
+    "admit": Cost(2.7, cells=3.5),
+    "ingest": Cost(1.3, values=0.07),
+    "qc": Cost(1.35, values=0.07),
+    "qc_doublets": Cost(5.0, values=0.5),
+    "matrix": Cost(2.0, values=0.045),
+    "pseudobulk": Cost(1.9, values=0.01, profiles=0.5),
+    "pseudobulk_de": Cost(2.6, profiles=4.0),
+    "design": Cost(2.4, cells=9.0),
+    "kernels": Cost(3.0),
+    "statistics": Cost(2.4, values=0.02),
+    "fit": Cost(2.2),
+    "moderate": Cost(2.6, genes=250.0),
+    "calibrate": Cost(2.8, genes=700.0),
+    "gather": Cost(2.0, genes=110.0),
+    "crosscheck": Cost(5.0, cells=300.0),
+    "summary": Cost(4.0, genes=70.0),
+    "multiqc": Cost(6.0, genes=30.0),
+    "manifest": Cost(1.5, genes=120.0),
+}
+
+
+def memory(rule: str, samples: int = 0, share: float = 1.0) -> Callable[..., int]:
+    """Return what gives a job's MB from its input, times the attempt, as Snakemake calls it: of a `share` of the input.
+
+    Input that is not there yet counts nothing: of a job whose input its own group makes, Snakemake would otherwise
+    ask nothing at all. Other jobs are asked again when their input is there.
+    """
+
+    def amount(wildcards: Any, input: Any, attempt: int) -> int:
+        from nestde.study.samples import size_of
+
+        return int(NEEDS[rule].memory(share * size_of(input) / 1e6, samples) * attempt)
+
+    return amount
