@@ -13,13 +13,24 @@ def test_every_command_has_help(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     for command in COMMANDS:
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])
         assert end.value.code == 0
-        first = capsys.readouterr().out.split("\n\n")[1].splitlines()[0]
-        assert f"{command} " in told and first in told
+        first = capsys.readouterr().out.split("\n\n")[1].split(". ")[0]
+        assert f" {command} {' '.join(first.split())}" in told
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_help_has_room_on_the_terminal(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main([]) == 0
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    told = capsys.readouterr().out
+    described = told[told.index("commands:") :].split("options:")[0].splitlines()
+    assert max(map(len, described)) <= width and "--cores" in told
 
 
 def test_help_imports_nothing_heavy():

@@ -84,4 +84,4 @@ def test_a_violin_tells_the_median():
     drawn = figures.violins(
         "t", [("a", np.array([0.1, 0.2, 0.6]), "#000"), ("<b>", np.zeros(4), "#111")], "share"
     )
-    assert "median 0.2<" in drawn and "median 0<" in drawn and "<b>" not in drawn
+    assert "median 20 %<" in drawn and "median 0 %<" in drawn and "<b>" not in drawn

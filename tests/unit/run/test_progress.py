@@ -157,3 +157,15 @@ def test_it_is_snakemakes_logger_unless_another_was_asked_for():
 )
 def test_times_are_for_people(seconds, words):
     assert progress.span(seconds) == words
+
+
+def test_lines_have_room_on_the_terminal_and_stay_whole_on_a_pipe(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    long = job(1, wildcards={"cell_type": "x" * 80})
+    note = (logging.WARNING, "one word after the other until they fill a line of it", {})
+    lines = told([BEGIN, long, ended(1), note], Terminal()).splitlines()
+    assert max(map(len, lines)) <= 40 and lines[1].endswith("…  0.0 s")
+    assert " ".join(line.strip() for line in lines[2:]) == note[1]
+    lines = told([BEGIN, long, ended(1), note]).splitlines()
+    assert "x" * 80 in lines[1] and lines[2] == note[1]

@@ -145,3 +145,14 @@ def test_a_link_to_nowhere_on_the_way_to_results_is_named(
 def test_unknown_profile_names_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(NestdeError, match="Shipped are local, lsf, pbs, sge, slurm"):
         snakemake.find_profile("slrum", tmp_path)
+
+
+def test_what_snakemake_says_of_profiles_is_not_told_unless_it_gives_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = str(snakemake.find_profile("local", tmp_path))
+    snakemake._parsed(["--profile", profile, "--cores", "1"])
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        snakemake._parsed(["--profile", profile, "--no-such-option"])
+    assert "--no-such-option" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,23 @@ log = logging.getLogger("nestde")
 def coloured(stream: TextIO) -> bool:
     """Whether a stream is a terminal that takes colours, and NO_COLOR does not say otherwise."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def fitted(text: str, stream: TextIO, indent: str = "") -> str:
+    """Text in lines that a terminal has room for; as it is for anything else. Addresses and names are not broken."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
+    return "\n".join("\n".join(line) for line in lines)
+
+
+def painted(text: str, style: str, stream: TextIO) -> str:
+    """Text in a colour or weight (an SGR code), where the stream takes any."""
+    return f"\x1b[{style}m{text}\x1b[0m" if style and text and coloured(stream) else text
 
 
 class _Line(logging.Formatter):

@@ -5,7 +5,10 @@ import ast
 import errno
 import importlib
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 from nestde import __version__, processor
 from nestde.cli import plain
 from nestde.errors import NestdeError, printable
-from nestde.logs import telling
+from nestde.logs import fitted, telling
 from nestde.provenance.digests import recording
 
 # In the order in which a person meets them; the steps of the workflow come last.
@@ -82,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return module.main(arguments) or 0
     except NestdeError as error:
         for sentence in error.faults:
-            print(f"nestde {chosen.command}: {printable(sentence)}", file=sys.stderr)
+            said = fitted(f"nestde {chosen.command}: {printable(sentence)}", sys.stderr, "  ")
+            print(said, file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         package = (error.name or "nestde").partition(".")[0]
@@ -125,13 +129,26 @@ def entry() -> None:
     sys.exit(status)
 
 
+class Help(argparse.HelpFormatter):
+    """Fills the paragraphs of a docstring to the terminal's width; what is indented stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip().split("\n\n")
+        return "\n\n".join(
+            part
+            if re.search("^ |\\\\$", part, re.MULTILINE)
+            else super(Help, self)._fill_text(part, width, indent)
+            for part in paragraphs
+        )
+
+
 def parser_of(command: str) -> argparse.ArgumentParser:
     """The options of a command."""
     module = importlib.import_module(_module(command))
     parser = argparse.ArgumentParser(
         prog=f"nestde {command}",
         description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     module.add_arguments(parser)
@@ -152,5 +169,7 @@ def _overview() -> str:
     """List the subcommands by the first line of their docstrings."""
     lines = {"start": ["commands:"], "step": ["steps of the workflow (rules call them):"]}
     for command, kind in COMMANDS.items():
-        lines[kind].append(f"  {command:<14} {first_line(command)}")
+        told = f"{command:<14} {first_line(command)}"
+        wide = shutil.get_terminal_size().columns - 2
+        lines[kind] += textwrap.wrap(told, wide, initial_indent="  ", subsequent_indent=" " * 17)
     return "\n".join([*lines["start"], "", *lines["step"]])

@@ -100,7 +100,7 @@ def table(results: Results, shown: Sequence[Test], untested: Sequence[str] = ())
     right = [place for place, name in enumerate(header) if name not in words]
     by = list(dict.fromkeys(labels[test.headline] for test in shown if test.headline))
     why = [f"{test.term_label}: {because}." for test in shown if (because := results.instead(test))]
-    told = " ".join([f"Found by: {' and '.join(by)} (the headline).", *dict.fromkeys(why)])
+    told = " ".join([f"The headline p-value: {' and '.join(by)}.", *dict.fromkeys(why)])
     headline = f'<p class="nd-quiet">{escape(told)}</p>' * bool(by)
     return plain_table(header, rows, right=right, spans=spans, cards=True) + headline
 
@@ -113,7 +113,7 @@ def _where_nothing_differs(row: dict[str, Any] | None) -> tuple[object, ...]:
     """How often the headline is small where samples have each other's labels, what it finds there, and the verdict."""
     if row is None:
         return "–", "not known"
-    size = f'<div class="nd-quiet">≤ 0.05 in {100 * row["size_0.05"]:.2g}&nbsp;%</div>'
+    size = f'<div class="nd-quiet text-nowrap">≤ 0.05 in {100 * row["size_0.05"]:.2g}&nbsp;%</div>'
     return f"{row['found_relabelled']:,g}", Raw(_verdict(row["verdict"]) + size)
 
 
@@ -129,7 +129,7 @@ def _differ(test: Test, fdr: float, most: int) -> Raw:
         return Raw(f'<b class="nd-count">{found:,}</b>')
     numbers = genes.summary(test, fdr)
     bars = "".join(
-        f'<i class="nd-{way}" style="width:{60 * numbers[way] / most:.1f}px"></i>' for way in ("down", "up")
+        f'<i class="nd-{way}" style="width:{60 * numbers[way] / most:.1f}px"></i>' for way in ("up", "down")
     )
     ways = f'<span class="nd-ways">{numbers["up"]:,}&nbsp;↑ {numbers["down"]:,}&nbsp;↓</span>'
     return Raw(

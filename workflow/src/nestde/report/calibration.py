@@ -100,13 +100,17 @@ def _drawn(results: Results, test: Test, told: dict[str, Any]) -> str:
         figures.y_axis("−log10 p", 0.0, high),
     )
     found = test.found(results.config.inference.fdr)[frame.index].to_numpy()
+    beyond = int((seen > high).sum())
     points = figures.scatter(
         test.term_label,
         expected,
-        seen,
+        np.where(seen > high, np.nan, seen),
         found.astype(int).tolist(),
         frame["gene"].tolist(),
-        (figures.Class("true labels, not found", REST), figures.Class("found", UP)),
+        (
+            figures.Class("true labels, not found", REST),
+            figures.Class(f"found, {beyond:,} more above" if beyond else "found", UP),
+        ),
         axes,
         guides=figures.band(axes, band["expected"], band["lower"], band["upper"]) + figures.line(axes),
         tips=False,

@@ -1,8 +1,8 @@
 """Figures as SVG text: no script, no picture files, sharp in print, every name escaped, any theme."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -21,13 +21,14 @@ BLANKS = str.maketrans("\t\r\n", "   ")
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis: its label, its range in data units, and the pixels it spans."""
+    """A linear axis: its label, its range in data units, the pixels it spans, and its ticks where they are not round numbers."""
 
     label: str
     low: float
     high: float
     start: float
     end: float
+    named: Mapping[float, str] = field(default_factory=dict)
 
     def pixels(self, values: ArrayLike) -> Floats:
         """Map data to pixels; what lies beyond the range lands on its border."""
@@ -35,14 +36,16 @@ class Axis:
         found: Floats = self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start)
         return found
 
-    def ticks(self) -> list[float]:
-        """Four to eight round numbers within the range."""
+    def ticks(self) -> Mapping[float, str]:
+        """Those given, or four to eight round numbers within the range."""
+        if self.named:
+            return self.named
         span = self.high - self.low
         step = 10.0 ** math.floor(math.log10(span / 4))
         step *= next(factor for factor in (5, 2, 1) if span / (step * factor) >= 4)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [number * step for number in range(first, last + 1)]
+        return {number * step: _number(number * step) for number in range(first, last + 1)}
 
 
 @dataclass(frozen=True)
@@ -156,27 +159,30 @@ def histogram(title: str, values: ArrayLike, label: str, expected: str, bins: in
 
 
 def violins(title: str, groups: Sequence[tuple[str, Floats, str]], label: str, bins: int = 50) -> str:
-    """Draw a row for each group of values between 0 and 1, as wide as they are many; quartiles as a bar, the median as a dot."""
-    horizontal = x_axis(label, 0, 1)
-    horizontal = Axis(label, 0, 1, LEFT + 50, horizontal.end)
+    """Draw a row for each group of shares, as wide as they are many; quartiles as a bar, the median as a dot.
+
+    The axis is that of square roots, so that small shares can be told apart.
+    """
+    ticks = {math.sqrt(percent / 100): f"{percent} %" for percent in (0, 1, 5, 10, 25, 50, 75, 100)}
+    horizontal = Axis(label, 0, 1, LEFT + 50, WIDTH - RIGHT, ticks)
     high = (HEIGHT - BOTTOM - TOP) / max(len(groups), 1)
     marks = []
     for place, (name, values, colour) in enumerate(groups):
         middle = TOP + high * (place + 0.5)
-        counts, edges = np.histogram(values, bins=bins, range=(0, 1))
+        counts, edges = np.histogram(np.sqrt(values), bins=bins, range=(0, 1))
         reach = 0.42 * high * counts / max(1, counts.max())
         at = horizontal.pixels((edges[:-1] + edges[1:]) / 2)
         there = [f"{x:.1f} {middle - r:.1f}" for x, r in zip(at, reach, strict=True)]
         back = [f"{x:.1f} {middle + r:.1f}" for x, r in zip(at[::-1], reach[::-1], strict=True)]
         low, half, top = np.quantile(values, [0.25, 0.5, 0.75])
-        a, m, b = horizontal.pixels([low, half, top])
+        a, m, b = horizontal.pixels(np.sqrt([low, half, top]))
         marks.append(
             f'<path d="M{"L".join([*there, *back])}z" fill="{colour}" fill-opacity="0.35" stroke="{colour}"/>'
             f'<path d="M{a:.1f} {middle:.1f}H{b:.1f}" stroke="currentColor" stroke-width="4"/>'
             f'<circle cx="{m:.1f}" cy="{middle:.1f}" r="4.5" fill="{colour}" stroke="currentColor" stroke-width="1.5"/>'
             f'<text x="{LEFT + 42}" y="{middle + 4:.1f}" text-anchor="end" font-size="11">{escape(name[:15])}</text>'
             f'<text class="nd-halo" x="{horizontal.end:.1f}" y="{middle - 0.3 * high:.1f}" text-anchor="end" font-size="10.5">'
-            f"median {half:.2g}</text>"
+            f"median {100 * half:.2g} %</text>"
         )
     return _panel(title, (horizontal, Axis("", 0, 1, HEIGHT - BOTTOM, TOP)), "".join(marks), "", rows=True)
 
@@ -345,18 +351,14 @@ def _panel(title: str, axes: tuple[Axis, Axis], marks: str, legend: str, *, rows
     """Put title, axes, ticks and labels around the marks; where these are `rows`, the vertical axis has none."""
     horizontal, vertical = axes
     grid = []
-    for tick in horizontal.ticks():
+    for tick, words in horizontal.ticks().items():
         at = float(horizontal.pixels(tick))
         grid.append(f'<path d="M{at:.1f} {vertical.start}V{vertical.end}"/>')
-        grid.append(
-            f'<text x="{at:.1f}" y="{vertical.start + 16}" text-anchor="middle">{_number(tick)}</text>'
-        )
-    for tick in () if rows else vertical.ticks():
+        grid.append(f'<text x="{at:.1f}" y="{vertical.start + 16}" text-anchor="middle">{words}</text>')
+    for tick, words in () if rows else vertical.ticks().items():
         at = float(vertical.pixels(tick))
         grid.append(f'<path d="M{horizontal.start} {at:.1f}H{horizontal.end}"/>')
-        grid.append(
-            f'<text x="{horizontal.start - 6}" y="{at + 4:.1f}" text-anchor="end">{_number(tick)}</text>'
-        )
+        grid.append(f'<text x="{horizontal.start - 6}" y="{at + 4:.1f}" text-anchor="end">{words}</text>')
     middle = (vertical.start + vertical.end) / 2
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'

@@ -144,7 +144,7 @@ def _samples(ledgers: list[dict[str, Any]]) -> Section:
         .add("in", "Cells in", "Cells that came in", format="{:,d}")
         .add("kept", "Kept", "Cells that stayed", format="{:,d}")
         .add(
-            "share", "% kept", "Percent of cells that stayed", format="{:.1f}", scale="RdYlGn", min=0, max=100
+            "share", "% kept", "Percent of cells that stayed", format="{:.1f}", scale="Blues", min=0, max=100
         )
     )
     shown = {"total_counts": "Counts", "n_genes": "Genes", "pct_counts_mt": "% mt"}

@@ -9,7 +9,7 @@ from typing import Any
 
 UP, DOWN, REST = "#c2410c", "#2166ac", "#8a8f98"
 NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( %)?")
-KEPT, ALARM = "#3b8f6b", "#c62828"
+KEPT, ALARM = "#4b78a8", "#c62828"
 
 
 @dataclass(frozen=True)

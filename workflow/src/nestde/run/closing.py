@@ -1,5 +1,6 @@
 """The last word of `nestde run`: what of the results has to be known before they are read."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -7,12 +8,14 @@ from nestde.cells.concerns import MOST, concerns, removed_words, share
 from nestde.errors import NestdeError, printable
 from nestde.io.files import read_json
 from nestde.io.layout import CONTENT, PAGE
+from nestde.logs import fitted, painted
 from nestde.report.identity import lie_elsewhere
 from nestde.report.results import Results
 from nestde.run.progress import span
 from nestde.study.config import Config
 from nestde.words import count
 
+BOLD, RED, YELLOW = "1", "31", "33"
 CITE = "To cite: methods, references and BibTeX of this run are in the report, under For the paper."
 
 
@@ -61,6 +64,10 @@ def found(folder: Path) -> list[str]:
     return [*lines, f"Report: {page.resolve().as_uri()}", CITE]
 
 
+def _print(sentence: str, style: str) -> None:
+    print(painted(fitted(printable(sentence), sys.stdout, "  "), style, sys.stdout))
+
+
 def say(studies: Iterable[tuple[Path, Config]], seconds: float | None = None) -> None:
     """Print what is to be known of each study that has been run.
 
@@ -78,17 +85,16 @@ def say(studies: Iterable[tuple[Path, Config]], seconds: float | None = None) ->
     for folder, config in studies:
         results = Results(folder, config)
         for sentence in closing_words(results):
-            print(printable(sentence))
+            _print(sentence, YELLOW)
         if sentence := nothing_tested(folder, results):
             nothing.append(sentence)
             continue
         sentences = found(folder)
         if sentences and seconds is not None:
             sentences.append(f"Done in {span(seconds)}.")
-        for sentence in (
-            *sentences,
-            *not_tested(results),
-        ):  # the last lines: nobody looks for what is not there
-            print(printable(sentence))
+        for sentence in sentences:
+            _print(sentence, BOLD if sentence.startswith("Report: ") else "")
+        for sentence in not_tested(results):  # the last lines: nobody looks for what is not there
+            _print(sentence, RED)
     if nothing:
         raise NestdeError(nothing)

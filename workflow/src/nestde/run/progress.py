@@ -5,6 +5,7 @@ A logger plugin of Snakemake, which `nestde run` registers under the name `nestd
 """
 
 import re
+import shutil
 import sys
 import time
 from argparse import Namespace
@@ -17,7 +18,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from nestde.errors import printable
-from nestde.logs import coloured
+from nestde.logs import fitted, painted
 from nestde.words import count
 
 NAME = "nestde"
@@ -68,7 +69,7 @@ class LogHandler(LogHandlerBase):
 
     def begin(self, stream: TextIO) -> None:
         """Begin, with a stream to write to."""
-        self.stream, self.colour = stream, coloured(stream)
+        self.stream = stream
         self.steps: dict[int, str] = {}
         self.since: dict[int, float] = {}
         self.attempts: dict[int, int] = {}
@@ -131,7 +132,13 @@ class LogHandler(LogHandlerBase):
             left = f", about {span((now - self.began) / self.done * (self.total - self.done))} left"
         width = len(str(self.total))
         of = f"[{self.done:>{width}}/{self.total}]" if self.total else f"[{self.done}]"
-        self._say(f"{of} {step}", after=f"  {span(took)}{left}")
+        after = f"  {span(took)}{left}"
+        self._say(f"{of} {self._short(step, len(of) + 1 + len(after))}", after=after)
+
+    def _short(self, step: str, beside: int) -> str:
+        """What of a step's name has room on a terminal's line, `beside` what else stands there."""
+        room = max(shutil.get_terminal_size().columns - beside, 12)
+        return step if len(step) <= room or not self.stream.isatty() else f"{step[: room - 1]}…"
 
     def _failed(self, told: Any) -> None:
         """Name the step, and show where it went wrong: the last lines of its log."""
@@ -161,9 +168,7 @@ class LogHandler(LogHandlerBase):
 
     def _say(self, text: str, style: str = "", after: str = "") -> None:
         """Write a line; on a terminal in colour."""
-        text, after = printable(text), printable(after)
-        if self.colour:
-            text = f"\x1b[{style}m{text}\x1b[0m" if style else text
-            after = f"\x1b[{DIM}m{after}\x1b[0m" if after else ""
-        self.stream.write(f"{text}{after}\n")
+        text = printable(text) if after else fitted(printable(text), self.stream, "  ")
+        dimmed = painted(printable(after), DIM, self.stream)
+        self.stream.write(f"{painted(text, style, self.stream)}{dimmed}\n")
         self.stream.flush()

@@ -3,12 +3,14 @@
 With `nestde.run.lock` and `nestde.run.asked`, all that calls Snakemake.
 """
 
+import io
 import os
 import signal
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
         With all that the design check refuses; where another run is at work in the folder; or where the results are
         not those of a run here: changed by hand, or of another configuration.
     """
-    from snakemake.cli import args_to_api, parse_args
+    from snakemake.cli import args_to_api
     from snakemake.exceptions import print_exception
 
     if not directory.is_dir():
@@ -77,7 +79,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     # Jobs and their files are in UTF-8, whatever the locale.
     os.environ["PYTHONUTF8"] = "1"
-    parser, args = parse_args([*study, "--profile", str(profile_dir), *extra])
+    parser, args = _parsed([*study, "--profile", str(profile_dir), *extra])
     asked = _checked(args)
     tells = any(getattr(args, name, None) for name in UTILITIES)
     runs = not tells and not args.dryrun
@@ -266,6 +268,20 @@ def _faults_of_counts(config: "Config") -> list[str]:
         except NestdeError as error:
             faults += error.faults
     return faults
+
+
+def _parsed(arguments: Sequence[str]) -> tuple[Any, Namespace]:
+    """Snakemake's parser and what it makes of arguments; what it says meanwhile, of the profile, only where it gives up."""
+    from snakemake.cli import parse_args
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            parser, args = parse_args(arguments)
+    except BaseException:
+        sys.stderr.write(said.getvalue())
+        raise
+    return parser, args
 
 
 def find_profile(name: str, directory: Path) -> Path:
