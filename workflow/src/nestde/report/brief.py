@@ -10,6 +10,8 @@ from nestde.report.study import warnings_of
 from nestde.words import as_sentence, count
 
 CHAPTER = "brief"
+LOOK = """<p>Look up <a href="#nestde_any_gene">any gene</a>; see <a href="#nestde_volcano">all of them at a glance</a>, or
+<a href="#nestde_calibration">how far to trust them</a>.</p>"""
 
 
 def sections(results: Results) -> list[Section]:
@@ -26,7 +28,7 @@ def sections(results: Results) -> list[Section]:
         ]
     )
     text = f"{_lead(shown, fdr)}{answers.table(results, shown, list(untested))}{_pairs(tests, fdr)}"
-    text += f"{_context(results, tests)}{missed}{_absent(results, shown)}{_cautions(results)}"
+    text += f"{LOOK * bool(results.tested)}{_context(results, tests)}{missed}{_absent(results, shown)}{_cautions(results)}"
     return [
         Section(
             "nestde_brief_text", CHAPTER, "What was found", html(text), helptext=answers.HELP * bool(shown)

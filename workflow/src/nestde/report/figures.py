@@ -176,12 +176,13 @@ def violins(title: str, groups: Sequence[tuple[str, Floats, str]], label: str, b
         back = [f"{x:.1f} {middle + r:.1f}" for x, r in zip(at[::-1], reach[::-1], strict=True)]
         low, half, top = np.quantile(values, [0.25, 0.5, 0.75])
         a, m, b = horizontal.pixels(np.sqrt([low, half, top]))
+        words, anchor = (horizontal.start + 6, "start") if half > 0.25 else (horizontal.end, "end")
         marks.append(
             f'<path d="M{"L".join([*there, *back])}z" fill="{colour}" fill-opacity="0.35" stroke="{colour}"/>'
             f'<path d="M{a:.1f} {middle:.1f}H{b:.1f}" stroke="currentColor" stroke-width="4"/>'
             f'<circle cx="{m:.1f}" cy="{middle:.1f}" r="4.5" fill="{colour}" stroke="currentColor" stroke-width="1.5"/>'
             f'<text x="{LEFT + 42}" y="{middle + 4:.1f}" text-anchor="end" font-size="11">{escape(name[:15])}</text>'
-            f'<text class="nd-halo" x="{horizontal.end:.1f}" y="{middle - 0.3 * high:.1f}" text-anchor="end" font-size="10.5">'
+            f'<text class="nd-halo" x="{words:.1f}" y="{middle - 0.3 * high:.1f}" text-anchor="{anchor}" font-size="10.5">'
             f"median {100 * half:.2g} %</text>"
         )
     return _panel(title, (horizontal, Axis("", 0, 1, HEIGHT - BOTTOM, TOP)), "".join(marks), "", rows=True)

@@ -103,7 +103,7 @@ def _samples(results: Results) -> Section:
         "nestde_samples",
         CHAPTER,
         "Samples and cells",
-        html(plain_table(columns, rows, right=[2, 3]) + _cells_of_samples(results)),
+        html(plain_table(columns, rows, right=[2, 3], cards=True) + _cells_of_samples(results)),
         description=(
             "What entered the test of each cell type. The number of samples, not of cells, decides what can be found."
         ),
@@ -221,7 +221,8 @@ def _variables(results: Results) -> Section:
         CHAPTER,
         "Variables and nesting",
         html(
-            (plain_table(header, rows) if rows else "") + (f"<pre>{escape(drawing)}</pre>" if drawing else "")
+            (plain_table(header, rows, cards=True) if rows else "")
+            + (f"<pre>{escape(drawing)}</pre>" if drawing else "")
         ),
         description="As the data came, before quality control.",
     )

@@ -40,6 +40,8 @@ function strip(title, said, samples, values, factor) {
   if (high - low < 0.5) [low, high] = [(low + high) / 2 - 0.25, (low + high) / 2 + 0.25];
   const width = 320, left = 88, right = 12, step = 30, top = said ? 40 : 26;
   const height = top + step * groups.order.length + 34;
+  const room = 0.04 * (high - low); // beside the outermost dots
+  [low, high] = [low - room, high + room];
   const x = (value) => left + ((value - low) / (high - low)) * (width - left - right);
   const most = Math.max(1, ...samples.cells);
   const drawn = node("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: "nd-svg", fill: "currentColor", xmlns: SVG });

@@ -171,7 +171,7 @@ function showGene(gene) {
 // A text field with a list of genes below it, as the ARIA practice for comboboxes has it.
 const list = node("ul", { id: "nd-list", role: "listbox", "aria-label": "Genes", hidden: "" });
 const input = node("input", {
-  id: "nd-search", type: "search", class: "form-control", role: "combobox", autocomplete: "off", spellcheck: "false", placeholder: "Gene",
+  id: "nd-search", type: "search", class: "form-control", role: "combobox", autocomplete: "off", spellcheck: "false", placeholder: "Any gene, by name or id",
   "aria-label": "Search a gene by name or id", "aria-autocomplete": "list", "aria-controls": "nd-list", "aria-expanded": "false",
 });
 let active = -1;
