@@ -175,7 +175,7 @@ def _raise_faults(studies: Iterable[tuple[Config, list[str]]], folders: Iterable
             )
     faults.raise_if_any()
     for sentence in warnings.sentences:
-        print(printable(sentence))
+        print(fitted(printable(sentence), sys.stdout, "  "))
 
 
 def _is_complete(one: Asked, asked: Sequence[Asked]) -> bool:
