@@ -16,6 +16,7 @@ from typing import Any
 
 from nestde.check import check_study
 from nestde.errors import Faults, NestdeError, a_few, printable
+from nestde.logs import fitted
 from nestde.provenance.digests import is_changed
 from nestde.provenance.manifest import changed_by_hand, parse_configuration, read_manifest
 from nestde.provenance.verify import other_inputs, other_settings, strange
