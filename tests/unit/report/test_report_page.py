@@ -198,6 +198,15 @@ def test_a_gene_is_found_by_its_name_and_its_numbers_are_those_of_the_tables(tab
         assert tab.run(drawn) == 2 * len(SAMPLES)
 
 
+def test_a_key_and_a_link_lead_to_the_search(tab):
+    for press in (
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true }))",
+        "document.querySelector('.mainpage a[href=\"#nestde_any_gene\"]').click()",
+    ):
+        tab.run(f"document.activeElement.blur(); {press}")
+        tab.until("document.activeElement.id === 'nd-search'")
+
+
 def test_a_gene_that_was_not_tested_says_why_and_an_unknown_one_is_none(tab):
     tab.run("const box2 = document.getElementById('nd-search'); box2.value = ''; box2.focus()")
     tab.press("low1", "Enter")

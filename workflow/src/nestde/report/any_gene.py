@@ -27,7 +27,7 @@ DESCRIPTION = """Any gene of the study: its tests in every cell type, and its sa
 and p-values to four digits, the rest to two or three; in <code>results/</code> they are whole."""
 
 HELP = """
-Type a part of a gene's name, choose with the arrow keys and Enter. The table below has every gene of a comparison: click a
+Press / to get here from anywhere, type a part of a gene's name, choose with the arrow keys and Enter. The table below has every gene of a comparison: click a
 column's name to sort by it, a gene's to see it. Each dot is a sample, its area is its number of cells, its place the
 pseudobulk profile of these cells, log2(1 + counts per million); the cross is the mean of the samples and its 95 % limits by t. The
 effect and its 95 % limits are the model's, by single cells, as in the tables.

@@ -206,6 +206,13 @@ function move(by) {
   input.setAttribute("aria-activedescendant", options[active].id);
 }
 
+// From anywhere: the key /, or a link to the search.
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  event.preventDefault();
+  input.focus();
+});
+addEventListener("click", (event) => event.target.closest?.(".mainpage a[href='#nestde_any_gene']") && setTimeout(() => input.focus()));
 input.addEventListener("input", offer);
 input.addEventListener("blur", () => expand(false));
 input.addEventListener("keydown", (event) => {
