@@ -84,4 +84,7 @@ def _drawn(results: Results, seen: dict[str, Any]) -> str:
     names = [f"{sample} ({given[sample]})" if sample in given else sample for sample in seen]
     odd = [i for i, kind in enumerate(kinds) if kind == 3]
     labelled = [*odd, *(i for i in range(len(kinds)) if i not in odd)][:LABELLED]
-    return figures.scatter("XIST and Y", x, y, kinds, names, CLASSES, axes, labelled=labelled)
+    svg = figures.scatter("XIST and Y", x, y, kinds, names, CLASSES, axes, labelled=labelled)
+    counts = [[of["sex_counts"][side] for side in ("XIST", "Y")] for of in seen.values()]
+    rows = [[sample, given.get(sample, ""), *of] for sample, of in zip(seen, counts, strict=True)]
+    return figures.drawn(svg, [["sample_id", "sex_in_sheet", "XIST", "Y"], *rows])

@@ -73,9 +73,11 @@ function xlsx(rows, title) {
 function alone(svg) {
   const copy = svg.cloneNode(true), box = svg.viewBox.baseVal, style = getComputedStyle(svg);
   copy.querySelectorAll(".nd-ring").forEach((ring) => ring.remove());
+  const back = getComputedStyle(document.body).backgroundColor;
+  copy.querySelectorAll(".nd-halo").forEach((words) => Object.entries({ "paint-order": "stroke", stroke: back, "stroke-width": 3 }).forEach(([key, value]) => words.setAttribute(key, value)));
   copy.setAttribute("xmlns", SVG);
   copy.setAttribute("style", `color:${style.color};font-family:${style.fontFamily.replaceAll('"', "'")}`);
-  copy.prepend(node("rect", { x: box.x, y: box.y, width: box.width, height: box.height, fill: getComputedStyle(document.body).backgroundColor }));
+  copy.prepend(node("rect", { x: box.x, y: box.y, width: box.width, height: box.height, fill: back }));
   return new XMLSerializer().serializeToString(copy);
 }
 
