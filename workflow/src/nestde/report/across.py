@@ -48,16 +48,21 @@ def _drawn(tests: list[Test], fdr: float, results: Results) -> str:
     genes = order.head(GENES).tolist()
     if not genes:
         return ""
-    columns, dots = [], []
+    columns, dots, rows = [], [], [["gene", "cell_type", "effect", "lower", "upper", "found"]]
     for test in tests:
-        frame = test.frame.drop_duplicates("gene").set_index("gene")
-        columns.append(frame["coef"].where(frame["pvalue"].notna()).reindex(genes).to_numpy(float))
-        hit = test.frame.loc[test.found(fdr), "gene"]
-        dots.append(np.isin(genes, hit))
-    effects = np.stack(columns, axis=1)
+        frame = test.frame.drop_duplicates("gene")
+        frame = frame.assign(hit=test.found(fdr))[frame["pvalue"].notna()]
+        lower, upper = test.limits(frame)
+        shown = frame.assign(lower=lower, upper=upper).set_index("gene").reindex(genes)
+        columns.append(shown[["coef", "lower", "upper"]].to_numpy(float))
+        dots.append(shown["hit"].eq(True).to_numpy())
+        for gene, (effect, low, high), hit in zip(
+            genes, columns[-1].round(4).tolist(), dots[-1], strict=True
+        ):
+            if effect == effect:
+                rows.append([gene, test.cell_type, effect, low, high, "yes" if hit else "no"])
+    effects, lower, upper = np.moveaxis(np.stack(columns, axis=1), 2, 0)
     names = [test.cell_type for test in tests]
-    svg = effects_drawn(
-        tests[0].comparison, effects, np.stack(dots, axis=1), genes, names, results.family.scale.short
-    )
-    rows = [["gene", *names], *([gene, *row] for gene, row in zip(genes, effects.tolist(), strict=True))]
+    found_there, unit = np.stack(dots, axis=1), results.family.scale.short
+    svg = effects_drawn(tests[0].comparison, effects, (lower, upper), found_there, genes, names, unit)
     return figures.drawn(svg, rows)

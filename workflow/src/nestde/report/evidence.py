@@ -16,6 +16,7 @@ from nestde.report.sections import DOWN, REST, UP, Section, html
 
 CHAPTER = "genes"
 BINS = 20
+NAMED = 12  # genes, at most
 SAMPLES = (DOWN, "#7b3294", "#0f766e")  # colours of random factors
 
 PVALUES_HELP = """
@@ -154,6 +155,11 @@ def along(results: Results, test: Test) -> str:
         frame["gene"].tolist(),
         (Class("not found", REST, faint=True), Class("up", UP), Class("down", DOWN)),
         axes,
+        labelled=[
+            int(i)
+            for i in np.argsort(-frame["neg_log10_pvalue"].to_numpy(), kind="stable")[:NAMED]
+            if found[i]
+        ],
         guides=figures.line(axes, y=0.0),
         tips=False,
     )

@@ -89,7 +89,13 @@ def _scale(low: str, high: str) -> str:
 
 
 def effects(
-    title: str, values: ArrayLike, found: ArrayLike, genes: Sequence[str], columns: Sequence[str], unit: str
+    title: str,
+    values: ArrayLike,
+    limits: tuple[Floats, Floats],
+    found: ArrayLike,
+    genes: Sequence[str],
+    columns: Sequence[str],
+    unit: str,
 ) -> str:
     """Draw effects, genes down and cell types across, both signs on one scale; a dot where a gene is found.
 
@@ -97,8 +103,8 @@ def effects(
     ----------
     values
         (genes, columns); NaN where there is none, which stays empty.
-    found
-        The same shape.
+    limits, found
+        The same shape: 95 % limits, for the tooltips, and whether the gene is found there.
     """
     matrix, dots = np.asarray(values, float), np.asarray(found, bool)
     finite = np.abs(matrix[np.isfinite(matrix)])
@@ -116,7 +122,7 @@ def effects(
                 continue
             share = min(abs(value) / most, 1.0)
             colour = UP if value > 0 else DOWN
-            tip = f"{gene}, {column}: {value:+.3g}{', found' if dots[i, j] else ''}"
+            tip = f"{gene}, {column}: {value:+.3g} ({limits[0][i, j]:.3g} to {limits[1][i, j]:.3g}){', found' if dots[i, j] else ''}"
             parts.append(
                 f'<rect x="{left + wide * j}" y="{y}" width="{wide - 1}" height="{high - 1}" fill="{colour}"'
                 f' fill-opacity="{0.04 + 0.96 * share:.2f}"><title>{escape(tip)}</title></rect>'
