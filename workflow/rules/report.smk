@@ -10,6 +10,7 @@ rule summary:
         counts="<results>/summary.tsv",
         designs=expand("<results>/design/{cell_type}.json", cell_type=STUDY.cell_types),
         priors=expand("<results>/prior/{cell_type}.tsv", cell_type=STUDY.cell_types),
+        reasons=expand("<results>/prior/{cell_type}.json", cell_type=STUDY.cell_types),
         calibrations=expand(
             "<results>/calibration/{cell_type}.tsv", cell_type=STUDY.cell_types
         ),
