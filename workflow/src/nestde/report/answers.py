@@ -10,7 +10,7 @@ from nestde.fit.fdr import benjamini_hochberg
 from nestde.fit.methods import of_engine
 from nestde.report import calibration, genes
 from nestde.report.results import Results, Test
-from nestde.report.sections import Raw, plain_table
+from nestde.report.sections import Raw, plain_table, shown
 
 # Ways to a p-value that a reader holds the headline against, where the run has them.
 BESIDE = ("lrt", "satterthwaite", "lrt_f")
@@ -48,21 +48,20 @@ def found_by_pseudobulk(results: Results, test: Test) -> int | None:
     return int(bulk.loc[same & found, "gene"].nunique())
 
 
-def table(results: Results, shown: Sequence[Test], untested: Sequence[str] = ()) -> str:
+def table(results: Results, tests: Sequence[Test], untested: Sequence[str] = ()) -> str:
     """One row for each cell type and comparison, or term with several levels, and for cell types without a test; '' for none."""
     fdr = results.config.inference.fdr
     labels = {each.name: each.label for each in of_engine(results.family.engine)}
     relabelled = {(cell_type, term): row for cell_type, term, row in calibration.of_headline(results)}
-    ways = [way for way in BESIDE if any(found_by(test, way, fdr) is not None for test in shown)]
-    most = max((int((test.frame["padj"] <= fdr).sum()) for test in shown), default=0)
-    several = len({_comparison(test) for test in shown}) > 1
+    ways = [way for way in BESIDE if any(found_by(test, way, fdr) is not None for test in tests)]
+    most = max((int((test.frame["padj"] <= fdr).sum()) for test in tests), default=0)
+    several = len({_comparison(test) for test in tests}) > 1
     rows: list[list[object]] = []
-    for test in shown:
+    for test in tests:
         row = relabelled.get((test.cell_type, test.term))
         rows.append(
             [
-                test.cell_type,
-                *[_comparison(test)] * several,
+                _named(test) if several else test.cell_type,
                 _number(test.n_samples),
                 _number(test.n_cells),
                 int(test.frame["pvalue"].notna().sum()),
@@ -74,7 +73,6 @@ def table(results: Results, shown: Sequence[Test], untested: Sequence[str] = ())
         )
     header = [
         "Cell type",
-        *["Comparison"] * several,
         "Samples",
         "Cells",
         "Genes tested",
@@ -96,13 +94,18 @@ def table(results: Results, shown: Sequence[Test], untested: Sequence[str] = ())
         rows[-1][header.index("Differ")] = NOT_TESTED
     if not rows:
         return ""
-    words = {"Cell type", "Comparison", "Differ", "Strongest evidence", "the p-value is"}
+    words = {"Cell type", "Differ", "Strongest evidence", "the p-value is"}
     right = [place for place, name in enumerate(header) if name not in words]
-    by = list(dict.fromkeys(labels[test.headline] for test in shown if test.headline))
-    why = [f"{test.term_label}: {because}." for test in shown if (because := results.instead(test))]
+    by = list(dict.fromkeys(labels[test.headline] for test in tests if test.headline))
+    why = [f"{test.term_label}: {because}." for test in tests if (because := results.instead(test))]
     told = " ".join([f"The headline p-value: {' and '.join(by)}.", *dict.fromkeys(why)])
     headline = f'<p class="nd-quiet">{escape(told)}</p>' * bool(by)
     return plain_table(header, rows, right=right, spans=spans, cards=True) + headline
+
+
+def _named(test: Test) -> Raw:
+    """A cell type, and what is compared in it."""
+    return Raw(f'{shown(test.cell_type)}<div class="nd-quiet">{shown(_comparison(test))}</div>')
 
 
 def _comparison(test: Test) -> str:

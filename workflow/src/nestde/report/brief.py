@@ -46,11 +46,11 @@ def _lead(tests: Sequence[Test], fdr: float) -> str:
     if not numbers:
         return ""
     pairs = {(test.level, test.against) for _, test in numbers if not test.joint}
+    joint, terms = any(test.joint for _, test in numbers), {test.term for _, test in numbers}
     level, against = next(iter(pairs), ("", ""))
     between = f" between {escape(level)} and {escape(against)}" if len(pairs) == 1 and against else ""
-    terms = {test.term for _, test in numbers if test.joint}
-    if len(terms) == 1 and not pairs:
-        between = f" with {escape(terms.pop())}"
+    if joint:
+        between = f" with {escape(terms.pop())}" if len(terms) == 1 else ""
     at = f"at a false discovery rate of {100 * fdr:g} %"
     found, first = max(numbers, key=lambda each: each[0])
     of = f"{count(int(first.frame['pvalue'].notna().sum()), 'tested gene')}"
@@ -131,8 +131,8 @@ def _pairs(tests: Sequence[Test], fdr: float) -> str:
             rows.append(
                 [test.cell_type, test.comparison, len(found), numbers["up"], numbers["down"], strongest]
             )
-    header = ["Cell type", "Pair", "Found for it too", "Up", "Down", "Strongest evidence"]
-    return plain_table(header, rows, right=[2, 3, 4]) if rows else ""
+    header = ["Cell type", "Pair", "Found for the pair too", "Up", "Down", "Strongest evidence"]
+    return plain_table(header, rows, right=[2, 3, 4], cards=True) if rows else ""
 
 
 def _cautions(results: Results) -> str:
