@@ -226,6 +226,10 @@ class Steps:
         self.expect("calibrate", **fitted, **outputs)
         checked = {"design": design, "cells": path("covariates"), "drawn": drawn, "fits": path("fit")}
         self.expect("crosscheck", **checked, out=path("crosscheck"))
+        for family in self.config.model.also:
+            also = {"design": design, "genes": path("genes"), "cells": path("covariates"), "matrix": matrix}
+            out = self.path("also", cell_type=name, family=family)
+            self.expect("also", **also, cell_type=cell_type, family=family, out=out)
         return path("fit")
 
     def path(self, kind, **of):

@@ -229,3 +229,32 @@ rule crosscheck:
         "nestde crosscheck --settings {params.settings:q}"
         " --design {input.design:q} --cells {input.cells:q} --drawn {input.drawn:q} --fits {input.fits:q}"
         " --out {output:q} > {log:q} 2>&1"
+
+
+rule also:
+    input:
+        design="<results>/design/{cell_type}.npz",
+        matrix="<results>/matrix/{cell_type}.h5ad",
+        genes="<results>/matrix/{cell_type}.genes.tsv",
+        cells="<results>/cells/{cell_type}.h5ad",
+    output:
+        "<results>/also/{family}/{cell_type}.tsv",
+    log:
+        "<logs>/also/{family}/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/also/{family}/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 4
+    resources:
+        mem_mb=STUDY.memory("also"),
+        runtime=by_input(120, 2),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model"),
+        cell_type=STUDY.name_of,
+    shell:
+        "nestde also --settings {params.settings:q} --family {wildcards.family:q}"
+        " --cell-type {params.cell_type:q} --design {input.design:q} --genes {input.genes:q}"
+        " --cells {input.cells:q} --matrix {input.matrix:q} --threads {threads}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -20,6 +20,11 @@ rule summary:
         crosschecks=expand(
             "<results>/crosscheck/{cell_type}.tsv", cell_type=STUDY.cell_types
         ),
+        also=expand(
+            "<results>/also/{family}/{cell_type}.tsv",
+            family=STUDY.also,
+            cell_type=STUDY.cell_types,
+        ),
         pseudobulk=[
             STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.tsv"),
             STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),

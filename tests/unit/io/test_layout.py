@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from makers.small_study import write_study
+from makers.small_study import CONFIG, write_study
 
 from nestde.io import layout
 from nestde.io.files import slug
@@ -20,6 +20,7 @@ WILDCARDS = {
     "cell_type": ["Neuron", slug("Glia cells")],
     "source": ["counts.h5ad"],
     "scatteritem": ["1-of-2", "2-of-2"],
+    "family": ["negative_binomial", "hurdle"],
 }
 
 
@@ -28,6 +29,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(samples, "is_small", lambda paths: "one job" in request.param)
     return tmp_path
+
+
+ALSO = {"model": CONFIG["model"] | {"also": WILDCARDS["family"]}}
 
 
 def rules() -> dict[str, Any]:
@@ -50,7 +54,7 @@ def every(patterns: Any) -> set[str]:
 
 
 def test_the_rules_make_what_the_table_says(folder: Path) -> None:
-    write_study(folder)
+    write_study(folder, **ALSO)
     outputs = [output for rule in rules().values() for output in rule.output]
     passing = [output for output in outputs if output.flags.get("temp")]
     staying = [output for output in outputs if not output.flags.get("temp")]
@@ -61,7 +65,7 @@ def test_the_rules_make_what_the_table_says(folder: Path) -> None:
 
 @pytest.mark.parametrize("pseudobulk", [True, False])
 def test_the_manifest_tells_of_all_that_is_kept(folder: Path, pseudobulk: bool) -> None:
-    write_study(folder, pseudobulk={"enabled": pseudobulk})
+    write_study(folder, pseudobulk={"enabled": pseudobulk}, **ALSO)
     told = rules()["manifest"].input.results
     kinds = [kind for kind in layout.RESULTS if pseudobulk or not layout.is_of_pseudobulk(kind)]
     assert every(told) == every(layout.RESULTS[kind] for kind in kinds)
@@ -72,5 +76,5 @@ def test_the_manifest_tells_of_all_that_is_kept(folder: Path, pseudobulk: bool) 
 def test_steps_are_the_folders_of_results() -> None:
     assert (
         " ".join(layout.STEPS)
-        == "calibration cells cohort crosscheck de design matrix prior pseudobulk qc statistics"
+        == "also calibration cells cohort crosscheck de design matrix prior pseudobulk qc statistics"
     )

@@ -44,6 +44,7 @@ COMMANDS = {
     "calibrate": "step",
     "gather": "step",
     "crosscheck": "step",
+    "also": "step",
     "summary": "step",
     "manifest": "step",
 }

@@ -35,6 +35,7 @@ RESULTS = {
     "de": "de/{cell_type}.tsv",
     "de_typed": "de/{cell_type}.parquet",
     "crosscheck": "crosscheck/{cell_type}.tsv",
+    "also": "also/{family}/{cell_type}.tsv",
     "profiles": "pseudobulk/{cell_type}.h5ad",
     "profiles_table": "pseudobulk/{cell_type}.tsv",
     "pseudobulk_de": "pseudobulk/{cell_type}.de.tsv",
@@ -59,7 +60,9 @@ def is_of_pseudobulk(kind: str) -> bool:
     return RESULTS[kind].startswith("pseudobulk/")
 
 
-def kept(samples: Collection[str], cell_types: Collection[str], *, pseudobulk: bool) -> list[str]:
+def kept(
+    samples: Collection[str], cell_types: Collection[str], *, pseudobulk: bool, also: Collection[str] = ()
+) -> list[str]:
     """Every result of a run, in the order of the table.
 
     Parameters
@@ -68,6 +71,8 @@ def kept(samples: Collection[str], cell_types: Collection[str], *, pseudobulk: b
         Slugs.
     pseudobulk
         Whether it is switched on.
+    also
+        Model families that are fitted beside the headline's.
     """
     paths: list[str] = []
     for kind, pattern in RESULTS.items():
@@ -75,6 +80,8 @@ def kept(samples: Collection[str], cell_types: Collection[str], *, pseudobulk: b
             continue
         if "{sample}" in pattern:
             paths += [pattern.format(sample=sample) for sample in samples]
+        elif "{family}" in pattern:
+            paths += [pattern.format(family=name, cell_type=each) for name in also for each in cell_types]
         elif "{cell_type}" in pattern:
             paths += [pattern.format(cell_type=cell_type) for cell_type in cell_types]
         else:

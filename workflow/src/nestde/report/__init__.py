@@ -10,6 +10,7 @@ from nestde.io.files import write_json, write_text
 from nestde.provenance.manifest import versions
 from nestde.report import (
     across,
+    also,
     any_gene,
     brief,
     calibration,
@@ -53,6 +54,7 @@ PARTS: list[Callable[[Results], list[Section]]] = [
     prior.sections,
     calibration.sections,
     concordance.sections,
+    also.sections,
     quality.sections,
     depth.sections,
     identity.sections,

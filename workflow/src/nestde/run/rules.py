@@ -65,6 +65,7 @@ class WorkflowStudy:
             self._samples = digest(admitted(whole, model))
             self._compared = Comparison.of(model).text()
             self._cellwise = Cellwise.of(model.formula, model.levels, covariates_of(sheet)).text()
+        self.also = self.config.model.also
         samples, sources = slugs(paths), slugs(paths.values())
         self.samples = {samples[sample]: sources[path] for sample, path in paths.items()}
         self.sources = {slugged: path for path, slugged in sources.items()}
@@ -178,7 +179,7 @@ class WorkflowStudy:
 
     def results(self, folder: str) -> list[str]:
         """Every result that is kept and told of in the manifest, in that folder."""
-        paths = kept(self.samples, self.cell_types, pseudobulk=self.config.pseudobulk.enabled)
+        paths = kept(self.samples, self.cell_types, pseudobulk=self.config.pseudobulk.enabled, also=self.also)
         return [f"{folder}/{path}" for path in paths]
 
     def pseudobulk(self, pattern: str) -> list[str]:

@@ -88,6 +88,7 @@ class Model(_Given):
     levels: dict[str, list[str]]
     min_cells: int
     family: str
+    also: list[str]
 
     def named(self, test: str) -> NamedContrast | None:
         """Read one of `test` as a contrast; None if it is a term.
@@ -168,6 +169,8 @@ class Config(_Given):
         """
         whole = dataclasses.asdict(self)
         chosen: dict[str, Any] = {}
+        if sections:
+            whole |= {name: whole[name] | nothing for name, nothing in _ADDS.items()}
         for name in sections or whole:
             section, _, key = name.partition(".")
             if key:
@@ -177,6 +180,8 @@ class Config(_Given):
         return json.dumps(chosen, sort_keys=True)
 
 
+# What only adds steps: to those that are there it is as if it were not set, so that they need not run again.
+_ADDS: dict[str, dict[str, Any]] = {"model": {"also": []}}
 _SECTIONS: dict[str, type[_Given]] = {
     field.name: field.type
     for field in dataclasses.fields(Config)
@@ -252,6 +257,10 @@ def read(source: str | Path | Mapping[str, Any]) -> tuple[Config, list[str]]:
         f"{name}: inference."
     ):  # what the schema cannot say: not every family has every p-value
         method(config.inference.p_value, family(config.model.family).engine)
+        if config.model.family in config.model.also:
+            raise NestdeError(
+                f"model.also: {config.model.family} is what model.family fits already. Name others, or leave it out."
+            )
     return config, faults.sentences
 
 

@@ -32,6 +32,7 @@ def schema(name: str) -> dict[str, Any]:
         factors["description"] += " " + " ".join(each.sentence for each in SIZE_FACTORS)
         of_family = rules["properties"]["model"]["properties"]["family"]
         of_family["enum"] = family.names()
+        rules["properties"]["model"]["properties"]["also"]["items"]["enum"] = family.names()
         of_family["description"] += "".join(f" {each.name}: {each.sentence}." for each in family.FAMILIES)
     return dict(rules)
 
