@@ -144,9 +144,8 @@ def plan_of(
     if not parsed.random:
         faults.add(parsed.ungrouped())
     fixed, chosen, found = levels_to_test(obs, parsed, tests, levels, faults)
-    model = Model(
-        formula=formula, test=fixed, levels=chosen, min_cells=min_cells, family=family.name if family else ""
-    )
+    named = family.name if family else ""
+    model = Model(formula=formula, test=fixed, levels=chosen, min_cells=min_cells, family=named, also=[])
     name, samples = samples_of(obs, parsed) or ("", pd.Series("", obs.index))
     kind = np.full(len(obs), ALL_CELLS, object)
     if key is not None:

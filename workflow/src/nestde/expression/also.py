@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 import scipy.sparse
+from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.design import Design
@@ -22,7 +24,7 @@ def also_table(
     design: Design | NotTestable,
     family: Family,
     genes: pd.DataFrame,
-    blocks: Iterable[tuple[scipy.sparse.csc_array, list[str]]],
+    blocks: Iterable[tuple[scipy.sparse.csc_array, NDArray[np.object_]]],
     size_factor: Floats,
     model: Model,
     threads: int | None = None,
