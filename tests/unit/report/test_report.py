@@ -124,7 +124,9 @@ def test_the_rule_lists_every_file_that_is_read(results, tmp_path, monkeypatch):
     read = set()
     real = Results._made
     monkeypatch.setattr(Results, "_made", lambda self, kind, of: read.add(kind) or real(self, kind, of))
-    report.write(settings(), results, tmp_path / "content")
+    given = settings()
+    also = settings(model={"formula": given.model.formula, "test": ["diagnosis"], "also": ["poisson"]})
+    report.write(also, results, tmp_path / "content")
     rule = (Path(__file__).parents[3] / "workflow/rules/report.smk").read_text()
     inputs = rule.partition("rule summary:")[2].partition("output:")[0]
     listed = {re.sub("{.*?}", "*", path) for path in re.findall('<results>/([^"]+)', inputs)}
