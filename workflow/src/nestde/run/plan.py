@@ -346,7 +346,9 @@ def _steps(
     yield step("moderate", genes_of_types, sums, table * types)
     yield step("calibrate", genes_of_types, sums, table * types)
     yield step("gather", [{"genes": float(genes * types)}], 1.5 * tables, 1.4 * tables)
-    yield step("also", genes_of_types * len(config.model.also), largest, table * types * len(config.model.also))
+    yield step(
+        "also", genes_of_types * len(config.model.also), largest, table * types * len(config.model.also)
+    )
     yield step("crosscheck", cells_of_types, VALUE * 0.1 * max(of_type.values()))
     read_by_summary = tables + len(pseudobulk) * (18e-6 * profiles + 1.4e-4 * genes)
     yield step("summary", [{"genes": float(genes * types)}], read_by_summary, 0.5 * tables)
