@@ -1,10 +1,12 @@
 """The documentation says what the software does: its Python is run, its output compared."""
 
+import ast
 import contextlib
 import io
 import re
 
 import pytest
+from makers import designs
 
 from nestde.cells.depth import LOG_SIZE_FACTOR
 from nestde.check.advice import DEEPER, DEPTH_SIZE, FEW_SAMPLES, MEASURED
@@ -74,3 +76,30 @@ def test_the_price_of_depth_is_that_of_the_docs():
     for times, size in DEPTH_SIZE.items():
         assert f"| × {times:g} | {f'{size:.3f}'[1:]} / " in text
     assert LOG_SIZE_FACTOR in text and f"from {DEEPER} times on" in text
+
+
+def test_which_model_shows_what_the_check_says(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
+    text = designs.PAGE.read_text(encoding="utf-8")
+    assert len(designs.SECTION.findall(text)) == len(designs.DESIGNS)
+    assert designs.written(text) == text
+
+
+def sentences() -> str:
+    """Texts of the package, a line each, with `…` for what is filled in."""
+    found = set()
+    for path in template_dir().glob("workflow/src/nestde/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.add("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return "\n".join(found)
+
+
+def test_quoted_messages_are_said():
+    said = sentences()
+    quoted = re.findall(r"^> (.*)$", (DOCS / "messages.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(quoted) > 15
+    assert [quote for quote in quoted if quote not in said] == []

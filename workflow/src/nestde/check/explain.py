@@ -81,7 +81,7 @@ def _values(study: Study, variable: Variable) -> str:
 def nesting(study: Study) -> Nesting:
     """How cells lie in samples, samples in groups, groups in what is tested: a tree with counts, and its drawing."""
     units = _units(study)
-    parts = []
+    parts, crossed = [], {}
     name = next(
         (n for n in tested_variables(study) if study.variables[n].between and study.variables[n].factor), None
     )
@@ -92,8 +92,15 @@ def nesting(study: Study) -> Nesting:
             rows = np.flatnonzero(of == labels.categories.get_loc(level))
             if len(rows):
                 parts.append(_node(study, f"{name} {level}", rows, units))
+        crossed = {unit: _in_several(group, of) for unit, group in units.items()}
     root = _node(study, "study", np.arange(len(study.sample)), units, parts)
-    return Nesting(root, _drawing(root, units))
+    return Nesting(root, _drawing(root, crossed))
+
+
+def _in_several(group: NDArray[np.int64], of: NDArray[np.int64]) -> int:
+    """How many groups have cells in several parts."""
+    pairs = np.unique(group * (of.max() + 1) + of)
+    return int(np.count_nonzero(np.bincount(pairs // (of.max() + 1)) > 1))
 
 
 def _units(study: Study) -> dict[str, NDArray[np.int64]]:
@@ -127,7 +134,7 @@ def _node(
     )
 
 
-def _drawing(root: NestingNode, units: dict[str, NDArray[np.int64]]) -> str:
+def _drawing(root: NestingNode, crossed: dict[str, int]) -> str:
     """The tree in characters."""
 
     def line(node: NestingNode) -> str:
@@ -139,11 +146,9 @@ def _drawing(root: NestingNode, units: dict[str, NDArray[np.int64]]) -> str:
     lines = [line(root)]
     for i, child in enumerate(root.children):
         lines.append(f"{'└─' if i == len(root.children) - 1 else '├─'} {line(child)}")
-    for name in list(units)[:-1]:
-        total = next(entry.number for entry in root.groups if entry.unit == name)
-        inside = [entry.number for node in root.children for entry in node.groups if entry.unit == name]
-        if inside and sum(inside) > total:
-            shared = sum(inside) - total
+    for name, shared in crossed.items():
+        if shared:
+            total = next(entry.number for entry in root.groups if entry.unit == name)
             lines.append(f"   {name} is crossed: {shared} of {total} {several(name)} are in several of these")
     return "\n".join(lines)
 

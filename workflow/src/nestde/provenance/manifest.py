@@ -41,6 +41,8 @@ PACKAGES = (
 )
 COMMAND = "nestde run"
 FORMAT = 1
+# Of the columns of the result tables: raised where one goes, or means something else; a new one leaves it.
+SCHEMA_VERSION = 1
 
 
 def manifest(
@@ -86,6 +88,7 @@ def manifest(
     faults.raise_if_any()
     return {
         "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
         "command": COMMAND,
         "configuration": {key: value for key, value in configuration.items() if key != "chunks"},
         "seed": configuration["seed"],
