@@ -214,3 +214,33 @@ def test_a_manifest_that_is_not_whole(run: Path, capsys: pytest.CaptureFixture[s
     change("results/de/Neuron.tsv", "0.25", "0.26")
     assert main(["verify", "results", "--against", "m.json"]) == 2
     assert "m.json: is not a whole manifest: what it says of de/Neuron.tsv is" in capsys.readouterr().err
+
+
+def computed_elsewhere(manifest: str, processor: str) -> None:
+    told = read_json(manifest)
+    write_json(told | {"arithmetic": [processor]}, manifest)
+
+
+def test_another_processor_may_move_a_number_by_what_is_stated(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change("results/de/Neuron.tsv", "0.25", "0.2500001")
+    against = ("results", "--against", "other")
+    assert verified(capsys, *against)[0] == 1
+    computed_elsewhere("other/manifest.json", "aarch64 Graviton")
+    code, lines = verified(capsys, *against)
+    assert code == 0
+    assert lines[1].split() == [
+        "arithmetic",
+        "processor",
+        "aarch64",
+        "Graviton",
+        "→",
+        *read_json("results/manifest.json")["arithmetic"],
+    ]
+    assert lines[-1].startswith(
+        "The same, as far as another kind of processor lets numbers be (within 1e-06; of PyDESeq2, 0.01)"
+    )
+    assert verified(capsys, *against, "--tolerance", "0")[0] == 1
+    change("results/de/Neuron.tsv", "0.2500001", "0.251")
+    assert verified(capsys, *against)[0] == 1

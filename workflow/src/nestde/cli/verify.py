@@ -35,10 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        default=0.0,
         metavar="T",
         help="accept numbers that differ by T at most (relative above 1, absolute below), and other versions"
-        " (default: 0, every byte)",
+        " (default: every byte the same; between processors of other kinds, which the manifest names, what these may change)",
     )
 
 
