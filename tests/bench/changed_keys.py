@@ -86,6 +86,12 @@ CHANGES = [
 ]
 
 
+ORDER = (
+    "check", "sheet", "admit", "ingest", "qc", "matrix", "pseudobulk", "pseudobulk_de", "kernels", "design", "statistics",
+    "fit", "moderate", "calibrate", "gather", "crosscheck", "summary", "multiqc", "manifest",
+)  # fmt: skip
+
+
 class LogHandler(LogHandlerBase):
     """Hears which jobs are to run."""
 
@@ -99,7 +105,7 @@ class LogHandler(LogHandlerBase):
 
     def emit(self, record: Any) -> None:
         """Note a job and the cell type that it is of."""
-        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.rule_name != "all":
+        if getattr(record, "event", None) == LogEvent.JOB_INFO:
             LogHandler.jobs.append((record.rule_name, (record.wildcards or {}).get("cell_type", "")))
 
 
@@ -109,13 +115,14 @@ def jobs_of_a_dry_run(study: Path) -> dict[str, list[str]]:
 
     if not LoggerPluginRegistry().is_installed(NAME):
         LoggerPluginRegistry().register_plugin(NAME, sys.modules[__name__])
-    with contextlib.chdir(study), contextlib.redirect_stderr(io.StringIO()):
+    noise = io.StringIO()
+    with contextlib.chdir(study), contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
         parser, args = parse_args(["--cores", "1", "--dry-run", "--logger", NAME, "--quiet", "all"])
         assert args_to_api(args, parser)
     found: dict[str, list[str]] = defaultdict(list)
     for rule, cell_type in LogHandler.jobs:
         found[rule].append(cell_type)
-    return {rule: sorted({each for each in of if each}) for rule, of in found.items()}
+    return {rule: sorted({each for each in found[rule] if each}) for rule in ORDER if rule in found}
 
 
 def jobs_after(study: Path, change: Change) -> dict[str, list[str]]:
@@ -138,7 +145,7 @@ def rows(study: Path) -> Iterator[str]:
             f"{rule} ({', '.join(of)})" if of and set(of) != set(every.get(rule, [])) else rule
             for rule, of in found.items()
         ]
-        told = "all" if set(found) | {"kernels"} >= set(every) else ", ".join(said)
+        told = "all" if set(found) | {"kernels", "sheet"} >= set(every) else ", ".join(said)
         yield f"| {change.words} | {told or 'nothing'} |"
 
 

@@ -12,7 +12,7 @@ from nestde.cells.covariates import read_obs, read_uns
 from nestde.cells.roster import Comparison
 from nestde.design.cellwise import Cellwise
 from nestde.io.files import slugs, write_tsv
-from nestde.io.layout import CONTENT, INTERMEDIATES, RESULTS
+from nestde.io.layout import BESIDE, CONTENT, INTERMEDIATES, RESULTS
 from nestde.study.config import load
 from nestde.study.samples import covariates_of, read_checked
 
@@ -234,7 +234,7 @@ class Steps:
 
     def path(self, kind, **of):
         """Where a run has a file of that kind."""
-        return self.folder / (RESULTS | INTERMEDIATES)[kind].format(**of)
+        return self.folder / (RESULTS | BESIDE | INTERMEDIATES)[kind].format(**of)
 
     def expect(self, command, **options):
         """Run a command that must succeed."""

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import changed_keys
 import pandas as pd
 import pytest
 import yaml
@@ -54,3 +55,29 @@ def test_another_formula_of_terms_of_samples_starts_from_the_sums(small: Path, t
     for name in ("de/Neuron.tsv", "summary.tsv", "pseudobulk/Neuron.de.tsv"):
         assert (changed / "results" / name).read_bytes() == (fresh / "results" / name).read_bytes(), name
     assert (changed / "results/de/Neuron.tsv").read_bytes() != (small / "results/de/Neuron.tsv").read_bytes()
+
+
+OF_ALL = {"gather", "summary", "multiqc", "manifest"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("title", OF_ALL - {"gather"}),
+        ("an input touched, or copied over itself", set()),
+        ("inference.fdr", OF_ALL | {"calibrate", "pseudobulk_de"}),
+        ("inference.crosscheck_tolerance", OF_ALL - {"gather"} | {"crosscheck"}),
+        ("calibration.relabellings", OF_ALL - {"gather"} | {"calibrate"}),
+        ("a cell type dropped", OF_ALL | {"check"}),
+    ],
+)
+def test_a_changed_key_runs_again_what_depends_on_it(example: Path, change: str, expected: set[str]) -> None:
+    (change,) = (each for each in changed_keys.CHANGES if each.words.strip("`") == change)
+    assert set(changed_keys.jobs_after(example, change)) == expected
+
+
+def test_a_cell_type_more_leaves_the_others_alone(example: Path) -> None:
+    (change,) = (each for each in changed_keys.CHANGES if each.words == "a cell type added")
+    found = changed_keys.jobs_after(example, change)
+    assert {cell_type for of in found.values() for cell_type in of} == {"Microglia"}
+    assert {rule for rule, of in found.items() if not of} == OF_ALL | {"check"}

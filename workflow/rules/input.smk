@@ -6,8 +6,7 @@ rule check:
     input:
         ancient(STUDY.inputs),
     output:
-        check="<results>/cohort/check.json",
-        samples="<results>/cohort/samples.tsv",
+        "<results>/cohort/check.json",
     log:
         "<logs>/check.log",
     benchmark:
@@ -25,8 +24,32 @@ rule check:
             "samples", "cell_types", "input", "qc", "model", "pseudobulk"
         ),
     shell:
-        "nestde check --settings {params.settings:q} --out {output.check:q}"
-        " --samples-out {output.samples:q} > {log:q} 2>&1"
+        "nestde check --settings {params.settings:q} --out {output:q} > {log:q} 2>&1"
+
+
+# The sheet as resolved, which nothing of the configuration changes but where the counts are.
+rule sheet:
+    input:
+        ancient(STUDY.inputs),
+    output:
+        "<results>/cohort/samples.tsv",
+    log:
+        "<logs>/sheet.log",
+    benchmark:
+        "<benchmarks>/sheet.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=STUDY.memory("admit"),
+        runtime=by_input(10, 0.002),
+    params:
+        version=VERSION,
+        inputs=STUDY.stamp_of_sheet,
+        settings=STUDY.settings("samples", "input.counts"),
+        whole=STUDY.whole,
+    shell:
+        "nestde check --settings {params.whole:q} --samples-out {output:q} > {log:q} 2>&1"
 
 
 # Nothing is made of counts before the whole study is found sound. What is made of them does not depend on all that is checked, so

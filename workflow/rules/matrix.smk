@@ -1,11 +1,10 @@
-# From samples to cell types: gene-major matrices for the mixed model, and pseudobulk profiles. Counts are `ancient`, and all that
-# they are made of is among the parameters: where they are made once more, as they were removed, they are the same.
+# From samples to cell types: gene-major matrices for the mixed model, and pseudobulk profiles.
 
 
 rule matrix:
     input:
         samples="<results>/cohort/admitted.tsv",
-        counts=ancient(expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples)),
+        counts=expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples),
     output:
         matrix=temp("<results>/matrix/{cell_type}.h5ad"),
         cells="<results>/cells/{cell_type}.h5ad",
@@ -22,6 +21,7 @@ rule matrix:
         runtime=by_input(60, 0.01),
     params:
         version=VERSION,
+        # a run that was killed may have left counts of an earlier input
         counted=STUDY.counted,
         compared=STUDY.compared,
         cell_type=STUDY.name_of,
@@ -40,7 +40,7 @@ rule matrix:
 rule pseudobulk:
     input:
         samples="<results>/cohort/admitted.tsv",
-        counts=ancient(expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples)),
+        counts=expand("<results>/counts/{sample}.h5ad", sample=STUDY.samples),
     output:
         profiles="<results>/pseudobulk/{cell_type}.h5ad",
         table="<results>/pseudobulk/{cell_type}.tsv",

@@ -27,9 +27,10 @@ rule design:
         " --samples {input.samples:q} --cells {input.cells:q} --out {output.design:q} --explain {output.explain:q} > {log:q} 2>&1"
 
 
+# Its output, the fits and the moderated tests are kept: another rate or headline starts from them.
 rule kernels:
     output:
-        temp("<results>/kernels.txt"),
+        "<results>/kernels.txt",
     log:
         "<logs>/kernels.log",
     benchmark:
@@ -82,7 +83,7 @@ rule fit:
         design="<results>/design/{cell_type}.npz",
         statistics="<results>/statistics/{cell_type}.npz",
     output:
-        temp("<results>/fit/{cell_type}/{scatteritem}.tsv"),
+        "<results>/fit/{cell_type}/{scatteritem}.tsv",
     log:
         "<logs>/fit/{cell_type}/{scatteritem}.log",
     benchmark:
@@ -109,7 +110,7 @@ rule moderate:
         design="<results>/design/{cell_type}.npz",
         statistics="<results>/statistics/{cell_type}.npz",
     output:
-        table=temp("<results>/moderated/{cell_type}.tsv"),
+        table="<results>/moderated/{cell_type}.tsv",
         prior="<results>/prior/{cell_type}.tsv",
         reasons="<results>/prior/{cell_type}.json",
     log:

@@ -17,14 +17,14 @@ from nestde.cells.pseudobulk import read
 from nestde.expression.tables import TEXT
 from nestde.io.counts import OURS
 from nestde.io.files import read_tsv, slug, write_tsv
-from nestde.io.layout import INTERMEDIATES, RESULTS
+from nestde.io.layout import BESIDE, INTERMEDIATES, RESULTS
 from nestde.size_factors import Counted, Scaled, SizeFactor, size_factor
 from nestde.size_factors.median_of_ratios import FEWEST, LEAST, abundant, median_ratios
 from nestde.study.samples import read_checked
 
 ORACLE = Path(__file__).parents[2] / "oracle"
 TYPE = "T cell"
-ALL = RESULTS | INTERMEDIATES
+ALL = RESULTS | BESIDE | INTERMEDIATES
 
 
 def counted(profiles, per_sample=3):

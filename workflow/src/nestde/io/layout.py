@@ -41,15 +41,17 @@ RESULTS = {
     "pseudobulk_de": "pseudobulk/{cell_type}.de.tsv",
     "explore": "pseudobulk/{cell_type}.json",
 }
-# What is kept for a cell type that is added later, and is no result.
-BESIDE = {"counts": "counts/{sample}.h5ad"}
+# What is kept for what may be asked next, another cell type or headline, and is no result.
+BESIDE = {
+    "counts": "counts/{sample}.h5ad",
+    "kernels": "kernels.txt",
+    "fit": "fit/{cell_type}/{scatteritem}.tsv",
+    "moderated": "moderated/{cell_type}.tsv",
+}
 # What Snakemake removes when the last job that reads it has ended.
 INTERMEDIATES = {
     "ingest": "ingest/{source}.h5ad",
     "matrix": "matrix/{cell_type}.h5ad",
-    "kernels": "kernels.txt",
-    "fit": "fit/{cell_type}/{scatteritem}.tsv",
-    "moderated": "moderated/{cell_type}.tsv",
 }
 # Folders in which all files are results.
 STEPS = tuple(sorted({step for step, _, name in (path.partition("/") for path in RESULTS.values()) if name}))

@@ -316,6 +316,7 @@ def _steps(
     tables = table * types
     pseudobulk = values_of_types if config.pseudobulk.enabled else []
     yield step("check", [{"cells": every}], sum(sizes.values()))
+    yield step("sheet", [{"cells": every}], sum(sizes.values()), like="admit")
     yield step("admit", [{"cells": every}], sum(sizes.values()))
     in_memory = any(sniff(path).whole for path in files)
     yield step(

@@ -101,6 +101,10 @@ class WorkflowStudy:
         """As `stamp`, without the sample sheet."""
         return _stamp(self.data)
 
+    def stamp_of_sheet(self, wildcards: Any) -> str:
+        """As `stamp`, of the sample sheet alone."""
+        return _stamp([self.config.samples])
+
     def stamp_of_source(self, wildcards: Any) -> str:
         """As `stamp`, of the files of one source."""
         return _stamp(self.inputs_of_source(wildcards))
