@@ -121,6 +121,14 @@ def test_a_step_that_was_killed_and_a_run_that_is_stopped_are_told_once():
     ]
 
 
+def test_a_step_that_was_stopped_shows_no_log(tmp_path):
+    log = tmp_path / "fit.log"
+    log.write_text("begins\nnestde: stopped.\n")
+    failed = {"event": LogEvent.JOB_ERROR, "jobid": 1, "rule_name": "fit", "log": [str(log)]}
+    lines = told([BEGIN, job(1), (logging.ERROR, "Error in rule fit", failed)]).splitlines()
+    assert lines[1:] == ["fit Neuron 1-of-2 was stopped."]
+
+
 def test_what_snakemake_tells_beside_is_in_its_log_but_for_warnings():
     chat = (logging.INFO, "Select jobs to execute...", {})
     done = (logging.INFO, "Nothing to be done (all requested files are present and up to date).", {})

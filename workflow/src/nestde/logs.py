@@ -14,6 +14,7 @@ from nestde import __version__
 from nestde.errors import printable
 
 log = logging.getLogger("nestde")
+STOPPED = "nestde: stopped."  # the last line of a step that a person has stopped
 
 
 def coloured(stream: TextIO) -> bool:

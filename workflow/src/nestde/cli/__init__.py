@@ -16,7 +16,7 @@ from pathlib import Path
 from nestde import __version__, processor
 from nestde.cli import plain
 from nestde.errors import NestdeError, printable
-from nestde.logs import fitted, telling
+from nestde.logs import STOPPED, fitted, telling
 from nestde.provenance.digests import recording
 
 # In the order in which a person meets them; the steps of the workflow come last.
@@ -127,6 +127,9 @@ def entry() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        status = 130
     sys.exit(status)
 
 

@@ -18,7 +18,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from nestde.errors import printable
-from nestde.logs import fitted, painted
+from nestde.logs import STOPPED, fitted, painted
 from nestde.words import count
 
 NAME = "nestde"
@@ -76,7 +76,7 @@ class LogHandler(LogHandlerBase):
         self.memory: dict[int, int] = {}  # MB that a step asked for
         self.stopping = False
         self.began = time.monotonic()
-        self.done, self.total, self.failed = 0, 0, 0
+        self.done, self.total = 0, 0
 
     writes_to_stream = True
     writes_to_file = False
@@ -141,14 +141,16 @@ class LogHandler(LogHandlerBase):
         return step if len(step) <= room or not self.stream.isatty() else f"{step[: room - 1]}…"
 
     def _failed(self, told: Any) -> None:
-        """Name the step, and show where it went wrong: the last lines of its log."""
-        self.failed += 1
+        """Name the step, and show where it went wrong: the last lines of its log; one that was stopped has no fault to show."""
         step = self.steps.get(told.jobid, told.rule_name)
         why = f" {told.rule_msg}" if getattr(told, "rule_msg", None) else ""
         logs = {}
         for path in (Path(str(given).split(" (")[0]) for given in told.log or ()):
             with suppress(OSError):
                 logs[path] = path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        if any(text.endswith(STOPPED) for text in logs.values()):
+            self._say(f"{step} was stopped.")
+            return
         short = self._out_of_memory(told.jobid, [why, *logs.values()])
         self._say(f"{step} failed{short}.{why}", RED)
         for path, text in logs.items():
