@@ -35,6 +35,26 @@ def test_examples_print_what_is_shown(page):
         assert lines(printed.getvalue()) == lines(shown)
 
 
+def test_the_python_of_the_readme_runs_as_it_stands():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    text = (template_dir() / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    plt.close("all")
+    for part in (
+        "The study can be answered",
+        "Linear mixed model fitted by REML",
+        "Likelihood-ratio test",
+        "ratio",
+    ):
+        assert part in printed.getvalue()
+
+
 def test_what_is_known_of_few_samples_is_one_text():
     text = " ".join((DOCS / "inference.md").read_text(encoding="utf-8").split())
     assert f"{FEW_SAMPLES} {MEASURED}" in text

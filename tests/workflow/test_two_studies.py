@@ -4,11 +4,14 @@ import os
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from crash import results
 from makers.command import nestde
 from small import CONFIG, start_study
+
+from nestde.study.template import template_dir
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +27,27 @@ module {name}:
 use rule * from {name} as {name}_*
 """
 BOTH = """
-rule both:
+rule strongest:
     default_target: True
     input:
         rules.a_all.input,
         rules.b_all.input,
+        tables=["out/a/de/Neuron.tsv", "out/b/de/Neuron.tsv"],
+    output:
+        "out/strongest.tsv",
+    run:
+        import pandas as pd
+
+        tables = [pd.read_csv(path, sep="\\t") for path in input.tables]
+        pd.concat(tables).nsmallest(20, "pvalue").to_csv(output[0], sep="\\t", index=False)
 """
+
+
+def test_the_page_shows_what_is_run() -> None:
+    page = (template_dir() / "workflow/docs/module.md").read_text(encoding="utf-8")
+    rule = BOTH.strip().partition("    output:")[2]
+    assert rule in page
+    assert "must be in the environment of the driver" in page
 
 
 def test_two_studies_of_one_snakefile(small: Path, tmp_path: Path) -> None:
@@ -45,6 +63,9 @@ def test_two_studies_of_one_snakefile(small: Path, tmp_path: Path) -> None:
     named = {"manifest.json", "report/content/nestde_again_mqc.json"}
     assert {name for name in expected if same[name] != expected[name]} == named
     assert "pseudobulk/Neuron.tsv" not in results(study, "out/b")
+    strongest = pd.read_csv(study / "out/strongest.tsv", sep="\t")
+    every = [pd.read_csv(study / f"out/{name}/de/Neuron.tsv", sep="\t")["pvalue"] for name in "ab"]
+    assert strongest["pvalue"].tolist() == sorted(pd.concat(every).dropna())[:20]
     tables = [study / f"out/{name}/de/Neuron.tsv" for name in "ab"]
     whole = [table.read_bytes() for table in tables]
     for table in tables:

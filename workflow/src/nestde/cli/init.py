@@ -1,4 +1,4 @@
-"""Start a study in a new folder, from the shipped example or from your data.
+"""Start a study in a new folder, from the shipped example, from one of another design, or from your data.
 
 With --from, the sample, diagnosis and cell-type columns of an h5ad file are guessed, and said; what is told is not
 guessed. Quality control is tried on the counts, and its bounds are set to fit them.
@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--from", dest="data", type=Path, metavar="DATA.h5ad", help="write its config and sample sheet"
+    )
+    parser.add_argument(
+        "--example",
+        metavar="NAME",
+        help="a configuration and small data of another design: two_groups, paired, three_levels, nested_samples, slope, poisson",
     )
     columns = parser.add_argument_group("of DATA.h5ad, instead of a guess")
     for name, dest, what in (
@@ -39,9 +44,14 @@ def main(args: argparse.Namespace) -> None:
     from nestde.cells.starting import write
     from nestde.errors import NestdeError, printable
     from nestde.run.rules import init
+    from nestde.study import examples
 
     told = {field.name: getattr(args, field.name) for field in dataclasses.fields(Told)}
     guess = None
+    if args.example:
+        if args.data:
+            raise NestdeError("--example brings its own data. Leave out --from, or --example.")
+        examples.config_of(args.example)  # before anything is written
     if args.data:
         guess = guess_study(
             args.data, Told(**told)
@@ -50,7 +60,9 @@ def main(args: argparse.Namespace) -> None:
         raise NestdeError(
             "--from: names of columns are told without the data that have them. Add --from DATA.h5ad."
         )
-    init(args.folder, example=guess is None)
+    init(args.folder, example=guess is None and not args.example)
+    if args.example:
+        examples.write(args.example, args.folder / "config")
     if guess:
         write(guess, args.folder / "config")
         print(printable(guess.story()))

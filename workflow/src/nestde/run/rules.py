@@ -237,7 +237,9 @@ def init(folder: Path, *, example: bool = True) -> list[Path]:
     wanted = [
         path
         for path in wanted
-        if "src" not in path.relative_to(template).parts and "__pycache__" not in path.parts
+        if "src" not in path.relative_to(template).parts
+        and "__pycache__" not in path.parts
+        and template / "config/examples" not in path.parents  # `nestde init --example` has them
     ]
     if not example:
         theirs = {template / "config" / name for name in ("config.yaml", "samples.tsv")}
