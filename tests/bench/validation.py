@@ -1,6 +1,6 @@
 """The page *Validation*: nestde beside its peers, how exact, how fast, how honest and how sharp.
 
-    NESTDE_REAL_DATA=… python tests/bench/validation.py
+    NESTDE_REAL_DATA=… PYTHONPATH=tests:tests/unit/fit python tests/bench/validation.py
 
 writes `workflow/docs/validation.md`. Values of R's packages are those of `tests/oracle/`; edgeR, limma, lme4 and glmmTMB are run.
 `--genes` of a simulated study, `--studies` of a row, `--peers` genes of each study for glmmTMB, which takes long, `--splits` of the real donors.
@@ -21,17 +21,15 @@ import pandas as pd
 import scipy.sparse
 
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / "tests"), str(ROOT / "tests/unit/fit")]
+import beside_pseudobulk
+from makers.oracle import FOLDER, SINGLE, case, slopes
+from test_inference import at_r_estimates
 
-import beside_pseudobulk  # noqa: E402
-from makers.oracle import FOLDER, SINGLE, case, slopes  # noqa: E402
-from test_inference import at_r_estimates  # noqa: E402
-
-from nestde.design.design import build_design  # noqa: E402
-from nestde.fit import fit_responses  # noqa: E402
-from nestde.fit.counts import fits as counted  # noqa: E402
-from nestde.fit.family import family  # noqa: E402
-from nestde.fit.grain import grain_of  # noqa: E402
+from nestde.design.design import build_design
+from nestde.fit import fit_responses
+from nestde.fit.counts import fits as counted
+from nestde.fit.family import family
+from nestde.fit.grain import grain_of
 
 Largest = dict[tuple[str, str], list[float]]
 
@@ -132,7 +130,7 @@ def main(options: argparse.Namespace) -> None:
     lines = [
         "# Validation",
         "",
-        "Written by `NESTDE_REAL_DATA=… python tests/bench/validation.py`, all of it: the same command makes it again.",
+        "Written by `NESTDE_REAL_DATA=… PYTHONPATH=tests:tests/unit/fit python tests/bench/validation.py`, all of it: the same command makes it again.",
         "",
         "## How exact",
         "",

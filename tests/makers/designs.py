@@ -1,6 +1,6 @@
 """Designs of the page *Which model do I want?*: small studies without counts, each with the model that the page shows.
 
-`python tests/makers/designs.py` writes what the check says of each into the page.
+`PYTHONPATH=tests python tests/makers/designs.py` writes what the check says of each into the page.
 """
 
 import contextlib
