@@ -16,12 +16,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import beside_pseudobulk
 import numpy as np
 import pandas as pd
 import scipy.sparse
-
-ROOT = Path(__file__).parents[2]
-import beside_pseudobulk
 from makers.oracle import FOLDER, SINGLE, case, slopes
 from test_inference import at_r_estimates
 
@@ -31,6 +29,7 @@ from nestde.fit.counts import fits as counted
 from nestde.fit.family import family
 from nestde.fit.grain import grain_of
 
+ROOT = Path(__file__).parents[2]
 Largest = dict[tuple[str, str], list[float]]
 
 
