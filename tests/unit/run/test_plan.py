@@ -85,7 +85,7 @@ def test_a_run_teaches_what_the_machine_takes(
     assert learnt["matrix"].memory == pytest.approx(asked(700))
     assert learnt["fit"] == steps["fit"] and learnt["gather"] == steps["gather"]
     assert main(["plan", "--from", "benchmarks"]) == 0
-    assert re.search(r"^check +1 +0\.5 +30 s +790 ", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^check +1 +0\.5 +30 s +950 ", capsys.readouterr().out, re.MULTILINE)
     assert main(["plan", "--from", "nowhere"]) == 2
     assert "nowhere: holds no benchmark of a run" in capsys.readouterr().err
 
