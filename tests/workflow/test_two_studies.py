@@ -65,7 +65,8 @@ def test_two_studies_of_one_snakefile(small: Path, tmp_path: Path) -> None:
     assert "pseudobulk/Neuron.tsv" not in results(study, "out/b")
     strongest = pd.read_csv(study / "out/strongest.tsv", sep="\t")
     every = [pd.read_csv(study / f"out/{name}/de/Neuron.tsv", sep="\t")["pvalue"] for name in "ab"]
-    assert strongest["pvalue"].tolist() == sorted(pd.concat(every).dropna())[:20]
+    # read and written once more, a last digit may be another
+    assert strongest["pvalue"].tolist() == pytest.approx(sorted(pd.concat(every).dropna())[:20], rel=1e-12)
     tables = [study / f"out/{name}/de/Neuron.tsv" for name in "ab"]
     whole = [table.read_bytes() for table in tables]
     for table in tables:
