@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nestde.api.glmm import GLMMResult, glmm
     from nestde.api.lmm import LMMResult, lmm
     from nestde.api.lrt import lrt
+    from nestde.api.power import Power, power
     from nestde.api.simulated import simulate_cohort
     from nestde.api.uns import to_uns
     from nestde.api.variances import Certainty, variances
@@ -29,6 +30,7 @@ __all__ = [
     "LMMResult",
     "NestdeError",
     "NestdeWarning",
+    "Power",
     "__version__",
     "check_design",
     "de",
@@ -36,6 +38,7 @@ __all__ = [
     "lmm",
     "lrt",
     "pl",
+    "power",
     "simulate",
     "simulate_cohort",
     "to_uns",
@@ -48,11 +51,13 @@ _LAZY = {
     "DesignCheck": "nestde.api.check",
     "GLMMResult": "nestde.api.glmm",
     "LMMResult": "nestde.api.lmm",
+    "Power": "nestde.api.power",
     "check_design": "nestde.api.check",
     "de": "nestde.api.de",
     "glmm": "nestde.api.glmm",
     "lmm": "nestde.api.lmm",
     "lrt": "nestde.api.lrt",
+    "power": "nestde.api.power",
     "simulate_cohort": "nestde.api.simulated",
     "to_uns": "nestde.api.uns",
     "variances": "nestde.api.variances",

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from nestde.arrays import Floats
+from nestde.fit.noncentral import t_power
 
 # Intraclass correlations that effects are stated for; the headline is 0.1, common for expressed genes.
 ICC = 0.1
@@ -131,14 +132,11 @@ def smallest_effect(variance: float, df: int, power: float = 0.8, nominal: float
     """
     if df <= 0:
         return math.nan
-    # t = (Z + shift) / s with s² ~ χ²(df) / df: a mean over s, as scipy's noncentral t gives NaN for few df
-    critical = stats.t.isf(nominal / 2, df)
-    bound = critical * np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, df) / df)
 
     def lack(shift: float) -> float:
-        return float(np.mean(stats.norm.sf(bound - shift) + stats.norm.cdf(-bound - shift))) - power
+        return float(t_power(shift, df, nominal)) - power
 
-    upper = 2.0 * critical
+    upper = 2.0 * float(stats.t.isf(nominal / 2, df))
     while lack(upper) < 0:
         upper *= 2
     return float(optimize.brentq(lack, 0.0, upper, xtol=1e-10) * math.sqrt(variance))

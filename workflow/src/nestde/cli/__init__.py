@@ -31,6 +31,7 @@ COMMANDS = {
     "completion": "start",
     "simulate": "start",
     "variance": "start",
+    "power": "start",
     "ingest": "step",
     "qc": "step",
     "matrix": "step",

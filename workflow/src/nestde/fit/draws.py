@@ -35,7 +35,7 @@ def draw(
     model
         Of n cells in L leaves, with w columns that vary within them.
     factors
-        For each random factor (G, k, k) Λ: the covariance of its effects is σ²ΛΛ'.
+        For each random factor (G, k, k) Λ, or (G, groups, k, k): the covariance of its effects is σ²ΛΛ', in each group its own.
     coef
         (G, p) of the columns of X.
     sigma
@@ -63,27 +63,46 @@ def _draw(
     model: FitModel, factors: Sequence[Floats], coef: Floats, sigma: Floats, random: np.random.Generator
 ) -> tuple[Floats, Floats]:
     leaf, turned = model.leaf, model.basis
-    cells = np.bincount(leaf.grain.code)
-    varies = np.stack([np.bincount(leaf.grain.code, f * f) > 0.5 for f in leaf.grain.f.T], axis=1) if (
-        leaf.grain.f.shape[1]
-    ) else np.empty((len(cells), 0), bool)  # fmt: skip
     # what multiplies the columns of U in each leaf, (G, L, c)
     effects = []
     for factor, part, turn, group in zip(model.design.random, factors, turned.turn, leaf.groups, strict=True):
         z = random.normal(size=(len(sigma), len(factor.levels), len(turn)))
-        b = sigma[:, None, None] * z @ part.swapaxes(1, 2)
+        each = part if part.ndim == 4 else part[:, None]
+        b = sigma[:, None, None] * np.einsum(
+            "gnj,gnij->gni", z, np.broadcast_to(each, (*z.shape, z.shape[2]))
+        )
         effects.append((b @ turn.T)[:, group])
     fixed = coef @ turned.r.T
-    effects.append(np.broadcast_to(fixed[:, None], (len(sigma), len(cells), fixed.shape[1])))
+    effects.append(np.broadcast_to(fixed[:, None], (len(sigma), len(leaf.mean), fixed.shape[1])))
     u = np.concatenate(effects, axis=2)
     mean = np.einsum("glc,lc->gl", u, leaf.mean)
     within = np.einsum("glc,lwc->glw", u, leaf.within)
-    noise = random.normal(size=(*mean.shape, 1 + within.shape[2])) * sigma[:, None, None]
+    return with_residuals(model, mean, within, np.broadcast_to(sigma[:, None], mean.shape), random)
+
+
+def with_residuals(
+    model: FitModel, mean: Floats, within: Floats, sd: Floats, random: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """What `draw` returns, of responses m + Fw and residuals.
+
+    Parameters
+    ----------
+    mean, within
+        (G, L) m and (G, L, w) w of each leaf.
+    sd
+        (G, L) residual SD in each leaf.
+    """
+    grain = model.leaf.grain
+    cells = np.bincount(grain.code)
+    varies = np.zeros((len(cells), grain.f.shape[1]), bool)
+    for j, f in enumerate(grain.f.T):
+        varies[:, j] = np.bincount(grain.code, f * f) > 0.5
+    noise = random.normal(size=(*mean.shape, 1 + varies.shape[1])) * sd[:, :, None]
     total = cells * mean + np.sqrt(cells) * noise[:, :, 0]
     along = np.where(varies, within + noise[:, :, 1:], 0.0)
     left = cells - 1 - varies.sum(axis=1)
     rest = np.where(left > 0, random.chisquare(np.maximum(left, 1), mean.shape), 0.0)
-    squares = total**2 / cells + np.sum(along**2, axis=2) + sigma[:, None] ** 2 * rest
+    squares = total**2 / cells + np.sum(along**2, axis=2) + sd**2 * rest
     return np.concatenate([total[:, :, None], along], axis=2), squares
 
 

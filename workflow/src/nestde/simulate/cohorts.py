@@ -1,4 +1,4 @@
-"""Studies with known truth: counts of cells nested in samples nested in a diagnosis, and two smaller ones.
+"""Cohorts with known truth: counts of cells nested in samples nested in a diagnosis.
 
 The counts of gene g in cell c of sample s, of cell type k, are a gamma-Poisson mixture:
 
@@ -9,7 +9,6 @@ with b_kgs ~ N(0, donor_sd_kg²), the donor's own deviation, which is what a tes
 """
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats
-from nestde.called import callable_module
 from nestde.errors import Faults
 from nestde.io.files import atomic, write_tsv
 
@@ -171,7 +169,7 @@ def draw_genes(cohort: Cohort, batches: int) -> SimulatedGenes:
     log2fc = np.zeros((kinds, levels, genes))
     for kind in range(kinds):
         for level in range(levels):
-            log2fc[kind, level] = _draw_effects(random, profile[kind], mitochondrial, cohort.de_share)
+            log2fc[kind, level] = draw_effects(random, profile[kind], mitochondrial, cohort.de_share)
     profile *= 2.0 ** (-log2fc.mean(axis=1) / 2)  # half of an effect lies in the reference
     return SimulatedGenes(
         names=names,
@@ -184,17 +182,21 @@ def draw_genes(cohort: Cohort, batches: int) -> SimulatedGenes:
     )
 
 
-def _draw_effects(
-    random: np.random.Generator, profile: Floats, spared: NDArray[np.bool_], share: float
+def draw_effects(
+    random: np.random.Generator,
+    profile: Floats,
+    spared: NDArray[np.bool_],
+    share: float,
+    sizes: tuple[float, float] = (0.4, 1.6),
 ) -> Floats:
-    """Effects of 0.4 to 1.6 on the log2 scale for a share of genes, the rest 0.
+    """Effects of some `sizes` on the log2 scale for a share of genes, the rest 0.
 
     The signs are chosen from the most to the least abundant gene so that gains and losses cancel: else the
     total of a cell would move with diagnosis, and normalising by it would move every null gene. With half of
     each effect in the reference, a gene gains p (2^(e/2) − 2^(−e/2)), and as many genes go up as go down.
     """
     chosen = np.flatnonzero((random.random(len(profile)) < share) & ~spared)
-    size = random.uniform(0.4, 1.6, len(chosen))
+    size = random.uniform(*sizes, len(chosen))
     effects = np.zeros(len(profile))
     gained = 0.0
     for at in np.argsort(-profile[chosen], kind="stable"):
@@ -352,100 +354,3 @@ def write(cohort: Cohort, folder: str | Path) -> None:
         adata.write_h5ad(temporary, compression="gzip", compression_opts=9)
     for name, table in tables.items():
         write_tsv(table, folder / f"{name}.tsv")
-
-
-def shifted_gene(
-    donors: int = 12, cells: int = 40, shift: float = 10.0, donor_sd: float = 3.0, seed: int = 1
-) -> "pd.DataFrame":
-    """One gene of the first study: `donors` per diagnosis, `cells` each, AD higher by `shift`.
-
-    expression = 50 + 8 (saturation − 0.7) + shift [AD] + N(0, donor_sd²) per donor + N(0, 5²) per cell.
-
-    Returns
-    -------
-    DataFrame
-        2 × donors × cells rows: ``sample_id, diagnosis, sequencing_saturation, batch, aliased_batch,
-        expression``; `batch` is balanced over diagnosis, `aliased_batch` is another name for diagnosis.
-    """
-    import pandas as pd
-
-    random = np.random.default_rng(seed)
-    donor = np.repeat(np.arange(2 * donors), cells)
-    ad_donor = donor % 2 == 1
-    saturation = np.clip(random.normal(SATURATION_MEAN, 0.08, len(donor)), 0.3, 0.98)
-    expression = (
-        50.0
-        + 8.0 * (saturation - SATURATION_MEAN)
-        + shift * ad_donor
-        + random.normal(0.0, donor_sd, 2 * donors)[donor]
-        + random.normal(0.0, 5.0, len(donor))
-    )
-    return pd.DataFrame(
-        {
-            "sample_id": [f"S{number + 1:02d}" for number in donor],
-            "diagnosis": np.where(ad_donor, "AD", "Control"),
-            "sequencing_saturation": saturation,
-            "batch": [f"B{number // 2 % 3 + 1}" for number in donor],
-            "aliased_batch": np.where(ad_donor, "B2", "B1"),
-            "expression": expression,
-        }
-    )
-
-
-def nested_growth(
-    animals: int = 50,
-    images: int = 10,
-    points: int = 10,
-    fed: int | None = None,
-    fixed: Sequence[float] = (1.0, 0.5, 0.05, 0.1),
-    animal_sd: Sequence[float] = (0.015, 0.02),
-    image_sd: Sequence[float] = (0.06, 0.08),
-    sigma: float = 0.085,
-    seed: int = 1,
-) -> "pd.DataFrame":
-    """The second study: points in images in animals, each animal and image with its own line.
-
-    y = (b₀ + a₀ + m₀) + b₁ [fed] + (b₂ + b₃ [fed] + a₁ + m₁) x + ε, to be fitted by
-    ``y ~ diet*x + (x | animal/image)``; all random effects are independent.
-
-    Parameters
-    ----------
-    fed
-        Animals fed, the rest are fasted; half of them if not given.
-    fixed
-        Intercept, slope of x, effect of feeding, its change of the slope.
-    animal_sd, image_sd
-        SD of intercept and slope between animals, and between the images of an animal.
-    sigma
-        SD of the residual.
-
-    Returns
-    -------
-    DataFrame
-        animals × images × points rows: ``y, diet, x, animal, image``; x runs evenly from 0 to 1; images are
-        numbered from 1 in every animal, so that their labels repeat.
-    """
-    import pandas as pd
-
-    random = np.random.default_rng(seed)
-    fed = animals // 2 if fed is None else fed
-    shape = (animals, images, points)
-    animal, image, _ = (index.ravel() for index in np.indices(shape))
-    x = np.broadcast_to(np.linspace(0.0, 1.0, points), shape).ravel()
-    is_fed = animal < fed
-    by_animal = random.normal(size=(animals, 2)) * np.asarray(animal_sd)
-    by_image = random.normal(size=(animals, images, 2)) * np.asarray(image_sd)
-    line = by_animal[animal] + by_image[animal, image]
-    y = (fixed[0] + fixed[2] * is_fed + line[:, 0]) + (fixed[1] + fixed[3] * is_fed + line[:, 1]) * x
-    return pd.DataFrame(
-        {
-            "y": y + random.normal(0.0, sigma, len(y)),
-            "diet": np.where(is_fed, "fed", "fasted"),
-            "x": x,
-            "animal": [f"A{number + 1:02d}" for number in animal],
-            "image": [str(number + 1) for number in image],
-        }
-    )
-
-
-callable_module(__name__)
