@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nestde.calibrate.planning import _LEVELS, LAYOUTS, Effects, Scenario, counted, power
+from nestde.calibrate.planning import Effects, counted, power
+from nestde.calibrate.scenarios import LAYOUTS, LEVELS, Scenario
 from nestde.design.design import build_design
 from nestde.fit.basis import basis
 from nestde.fit.family import family
@@ -148,7 +149,7 @@ def found(learnt: Learnt, study: Study, seed: int) -> tuple[int, int, int, int]:
 
     import scipy.sparse
 
-    design = build_design(layout.formula, frame, test=[layout.test], levels=_LEVELS)
+    design = build_design(layout.formula, frame, test=[layout.test], levels=LEVELS)
     names = np.array([f"G{i}" for i in range(genes)], object)
     sums = sum_up(
         family("gaussian"),

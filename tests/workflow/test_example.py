@@ -99,3 +99,28 @@ def test_nestde_de_gives_the_numbers_and_signs_of_the_workflow(example):
                 )
             else:
                 assert ours[column].fillna("").tolist() == theirs[column].fillna("").tolist(), column
+
+
+def test_a_cohort_like_it_and_a_plan_from_it(example, tmp_path):
+    simulated = nestde(
+        "simulate", str(tmp_path), "--like", "results", "--donors", "3", "--seed", "2", cwd=example
+    )
+    assert simulated.returncode == 0, simulated.stderr
+    adata = anndata.read_h5ad(tmp_path / "counts.h5ad")
+    tested = {
+        cell_type: results(example, cell_type).query("status in ['ok', 'singular']")
+        for cell_type in CELL_TYPES
+    }
+    truth = read_tsv(tmp_path / "truth.tsv", text=["gene"])
+    assert {name: len(table) for name, table in truth.groupby("cell_type")} == {
+        name: len(table) for name, table in tested.items()
+    }
+    assert adata.obs["sample_id"].nunique() == 6
+    planned = nestde("power", "--like", "results", "--cell-type", "Neuron", "--genes", "1000", cwd=example)
+    assert planned.returncode == 0, planned.stderr
+    assert (
+        "12 more donors a group raise the share of findable genes at a 1.5-fold change from "
+        in planned.stdout
+    )
+    report = (example / "results/report/multiqc.html").read_text(encoding="utf-8")
+    assert "What the next study would find" in report

@@ -9,13 +9,13 @@ from scipy import stats
 
 from nestde.calibrate.planning import (
     Effects,
-    Scenario,
     best_split,
     cells_at_equal_cost,
     exact,
     power,
     stops_at,
 )
+from nestde.calibrate.scenarios import Scenario
 from nestde.fit.fdr import benjamini_hochberg
 from nestde.fit.noncentral import t_power
 

@@ -13,14 +13,13 @@ from scipy import stats
 from nestde.api.printed import columns, indent
 from nestde.arrays import Floats
 from nestde.calibrate.planning import (
-    LAYOUTS,
     Effects,
-    Scenario,
     best_split,
     cells_at_equal_cost,
     counted,
 )
 from nestde.calibrate.planning import power as power_of
+from nestde.calibrate.scenarios import LAYOUTS, Scenario
 from nestde.errors import Faults, a_few
 from nestde.simulate.learnt import Learnt, learn
 from nestde.simulate.moments import moments
@@ -137,7 +136,7 @@ def power(
     given
         Numbers of a gene, without results.
     layout
-        A key of `nestde.calibrate.planning.LAYOUTS`.
+        A key of `nestde.calibrate.scenarios.LAYOUTS`.
     donors
         Donors a group, or pairs of both groups' numbers; none given: the study's, and twice as many.
     cells

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from nestde.arrays import Floats, Integers
+from nestde.arrays import Floats
+from nestde.calibrate.scenarios import LAYOUTS, LEAST, LEVELS, Layout, Scenario
 from nestde.design.design import build_design
 from nestde.fit.draws import draw, sums_of, with_residuals
 from nestde.fit.genes import FitModel, prepare
@@ -28,124 +29,6 @@ from nestde.simulate.moments import Moments
 
 # Cohorts that stand for all where donors drop out or cells are unequal.
 _COHORTS = 20
-# Arms with fewer donors left have no test.
-_LEAST = 2
-_LEVELS = {"group": ["reference", "other"]}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Who is compared with whom.
-
-    Attributes
-    ----------
-    words
-        What it is.
-    formula, test
-        The model that is fitted, and its tested term.
-    components
-        What variances it has: ``donor``, ``sample`` (of one donor), ``slope`` (between donors).
-    """
-
-    words: str
-    formula: str
-    test: str
-    components: tuple[str, ...]
-
-
-LAYOUTS = {
-    "unpaired": Layout("donors of two groups, a sample each", "~ group + (1 | donor)", "group", ("donor",)),
-    "nested": Layout(
-        "donors of two groups, several samples each",
-        "~ group + (1 | donor) + (1 | sample)",
-        "group",
-        ("donor", "sample"),
-    ),
-    "paired": Layout(
-        "a sample of either group from each donor",
-        "~ group + (1 | donor) + (1 | sample)",
-        "group",
-        ("donor", "sample"),
-    ),
-    "slope": Layout(
-        "how a covariate of cells works in donors of two groups",
-        "~ group * x + (1 + x || donor)",
-        "group:x",
-        ("donor", "slope"),
-    ),
-    "interaction": Layout(
-        "whether the groups differ by as much at one level of a second factor as at the other",
-        "~ group * second + (1 | donor)",
-        "group:second",
-        ("donor",),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A study to be made.
-
-    Attributes
-    ----------
-    layout
-        A key of `LAYOUTS`.
-    donors
-        Of the reference and of the other group; of pairs both the same.
-    cells
-        Cells a sample, on average.
-    samples
-        Samples a donor, of the nested layout.
-    spread
-        SD of the natural logarithm of the cells a sample.
-    dropout
-        Share of donors that are lost.
-    """
-
-    layout: str = "unpaired"
-    donors: tuple[int, int] = (6, 6)
-    cells: float = 100.0
-    samples: int = 1
-    spread: float = 0.0
-    dropout: float = 0.0
-
-    @property
-    def random(self) -> bool:
-        """Whether one cohort is unlike another."""
-        return self.spread > 0 or self.dropout > 0
-
-    def frame(self, random: np.random.Generator) -> pd.DataFrame | None:
-        """The rows of one cohort; None if too few donors are left."""
-        sizes = self.donors[:1] if self.layout == "paired" else self.donors
-        arm = np.repeat(np.arange(len(sizes)), sizes)
-        second = np.concatenate([np.arange(size) % 2 for size in sizes])
-        stays = random.random(len(arm)) >= self.dropout
-        arm, second = arm[stays], second[stays]
-        kinds = arm * 2 + second if self.layout == "interaction" else arm
-        wanted = len(sizes) * (2 if self.layout == "interaction" else 1)
-        if np.bincount(kinds, minlength=wanted).min() < _LEAST:
-            return None
-        each = 2 if self.layout == "paired" else self.samples if self.layout == "nested" else 1
-        donor = np.repeat(np.arange(len(arm)), each)
-        cells = self.cells * np.exp(random.normal(-(self.spread**2) / 2, self.spread, len(donor)))
-        number = np.maximum(np.round(cells), 1).astype(int)
-        sample = np.repeat(np.arange(len(donor)), number)
-        group = (np.arange(len(donor)) % 2 if self.layout == "paired" else arm[donor])[sample]
-        columns = {
-            "group": pd.Categorical.from_codes(group, _LEVELS["group"]),
-            "donor": _labels(donor[sample]),
-            "sample": _labels(sample),
-        }
-        if self.layout == "interaction":
-            columns["second"] = pd.Categorical.from_codes(second[donor[sample]], ["a", "b"])
-        if self.layout == "slope":
-            columns["x"] = random.normal(size=len(sample))
-        return pd.DataFrame(columns)
-
-
-def _labels(code: Integers) -> pd.Categorical:
-    """Groups by number."""
-    return pd.Categorical.from_codes(code, [str(i) for i in range(int(code.max()) + 1)])
 
 
 @dataclass(frozen=True)
@@ -309,7 +192,7 @@ def _tested(
     threads: int | None,
 ) -> Moderated:
     """Moderated tests of genes in one cohort."""
-    design = build_design(layout.formula, frame, test=[layout.test], levels=_LEVELS)
+    design = build_design(layout.formula, frame, test=[layout.test], levels=LEVELS)
     model = prepare(design)
     if genes.counted is not None:
         drawn = _draw_counted(model, frame, _contrast(frame), genes.counted, random)
@@ -336,7 +219,7 @@ def _draw_normal(
         variances = [genes.variances[_component(factor.name, effect)] for effect in factor.effects]
         if variances[0].ndim == 2:  # by group
             first = np.unique(factor.codes, return_index=True)[1]
-            own = (frame["group"].to_numpy()[first] == _LEVELS["group"][1]).astype(int)
+            own = (frame["group"].to_numpy()[first] == LEVELS["group"][1]).astype(int)
             factors.append(np.sqrt(variances[0][:, own])[:, :, None, None])
         else:
             sd = np.sqrt(np.stack(variances, axis=1))
@@ -354,7 +237,7 @@ def _draw_counted(
     # every other gene is lower in the other group: where groups are unequal that is not the same
     log_fold = np.where(np.arange(len(genes.mean)) % 2, -1.0, 1.0) * genes.log_fold
     log_mean = np.log(genes.mean)[:, None] + np.outer(log_fold, contrast[first] - 0.5)
-    other = (frame["group"].to_numpy() == _LEVELS["group"][1]).astype(int)
+    other = (frame["group"].to_numpy() == LEVELS["group"][1]).astype(int)
     for factor in model.design.random:
         sd = genes.sd[factor.name]
         place = np.unique(factor.codes, return_index=True)[1]
@@ -368,7 +251,7 @@ def _draw_counted(
 
 def _contrast(frame: pd.DataFrame) -> Floats:
     """1 in the cells that have the effect."""
-    found: Floats = (frame["group"] == _LEVELS["group"][1]).to_numpy(float)
+    found: Floats = (frame["group"] == LEVELS["group"][1]).to_numpy(float)
     return found * (frame["second"] == "b").to_numpy(float) if "second" in frame else found
 
 
@@ -422,7 +305,7 @@ def best_split(
     )
     arms = 1 if scenario.layout == "paired" else 2
     of_donor = 2 if scenario.layout == "paired" else scenario.samples if scenario.layout == "nested" else 1
-    least = 4 if scenario.layout == "interaction" else _LEAST
+    least = 4 if scenario.layout == "interaction" else LEAST
     tried: list[tuple[float, Scenario]] = []
     for donors in range(least, max(least, math.floor(budget / (arms * donor_cost))) + 1):
         cells = math.floor((budget / (arms * donors) - donor_cost) / (of_donor * cell_cost))
