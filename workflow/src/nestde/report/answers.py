@@ -87,7 +87,7 @@ def table(results: Results, tests: Sequence[Test], untested: Sequence[str] = ())
     header += [
         *(labels[way] for way in ways),
         "pseudobulk",
-        *["found", "the p-value is"] * bool(relabelled),
+        *["false findings", "the p-value is"] * bool(relabelled),
     ]
     for name in untested:
         rows.append([name, *["–"] * (len(header) - 1)])
