@@ -7,6 +7,7 @@ import pandas as pd
 
 from nestde.calibrate.calibration import COLUMNS
 from nestde.cells.roster import Entry, Fewest, call
+from nestde.expression import composition
 from nestde.io.files import slug, write_json, write_tsv
 from nestde.study import config
 
@@ -126,7 +127,20 @@ def write_results(folder):
     write_tsv(sheet, folder / "cohort" / "samples.tsv")
     for number, name in enumerate(SAMPLES):
         write_json(ledger(name, 20 * number), folder / "qc" / f"{slug(name)}.json")
+    write_shares(folder, sheet)
     return folder
+
+
+def write_shares(folder, sheet):
+    """As `nestde composition` writes them: one cell type of a hostile name is ten times as common in AD."""
+    cells = {
+        name: {CELL_TYPES[0]: 90 + 7 * i, CELL_TYPES[1]: 400 if group == "AD" else 40, SCRIPT: 100}
+        for i, (name, group) in enumerate(zip(sheet["sample_id"], sheet["diagnosis"], strict=True))
+    }
+    found = composition.test(cells, sheet, settings().model)
+    write_tsv(found.table, folder / "composition" / "tests.tsv", composition.TEXT)
+    write_tsv(found.shares, folder / "composition" / "shares.tsv", ["sample_id", "cell_type"])
+    write_json({"formula": found.formula.text, "unit": found.unit}, folder / "composition" / "about.json")
 
 
 def design(cell_type):

@@ -60,13 +60,14 @@ def test_pins_satisfy_the_bounds():
 @pytest.mark.parametrize("name", ["nestde", "multiqc"])
 def test_conda_and_pip_pin_the_same_versions(name):
     pinned = {canonicalize_name(key): version for key, version in pins().items()}
-    pinned["snakemake-minimal"] = pinned["snakemake"]
+    called = {"snakemake-minimal": "snakemake", "decoupler-py": "decoupler"}  # in conda
+    pinned |= {theirs: pinned[ours] for theirs, ours in called.items()}
     wanted = {canonicalize_name(requirement.name) for requirement in requirements()}
     for dependency in yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())["dependencies"]:
         package, _, version = dependency.partition("=")
         if package not in ("python", "pip"):
             assert version == pinned[canonicalize_name(package)], package
-        wanted.discard("snakemake" if package == "snakemake-minimal" else canonicalize_name(package))
+        wanted.discard(canonicalize_name(called.get(package, package)))
     if name == "nestde":
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         makers = {Requirement(text).name for name in ("dev", "docs") for text in extras[name]}

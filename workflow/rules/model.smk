@@ -259,3 +259,59 @@ rule also:
         " --cell-type {params.cell_type:q} --design {input.design:q} --genes {input.genes:q}"
         " --cells {input.cells:q} --matrix {input.matrix:q} --threads {threads}"
         " --out {output:q} > {log:q} 2>&1"
+
+
+rule composition:
+    input:
+        samples="<results>/cohort/samples.tsv",
+        ledgers=expand("<results>/qc/{sample}.json", sample=STUDY.samples),
+    output:
+        tests="<results>/composition/tests.tsv",
+        shares="<results>/composition/shares.tsv",
+        about="<results>/composition/about.json",
+    log:
+        "<logs>/composition.log",
+    benchmark:
+        "<benchmarks>/composition.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=STUDY.memory("composition"),
+        runtime=by_input(10, 0.1),
+    params:
+        version=VERSION,
+        settings=STUDY.settings("model"),
+    shell:
+        "nestde composition --settings {params.settings:q} --samples {input.samples:q} --ledgers {input.ledgers:q}"
+        " --out {output.tests:q} --shares {output.shares:q} --about {output.about:q} > {log:q} 2>&1"
+
+
+rule enrich:
+    input:
+        # of no matter to the result: only to be there first
+        kernels="<results>/kernels.txt",
+        design="<results>/design/{cell_type}.npz",
+        statistics="<results>/statistics/{cell_type}.npz",
+        genes="<results>/matrix/{cell_type}.genes.tsv",
+        gene_sets=STUDY.gene_sets,
+    output:
+        "<results>/enrich/{cell_type}.tsv",
+    log:
+        "<logs>/enrich/{cell_type}.log",
+    benchmark:
+        "<benchmarks>/enrich/{cell_type}.tsv"
+    conda:
+        "../../envs/nestde.yaml"
+    threads: 1
+    resources:
+        mem_mb=STUDY.memory("enrich"),
+        runtime=by_input(60, 5),
+    params:
+        version=VERSION,
+        cell_type=STUDY.name_of,
+        settings=STUDY.settings("seed", "model", "inference", "calibration", "enrich"),
+    shell:
+        "nestde enrich --settings {params.settings:q} --cell-type {params.cell_type:q} --design {input.design:q}"
+        " --statistics {input.statistics:q} --genes {input.genes:q} --gene-sets {input.gene_sets:q}"
+        " --threads {threads} --out {output:q} > {log:q} 2>&1"

@@ -25,11 +25,17 @@ rule summary:
             family=STUDY.also,
             cell_type=STUDY.cell_types,
         ),
-        pseudobulk=[
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.tsv"),
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.de.tsv"),
-            STUDY.pseudobulk("<results>/pseudobulk/{cell_type}.json"),
+        composition=[
+            "<results>/composition/tests.tsv",
+            "<results>/composition/shares.tsv",
+            "<results>/composition/about.json",
         ],
+        pseudobulk=[
+            STUDY.on_request("<results>/pseudobulk/{cell_type}.tsv"),
+            STUDY.on_request("<results>/pseudobulk/{cell_type}.de.tsv"),
+            STUDY.on_request("<results>/pseudobulk/{cell_type}.json"),
+        ],
+        enrich=STUDY.on_request("<results>/enrich/{cell_type}.tsv"),
     output:
         directory("<results>/report/content"),
     log:
@@ -77,7 +83,7 @@ rule multiqc:
 
 rule manifest:
     input:
-        data=ancient(STUDY.inputs),
+        data=ancient([*STUDY.inputs, *STUDY.gene_sets]),
         results=STUDY.results("<results>"),
         report="<results>/report/multiqc.html",
     output:

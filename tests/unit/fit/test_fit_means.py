@@ -23,7 +23,7 @@ def test_variances_and_tests_are_limmas(case):
     y, x = np.array(r["y"]), np.array(r["design"])
     df = len(x) - x.shape[1]
     unit = np.eye(x.shape[1])
-    level, every = means._moderated(y, x, df, [unit[[r["level"]]], unit[r["joint"]]])
+    level, every = means.moderated_tests(y, x, df, [unit[[r["level"]]], unit[r["joint"]]])
     assert level.df_residual == pytest.approx(r["df_total"], rel=1e-6)
     np.testing.assert_allclose(np.exp(level.log_p), r["p_level"], rtol=1e-6)
     np.testing.assert_allclose(np.exp(every.log_p), r["p_joint"], rtol=1e-6)

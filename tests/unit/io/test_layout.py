@@ -63,12 +63,15 @@ def test_the_rules_make_what_the_table_says(folder: Path) -> None:
     assert every(staying) >= OTHERS
 
 
-@pytest.mark.parametrize("pseudobulk", [True, False])
-def test_the_manifest_tells_of_all_that_is_kept(folder: Path, pseudobulk: bool) -> None:
-    write_study(folder, pseudobulk={"enabled": pseudobulk}, **ALSO)
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_manifest_tells_of_all_that_is_kept(folder: Path, wanted: bool) -> None:
+    (folder / "sets.gmt").write_text("one\tof two\tG1\tG2\n")
+    gene_sets = "sets.gmt" if wanted else None
+    write_study(folder, pseudobulk={"enabled": wanted}, enrich={"gene_sets": gene_sets}, **ALSO)
     told = rules()["manifest"].input.results
-    kinds = [kind for kind in layout.RESULTS if pseudobulk or not layout.is_of_pseudobulk(kind)]
-    assert every(told) == every(layout.RESULTS[kind] for kind in kinds)
+    asked_for = layout.ON_REQUEST if wanted else ()
+    assert every(told) == every(path for path in layout.RESULTS.values() if layout.is_made(path, asked_for))
+    assert ("sets.gmt" in rules()["manifest"].input.data) == wanted
     assert len(told) == len(set(map(str, told)))
     assert every(told) <= {path.removeprefix("results/") for path in map(str, rules()["all"].input)}
 
@@ -76,5 +79,5 @@ def test_the_manifest_tells_of_all_that_is_kept(folder: Path, pseudobulk: bool) 
 def test_steps_are_the_folders_of_results() -> None:
     assert (
         " ".join(layout.STEPS)
-        == "also calibration cells cohort crosscheck de design matrix prior pseudobulk qc statistics"
+        == "also calibration cells cohort composition crosscheck de design enrich matrix prior pseudobulk qc statistics"
     )

@@ -418,3 +418,17 @@ def test_only_samples_that_pseudobulk_compared_are_drawn(results):
         (svg,) = concordance._samples(read, read.tests()[0], profiles, ["G010"]).values()
         drawn[number] = svg.count("h0")
     assert drawn == {6: 6, 4: 4}
+
+
+def test_shares_of_cell_types_are_told_as_the_table_has_them(results, content):
+    section = json.loads((content / "nestde_composition_mqc.json").read_text())
+    # two shrink only because one grows
+    assert "Of 3 cell types, 3 changed" in section["description"]
+    table = read_tsv(results / "composition/tests.tsv", text=TEXT).set_index("cell_type")
+    header, *told = rows(section["data"])
+    for cells in told:
+        row = dict(zip(header, cells, strict=True))
+        of = table.loc[row["Cell type"]]
+        assert float(row["Odds ratio"]) == pytest.approx(np.exp(of["coef"]), abs=0.005)
+        assert float(row["p"]) == pytest.approx(of["pvalue"], rel=0.05)
+        assert row["Comparison"] == "AD v Control"

@@ -13,6 +13,7 @@ from nestde.errors import NestdeError, NestdeWarning
 if TYPE_CHECKING:
     from nestde import pl, simulate
     from nestde.api.check import DesignCheck, check_design
+    from nestde.api.composition import composition
     from nestde.api.de import de
     from nestde.api.glmm import GLMMResult, glmm
     from nestde.api.lmm import LMMResult, lmm
@@ -33,6 +34,7 @@ __all__ = [
     "Power",
     "__version__",
     "check_design",
+    "composition",
     "de",
     "glmm",
     "lmm",
@@ -49,6 +51,7 @@ __all__ = [
 _LAZY = {
     "Certainty": "nestde.api.variances",
     "DesignCheck": "nestde.api.check",
+    "composition": "nestde.api.composition",
     "GLMMResult": "nestde.api.glmm",
     "LMMResult": "nestde.api.lmm",
     "Power": "nestde.api.power",

@@ -59,6 +59,7 @@ def check_study(config: Config, told: Iterable[str] = (), *, ask_plan: bool = Fa
         Whether to count cells after quality control, where `nestde plan` has seen what that leaves.
     """
     from nestde.check.faults import check
+    from nestde.check.gene_sets import check_gene_sets
     from nestde.check.seen import recall
     from nestde.check.study import read_study
 
@@ -70,6 +71,8 @@ def check_study(config: Config, told: Iterable[str] = (), *, ask_plan: bool = Fa
         if study is not None:
             seen = recall(study) if ask_plan else None
             answer = check(study, faults, seen)
+    with faults.noting():
+        check_gene_sets(config)
     if study is None or answer is None or faults.sentences:
         return Check(tuple(faults.sentences), None, None)
     from nestde.check.content import content, resolved_samples

@@ -37,6 +37,8 @@ COMMANDS = {
     "matrix": "step",
     "pseudobulk": "step",
     "pseudobulk-de": "step",
+    "composition": "step",
+    "enrich": "step",
     "design": "step",
     "kernels": "step",
     "statistics": "step",

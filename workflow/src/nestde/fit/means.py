@@ -53,6 +53,8 @@ class MeansTest:
     ----------
     log_p
         (G,) natural log of the p-value.
+    coef, se
+        (G, rows) estimates of the contrast's rows, and their standard errors by the squeezed variances.
     df_residual
         Degrees of freedom: the samples', and those that all other genes lend.
     spread
@@ -60,6 +62,8 @@ class MeansTest:
     """
 
     log_p: Floats
+    coef: Floats
+    se: Floats
     df_residual: float
     spread: Spread
 
@@ -107,7 +111,7 @@ def means_tests(
     order, size = np.argsort(leaf_unit, kind="stable"), np.bincount(unit.codes)
     begins = np.searchsorted(leaf_unit[order], np.arange(len(size)))
     y = np.add.reduceat(statistics.sums[:, order, 0], begins, axis=1)
-    return _moderated(y / size, x, df, contrasts, spread)
+    return moderated_tests(y / size, x, df, contrasts, spread)
 
 
 def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:
@@ -116,10 +120,10 @@ def _means(codes: NDArray[np.int32], columns: Floats) -> Floats:
     )
 
 
-def _moderated(
+def moderated_tests(
     y: Floats, x: Floats, df: int, contrasts: Sequence[Floats], spread: Spread | None = None
 ) -> list[MeansTest] | str:
-    """Test means (G, N) by a model (N, c) whose first columns are those of the contrasts, with `df` left."""
+    """Test what N samples have (G, N) by a model (N, c) whose first columns are those of the contrasts, with `df` left."""
     inverse = np.linalg.pinv(x.T @ x, hermitian=True)
     coef = np.einsum("gn,nc,cd->gd", y, x, inverse, optimize=True)
     residual = y - np.einsum("gc,nc->gn", coef, x)
@@ -132,10 +136,13 @@ def _moderated(
         if not np.allclose(wide @ inverse @ (x.T @ x), wide, atol=1e-8):
             return "the samples' means cannot tell what is tested from the other columns"
         estimate = np.einsum("gc,rc->gr", coef, wide)
-        solved = np.einsum("gr,rs->gs", estimate, np.linalg.inv(wide @ inverse @ wide.T))
+        unscaled = wide @ inverse @ wide.T
+        se = np.sqrt(np.outer(squeezed, np.diag(unscaled)))
+        solved = np.einsum("gr,rs->gs", estimate, np.linalg.inv(unscaled))
         f = np.sum(estimate * solved, axis=1) / len(rows) / squeezed
         total = min(df + spread.df, df * len(y))
-        found.append(MeansTest(log_f_sf(f, len(rows), np.full(len(f), total)), total, spread))
+        log_p = log_f_sf(f, len(rows), np.full(len(f), total))
+        found.append(MeansTest(log_p, estimate, se, total, spread))
     return found
 
 

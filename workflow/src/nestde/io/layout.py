@@ -40,6 +40,10 @@ RESULTS = {
     "profiles_table": "pseudobulk/{cell_type}.tsv",
     "pseudobulk_de": "pseudobulk/{cell_type}.de.tsv",
     "explore": "pseudobulk/{cell_type}.json",
+    "enrich": "enrich/{cell_type}.tsv",
+    "composition": "composition/tests.tsv",
+    "shares": "composition/shares.tsv",
+    "composed": "composition/about.json",
 }
 # What is kept for what may be asked next, another cell type or headline, and is no result.
 BESIDE = {
@@ -57,13 +61,21 @@ INTERMEDIATES = {
 STEPS = tuple(sorted({step for step, _, name in (path.partition("/") for path in RESULTS.values()) if name}))
 
 
-def is_of_pseudobulk(kind: str) -> bool:
-    """Whether a run makes this kind of result only where pseudobulk is switched on."""
-    return RESULTS[kind].startswith("pseudobulk/")
+# Folders that a run makes only where the configuration asks for them (`Config.asked_for`).
+ON_REQUEST = ("pseudobulk", "enrich")
+
+
+def is_made(path: str, asked_for: Collection[str]) -> bool:
+    """Whether a run makes a result, by its path or pattern, where these of `ON_REQUEST` are asked for."""
+    folder = path.partition("/")[0]
+    return folder not in ON_REQUEST or folder in asked_for
 
 
 def kept(
-    samples: Collection[str], cell_types: Collection[str], *, pseudobulk: bool, also: Collection[str] = ()
+    samples: Collection[str],
+    cell_types: Collection[str],
+    asked_for: Collection[str],
+    also: Collection[str] = (),
 ) -> list[str]:
     """Every result of a run, in the order of the table.
 
@@ -71,14 +83,14 @@ def kept(
     ----------
     samples, cell_types
         Slugs.
-    pseudobulk
-        Whether it is switched on.
+    asked_for
+        Of `ON_REQUEST`.
     also
         Model families that are fitted beside the headline's.
     """
     paths: list[str] = []
-    for kind, pattern in RESULTS.items():
-        if is_of_pseudobulk(kind) and not pseudobulk:
+    for pattern in RESULTS.values():
+        if not is_made(pattern, asked_for):
             continue
         if "{sample}" in pattern:
             paths += [pattern.format(sample=sample) for sample in samples]

@@ -15,7 +15,7 @@ from nestde.expression.tables import TEXT as TABLES
 from nestde.fit.family import Family, family
 from nestde.fit.methods import AUTO, instead
 from nestde.io.files import read_json, read_tsv, slugs
-from nestde.io.layout import RESULTS, is_of_pseudobulk
+from nestde.io.layout import RESULTS, is_made
 from nestde.study.config import Config
 
 TEXT = (*TABLES, "sample_id", "verdict")
@@ -130,12 +130,10 @@ class Results:
     def _made(self, kind: str, of: dict[str, str]) -> Path | None:
         """Path of a file that the run made, if it made it.
 
-        What an earlier run left in ``pseudobulk/`` may be of other cells: where pseudobulk is switched off, nothing
-        there belongs to the run.
+        What an earlier run left of what this one was not asked for may be of other cells: it does not belong to the run.
         """
         path = self.folder / RESULTS[kind].format(**of)
-        left_over = is_of_pseudobulk(kind) and not self.config.pseudobulk.enabled
-        return path if path.exists() and not left_over else None
+        return path if path.exists() and is_made(RESULTS[kind], self.config.asked_for) else None
 
     @cached_property
     def slugs(self) -> dict[str, str]:

@@ -350,6 +350,8 @@ def _steps(
     yield step(
         "also", genes_of_types * len(config.model.also), largest, table * types * len(config.model.also)
     )
+    yield step("composition", [{}], 4e-3 * len(of_sample), 1e-4 * len(of_sample) * types)
+    yield step("enrich", genes_of_types if "enrich" in config.asked_for else [], sums, 1.0)
     yield step("crosscheck", cells_of_types, VALUE * 0.1 * max(of_type.values()))
     read_by_summary = tables + len(pseudobulk) * (18e-6 * profiles + 1.4e-4 * genes)
     yield step("summary", [{"genes": float(genes * types)}], read_by_summary, 0.5 * tables)

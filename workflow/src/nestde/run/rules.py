@@ -10,7 +10,7 @@ from typing import Any
 
 from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
-from nestde.io.layout import kept
+from nestde.io.layout import is_made, kept
 from nestde.provenance import digests
 from nestde.run.needs import memory
 from nestde.study.template import template_dir
@@ -74,6 +74,7 @@ class WorkflowStudy:
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
         self.data = self._inputs_of(self.sources)
         self.inputs = [self.config.samples, *self.data]
+        self.gene_sets = [path for path in [self.config.enrich.gene_sets] if path]
         # The samples of a small study share one QC job.
         self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
 
@@ -183,13 +184,13 @@ class WorkflowStudy:
 
     def results(self, folder: str) -> list[str]:
         """Every result that is kept and told of in the manifest, in that folder."""
-        paths = kept(self.samples, self.cell_types, pseudobulk=self.config.pseudobulk.enabled, also=self.also)
+        paths = kept(self.samples, self.cell_types, self.config.asked_for, self.also)
         return [f"{folder}/{path}" for path in paths]
 
-    def pseudobulk(self, pattern: str) -> list[str]:
-        """Expand a path pattern over the cell types, or to nothing where pseudobulk is switched off."""
-        cell_types = self.cell_types if self.config.pseudobulk.enabled else []
-        return [pattern.replace("{cell_type}", cell_type) for cell_type in cell_types]
+    def on_request(self, pattern: str) -> list[str]:
+        """Expand a pattern of results over the cell types, or to nothing where the configuration does not ask for them."""
+        made = is_made(pattern.removeprefix("<results>/"), self.config.asked_for)
+        return [pattern.replace("{cell_type}", cell_type) for cell_type in self.cell_types if made]
 
 
 def _stamp(paths: Iterable[str]) -> str:

@@ -145,6 +145,15 @@ class Pseudobulk(_Given):
 
 
 @dataclass(frozen=True)
+class Enrich(_Given):
+    """Gene sets, and how they are scored."""
+
+    gene_sets: str | None
+    score: str
+    min_genes: int
+
+
+@dataclass(frozen=True)
 class Config(_Given):
     """The whole configuration, every key present. See workflow/schemas/config.schema.yaml."""
 
@@ -160,6 +169,13 @@ class Config(_Given):
     inference: Inference
     calibration: Calibration
     pseudobulk: Pseudobulk
+    enrich: Enrich
+
+    @property
+    def asked_for(self) -> list[str]:
+        """What of `nestde.io.layout.ON_REQUEST` a run makes."""
+        asked = {"pseudobulk": self.pseudobulk.enabled, "enrich": self.enrich.gene_sets is not None}
+        return [name for name, wanted in asked.items() if wanted]
 
     def text(self, *sections: str) -> str:
         """Return the sections or keys named (all, if none) as JSON: what a rule passes to its command.
