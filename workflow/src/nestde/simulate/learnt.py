@@ -127,7 +127,7 @@ def learn(folder: str | Path, cell_type: str | None = None, term: str | None = N
     paths = {
         kind: folder / RESULTS[kind].format(cell_type=names[cell_type])
         for kind in RESULTS
-        if "{cell_type}" in RESULTS[kind]
+        if "{cell_type}" in RESULTS[kind] and "{family}" not in RESULTS[kind]
     }
     design = load_design(paths["design"])
     if isinstance(design, NotTestable):
