@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from snakemake.exceptions import WorkflowError
 
 from nestde.run.needs import NEEDS, Need, asked
 from nestde.run.rules import WorkflowStudy, by_input
@@ -39,6 +40,10 @@ def test_quality_control_asks_by_the_size_of_a_sample(
     need = NEEDS["qc_doublets"]
     assert study.memory_of_qc(of["S1"], input=["a.h5ad"], attempt=1) == int(need.memory(20))
     assert study.memory_of_qc(of["S3"], input=["b.h5ad"], attempt=2) == int(2 * need.memory(10))
+    with pytest.raises(
+        WorkflowError, match=r"of another version than the nestde that is installed.*'pseudobulk'"
+    ):
+        study.pseudobulk("results/pseudobulk/{cell_type}.tsv")
     without = WorkflowStudy(given | {"qc": {"doublets": "never"}})
     assert without.memory_of_qc(of["S1"], input=["a.h5ad"], attempt=1) == int(NEEDS["qc"].memory(20))
 

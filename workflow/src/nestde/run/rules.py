@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from nestde import __version__
 from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
 from nestde.io.layout import is_made, kept
@@ -77,6 +78,17 @@ class WorkflowStudy:
         self.gene_sets = [path for path in [self.config.enrich.gene_sets] if path]
         # The samples of a small study share one QC job.
         self.qc_job = "every_sample" if is_small(paths.values()) else "{sample}"
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what is wrong where rules of another version, copied into a study before, ask for what there no longer is."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        from snakemake.exceptions import WorkflowError
+
+        raise WorkflowError(
+            f"The rules in workflow/ are of another version than the nestde that is installed ({__version__}), which has no "
+            f"'{name}'. Take the folders workflow/ and envs/ that `nestde init NEW` writes, or install the version that they are of."
+        )
 
     def settings(self, *sections: str) -> Callable[[Any], str]:
         """Return what gives the sections of the configuration that a rule depends on, as JSON.
