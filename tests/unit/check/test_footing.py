@@ -62,15 +62,14 @@ def test_size_is_that_of_the_samples_left():
 
 def test_cells_are_counted_by_sample_and_level():
     cells = frame(donors=2, samples=2, cells=3).iloc[:-1]
-    model = Model(
-        "~ diagnosis + (1 | sample_id)", ["diagnosis"], {"diagnosis": ["Control", "AD"]}, 1, "gaussian"
-    )
+    levels = {"diagnosis": ["Control", "AD"]}
+    model = Model("~ diagnosis + (1 | sample_id)", ["diagnosis"], levels, 1, "gaussian", [])
     assert cells_of(cells, model) == {
         "cells_per_sample": {"D0S0": 3, "D0S1": 3, "D1S0": 3, "D1S1": 2},
         "levels_of": {"diagnosis": {"Control": {"D0S0": 3, "D0S1": 3}, "AD": {"D1S0": 3, "D1S1": 2}}},
     }
     # a factor that varies within samples has a sample in several levels; a number has none
-    model = Model("~ part + x + (1 | donor)", ["part", "x"], {}, 1, "gaussian")
+    model = Model("~ part + x + (1 | donor)", ["part", "x"], {}, 1, "gaussian", [])
     within = cells.assign(part=np.where(np.arange(len(cells)) % 2, "b", "a"))
     levels = cells_of(within, model)["levels_of"]
     assert list(levels) == ["part"] and set(levels["part"]["a"]) == set(levels["part"]["b"])

@@ -13,6 +13,7 @@ from nestde.arrays import Floats
 from nestde.cells.roles import references
 from nestde.design.transforms import sorted_labels
 from nestde.errors import NestdeError, a_few
+from nestde.fit.family import family
 from nestde.io.source import label
 from nestde.pl.drawing import GROUPS, INK, REST, axes, plain
 from nestde.size_factors import PER
@@ -135,7 +136,7 @@ def strip(
     layer
         Layer with the raw counts; None takes X.
     scale
-        ``log``: mean of log(1 + counts per 10,000), which the linear model looks at; ``counts``: mean counts per 10,000.
+        ``log``: mean of what the linear model looks at, a logarithm of counts per 10,000; ``counts``: mean counts per 10,000.
     ax
         Axes to draw on; None makes a figure.
 
@@ -191,6 +192,6 @@ def strip(
         ax.hlines(mine["value"].mean(), x - 0.3, x + 0.3, color=INK, lw=1.5)
     ax.set_xticks(range(len(order)), [plain(level) for level in order])
     ax.set_xlim(-0.6, len(order) - 0.4)
-    what = "mean of log(1 + counts per 10,000)" if scale == "log" else "mean counts per 10,000"
+    what = f"mean of {family('gaussian').scale.response}" if scale == "log" else "mean counts per 10,000"
     ax.set(ylabel=what, title=plain(gene if cell_type is None else f"{gene} in {cell_type}"))
     return ax

@@ -151,7 +151,7 @@ class HurdleFitted:
         return coef, se
 
     def effect(self, by: str, weights: Floats) -> tuple[Floats, Floats]:
-        """By how much a step of a contrast changes mean ln(1 + counts per 10,000), and its standard error."""
+        """By how much a step of a contrast changes the mean of the amounts' logarithm over all cells, and its standard error."""
         del by
         detection = self.detection.full
         return self.together(detection.effect(weights), _effect(self.reml, weights))
