@@ -147,7 +147,8 @@ def whole(study):
     """Run the steps from counts to the table and the report of one cell type, as the rules do."""
     name = slug(TYPE)
     of = {
-        kind: study.folder / path.format(cell_type=name, sample="{}", source="{}", scatteritem="1-of-1")
+        kind: study.folder
+        / path.format(cell_type=name, sample="{}", source="{}", scatteritem="1-of-1", family="{}")
         for kind, path in ALL.items()
     }
     assert study.ingest() == study.qc() == 0
