@@ -27,11 +27,15 @@ module {name}:
 use rule * from {name} as {name}_*
 """
 BOTH = """
-rule strongest:
+rule everything:
     default_target: True
     input:
         rules.a_all.input,
         rules.b_all.input,
+        "out/strongest.tsv",
+
+rule strongest:
+    input:
         tables=["out/a/de/Neuron.tsv", "out/b/de/Neuron.tsv"],
     output:
         "out/strongest.tsv",
