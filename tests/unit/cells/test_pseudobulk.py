@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from makers.tiny_study import SAMPLES, cells, config, read_tested, write_study
 
-from nestde.cells.pseudobulk import cpm, read
+from nestde.cells.pseudobulk import cpm, read, scale_profiles
 from nestde.io.counts import OURS
 from nestde.io.files import read_tsv
+from nestde.size_factors import Counted
 from nestde.study.samples import read_checked
 
 
@@ -85,3 +86,9 @@ def test_cpm_of_nothing_is_nothing():
 
 def test_the_configured_minimum_is_a_minimum():
     assert config().pseudobulk.min_cells == 1
+
+
+def test_profiles_of_a_type_that_quality_control_removed_are_scaled_by_nothing():
+    none = Counted(np.zeros(0), np.zeros(0, np.int64), 3, lambda: np.zeros((3, 2), np.int64))
+    scaled, effective = scale_profiles(none, none.profiles, np.zeros(3, bool), "median_of_ratios")
+    assert scaled.of_cells.shape == (0,) and effective.tolist() == [0.0, 0.0, 0.0]

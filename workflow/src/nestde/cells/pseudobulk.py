@@ -120,7 +120,8 @@ def scale_profiles(
         scaled = size_factor(size_factors).scale(together)
         of_cells[mine], words = scaled.of_cells, scaled.words
     of, own = (np.bincount(cells.sample, values, cells.samples) for values in (of_cells, library))
-    return Scaled(of_cells, words), cells.depth * np.divide(of, own, out=np.ones_like(of), where=own > 0)
+    # sums of no cell at all are whole numbers, whatever their weights were
+    return Scaled(of_cells, words), cells.depth * np.divide(of, own, out=np.ones(len(of)), where=own > 0)
 
 
 def cpm(sums: NDArray[np.int64], effective: Floats) -> Floats:
