@@ -13,7 +13,7 @@ def poly(x: Floats, degree: int, raw: bool, learn: int | None = None) -> Floats:
     """Orthogonal polynomials of x, as R's ``poly``: (n, degree). With `raw`, x, x², ….
 
     By Stieltjes' three-term recurrence; `x` is centred and scaled first, which changes nothing but the rounding.
-    Orthogonal they are over the first `learn` rows (see `transforms.evaluate`).
+    Orthogonal they are over the first `learn` rows (see `evaluate.evaluate`).
     """
     if raw:
         return np.column_stack([x**power for power in range(1, degree + 1)])
@@ -42,7 +42,7 @@ def ns(
     """Natural cubic spline, as R's ``splines::ns``: (n, df), linear beyond the boundary knots.
 
     Hastie (1992) in Chambers & Hastie, Statistical Models in S, chapter 7. Without `knots`, those within are quantiles
-    of the first `learn` rows (see `transforms.evaluate`).
+    of the first `learn` rows (see `evaluate.evaluate`).
     """
     from scipy.interpolate import BSpline
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nestde.design.evaluate import evaluate
 from nestde.design.expressions import Node, quoted
 from nestde.design.formula import Formula, variables_of
 from nestde.design.terms import Term, terms_of
-from nestde.design.transforms import Columns, Factor, Value, evaluate, looks_numeric, sorted_labels
+from nestde.design.values import Columns, Factor, Value, looks_numeric, sorted_labels
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.io.source import label
 from nestde.words import are, count, verb
@@ -150,8 +151,8 @@ def materialise(
 ) -> tuple["pd.DataFrame", dict[Term, list[int]], dict[str, tuple[str, ...]]]:
     """Matrix of a right-hand side.
 
-    Factors are evaluated by `transforms`; formulaic sees their values under neutral names, and chooses the coding that
-    keeps the columns apart. `learn` is that of `transforms.evaluate`.
+    Factors are evaluated by `evaluate`; formulaic sees their values under neutral names, and chooses the coding that
+    keeps the columns apart. `learn` is that of `evaluate`.
 
     Returns
     -------

@@ -9,10 +9,10 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
+from nestde.design.evaluate import check, codes
 from nestde.design.expressions import NAME, caret, fail
 from nestde.design.expressions import parse as parse_expression
 from nestde.design.terms import MOST_TERMS, Term, terms_of
-from nestde.design.transforms import check, codes
 from nestde.errors import Faults, NestdeError
 
 MOST_CHARACTERS = 10_000

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nestde.design.evaluate import check
 from nestde.design.expressions import Node, fail, parse
-from nestde.design.transforms import check
 
 MOST_TERMS = 500
 MOST_POWER = 10

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from nestde.api.counts import raw_counts
 from nestde.arrays import Floats
 from nestde.cells.roles import references
-from nestde.design.transforms import sorted_labels
+from nestde.design.values import sorted_labels
 from nestde.errors import NestdeError, a_few
 from nestde.fit.family import family
 from nestde.io.source import label
