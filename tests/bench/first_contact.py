@@ -68,7 +68,16 @@ def steps(study: Path) -> tuple[int, str]:
     tables, ledgers = (
         [results / RESULTS[kind].format(sample=name) for name in names] for kind in ("cells", "ledger")
     )
-    step("qc", settings=settings, samples=names, counts=ingested, out=counts, cells=tables, ledgers=ledgers)
+    step(
+        "qc",
+        settings=settings,
+        samples=names,
+        sheet=checked,
+        counts=ingested,
+        out=counts,
+        cells=tables,
+        ledgers=ledgers,
+    )
     model, covariates = config.model, covariates_of(read_checked(checked))
     compared = Comparison.of(model).text()
     cellwise = Cellwise.of(model.formula, model.levels, covariates).text()

@@ -199,6 +199,7 @@ def run(folder: Path, cores: int) -> tuple[float, float]:
         "PYTHONPATH": os.pathsep.join([str(reporter), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "NESTDE_USAGE": str(folder / "usage.tsv"),
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile all that it imports
     (folder / "usage.tsv").unlink(missing_ok=True)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with (folder / "told.txt").open("w") as told:

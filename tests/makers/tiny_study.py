@@ -107,6 +107,7 @@ class Steps:
         return self.run(
             "qc",
             samples=names,
+            sheet=self.folder / "samples.tsv",
             counts=list(self.sources.values()),
             out=self.counts,
             cells=[self.folder / f"qc/{name}.tsv" for name in names],
@@ -192,7 +193,7 @@ class Steps:
         ledgers = {kind: [self.path(kind, sample=name) for name in names] for kind in ("cells", "ledger")}
         ingested = list(self.sources.values())
         outputs = {"cells": ledgers["cells"], "ledgers": ledgers["ledger"], "out": self.counts}
-        self.expect("qc", samples=names, counts=ingested, **outputs)
+        self.expect("qc", samples=names, sheet=self.path("samples"), counts=ingested, **outputs)
         fits = [self._fit(cell_type) for cell_type in self.config.cell_types]
         every = list(self.types.values())
         tables = {

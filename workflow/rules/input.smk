@@ -1,4 +1,5 @@
-# From the data as they come to the kept cells of each sample. Inputs are `ancient`: their content is among the parameters, and what
+# From the data as they come to the kept cells of each sample: a file of several samples is read once, and sorted by sample, by
+# `ingest`; one of a single sample is read by `qc`. Inputs are `ancient`: their content is among the parameters, and what
 # was only touched or copied is no reason to do anything again.
 
 
@@ -107,7 +108,9 @@ rule ingest:
 
 rule qc:
     input:
-        expand("<results>/ingest/{source}.h5ad", source=STUDY.sources_of_job),
+        shared=expand("<results>/ingest/{source}.h5ad", source=STUDY.shared_of_job),
+        own=ancient(STUDY.own_of_job),
+        samples="<results>/cohort/admitted.tsv",
     output:
         # kept: what a cell type that is added later is read from
         counts=STUDY.each_sample("<results>/counts/{sample}.h5ad"),
@@ -127,7 +130,7 @@ rule qc:
         version=VERSION,
         inputs=STUDY.stamp_of_job,
         samples=STUDY.samples_of_job,
-        settings=STUDY.settings("seed", "qc"),
+        settings=STUDY.settings("seed", "input", "qc"),
     shell:
-        "nestde qc --settings {params.settings:q} --samples {params.samples:q} --counts {input:q}"
+        "nestde qc --settings {params.settings:q} --samples {params.samples:q} --sheet {input.samples:q} --counts {input.shared:q}"
         " --out {output.counts:q} --cells {output.cells:q} --ledgers {output.ledgers:q} > {log:q} 2>&1"

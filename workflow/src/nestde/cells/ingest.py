@@ -1,12 +1,15 @@
 """One input file, read once: cells of the sheet's samples, sorted by sample, their counts checked to be raw."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nestde.cells.concerns import EQUAL, FEWEST, spread
+from nestde.cells.sample import Sample
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.io.counts import writing
 from nestde.io.files import slugs
@@ -18,6 +21,7 @@ from nestde.study.config import Input
 
 if TYPE_CHECKING:
     import pandas as pd
+    from scipy.sparse import csr_matrix
 
 FIRST = 200  # cells that `peek` looks at
 
@@ -52,6 +56,100 @@ def ingest(
     NestdeError
         With every fault of the cells (`cells_of`), else with those of the counts.
     """
+    taken = _take(path, samples, config)
+    source, order, uns = taken.source, taken.order, taken.uns
+    uns["starts"] = np.concatenate([[0], np.cumsum(uns["kept"])]).astype(np.int64)
+    uns["samples"] = np.array(samples, object)
+    names = slugs([*samples, *among])
+    uns["slugs"] = np.array([names[sample] for sample in samples], object)
+    with writing(out, "csr", source.row_nnz[order], taken.obs, taken.cells, source.genes, uns) as filler:
+        taken.read(filler.put)
+    return uns
+
+
+def ingest_one(path: str | Path, sample: str, config: Input) -> Sample:
+    """Read the cells of a file that holds one sample: what `ingest` would write, and `sample_of` read again.
+
+    Raises
+    ------
+    NestdeError
+        As `ingest`.
+    """
+    from scipy.sparse import csr_matrix
+
+    taken = _take(path, [sample], config)
+    indptr = np.concatenate([[0], np.cumsum(taken.source.row_nnz[taken.order])]).astype(np.int64)
+    data, indices = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int32)
+
+    def put(start: int, block: "csr_matrix") -> None:
+        here = slice(indptr[start], indptr[start + block.shape[0]])
+        data[here], indices[here] = block.data, block.indices
+
+    taken.read(put)
+    genes = taken.source.genes
+    return Sample(
+        name=sample,
+        obs=taken.obs,
+        cells=taken.cells,
+        genes=genes,
+        gene_ids=taken.source.gene_ids,
+        counts=csr_matrix((data, indices, indptr), shape=(len(taken.order), len(genes))),
+        came=int(taken.uns["came"][0]),
+        keep={name: int(of[0]) for name, of in taken.uns["keep"].items()},
+    )
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A file that is open, and the cells that are taken from it.
+
+    Attributes
+    ----------
+    source
+        The file.
+    order
+        (n,) rows that are taken, sorted by sample and then as they came.
+    obs, cells
+        (n rows) what `cells_of` returns of them.
+    uns
+        What `ingest` tells of them.
+    """
+
+    source: Source
+    order: NDArray[np.int64]
+    obs: "pd.DataFrame"
+    cells: "pd.DataFrame"
+    uns: dict[str, Any]
+
+    def read(self, put: Callable[[int, "csr_matrix"], None]) -> None:
+        """Read their counts; `put` is given blocks, each with the place of its first cell among those that are taken.
+
+        Raises
+        ------
+        NestdeError
+            With every fault of the counts.
+        """
+        source = self.source
+        # where each cell goes; a block's cells of one sample stay together, so few and large writes do
+        place = np.full(len(source.obs), -1, np.int64)
+        place[self.order] = np.arange(len(self.order))
+        check = RawCounts(str(source.path), source.obs.index, source.genes)
+        for start, block in source.blocks():
+            targets = place[start : start + block.shape[0]]
+            here = np.flatnonzero(targets >= 0)
+            here = here[np.argsort(targets[here], kind="stable")]
+            counts = check.whole(block[here], start + here)
+            if check.faulty:
+                continue  # the rest is read to say how many values are at fault
+            runs = np.flatnonzero(np.diff(targets[here]) != 1) + 1
+            for run in np.split(np.arange(len(here)), runs):
+                if len(run):
+                    put(int(targets[here[run[0]]]), counts[run[0] : run[-1] + 1])
+        check.raise_if_any()
+
+
+def _take(path: str | Path, samples: Sequence[str], config: Input) -> _Taken:
+    """Open a file and choose its cells; ``uns`` without what concerns several samples."""
     source = open_source(path, layer=config.layer, gene_key=config.gene_key)
     obs, cells = cells_of(source, samples, config)
     codes = cells["sample_id"].cat.codes.to_numpy()
@@ -67,36 +165,13 @@ def ingest(
         raise NestdeError(
             f"{path}: input.keep leaves no cell of {a_few(empty)}. Keep more, or drop the samples."
         )
-    uns["starts"] = np.concatenate([[0], np.cumsum(uns["kept"])]).astype(np.int64)
-    uns["samples"] = np.array(samples, object)
-    names = slugs([*samples, *among])
-    uns["slugs"] = np.array([names[sample] for sample in samples], object)
     uns["others"] = int((codes < 0).sum())
     if source.gene_ids is not None:
         uns["gene_ids"] = source.gene_ids
     uns["keep"] = {
         name: np.bincount(codes[at], minlength=len(samples)).astype(np.int64) for name, at in removed.items()
     }
-    # where each cell goes; a block's cells of one sample stay together, so few and large writes do
-    place = np.full(len(obs), -1, np.int64)
-    place[order] = np.arange(len(order))
-    check = RawCounts(str(source.path), source.obs.index, source.genes)
-    with writing(
-        out, "csr", source.row_nnz[order], obs.iloc[order], cells.iloc[order], source.genes, uns
-    ) as filler:
-        for start, block in source.blocks():
-            targets = place[start : start + block.shape[0]]
-            here = np.flatnonzero(targets >= 0)
-            here = here[np.argsort(targets[here], kind="stable")]
-            counts = check.whole(block[here], start + here)
-            if check.faulty:
-                continue  # the rest is read to say how many values are at fault
-            runs = np.flatnonzero(np.diff(targets[here]) != 1) + 1
-            for run in np.split(np.arange(len(here)), runs):
-                if len(run):
-                    filler.put(int(targets[here[run[0]]]), counts[run[0] : run[-1] + 1])
-        check.raise_if_any()
-    return uns
+    return _Taken(source, order, obs.iloc[order], cells.iloc[order], uns)
 
 
 def peek(path: str | Path, config: Input) -> str:

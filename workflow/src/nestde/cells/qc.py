@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.cells.concerns import spread
 from nestde.cells.same import marks
+from nestde.cells.sample import Sample
 from nestde.cells.sexes import evidence, in_cells
 from nestde.errors import NestdeError
-from nestde.io.counts import Counts, writing
+from nestde.io.counts import writing
 from nestde.study.config import QC
 
 if TYPE_CHECKING:
@@ -38,17 +39,13 @@ ENOUGH_FOR_SCRUBLET = 500
 FEWEST_FOR_SCRUBLET = 50
 
 
-def control(
-    path: str | Path, sample: str, config: QC, seed: int, out: str | Path
-) -> tuple["pd.DataFrame", dict[str, Any]]:
-    """Control one sample of an ingested file; write its kept cells, sorted by cell type.
+def control(sample: Sample, config: QC, seed: int, out: str | Path) -> tuple["pd.DataFrame", dict[str, Any]]:
+    """Control one sample; write its kept cells, sorted by cell type.
 
     Parameters
     ----------
-    path
-        What `ingest` wrote.
     sample
-        Name of the sample.
+        Its cells as they came. Its counts are put in order in place.
     config
         Section ``qc`` of the configuration.
     seed
@@ -64,15 +61,10 @@ def control(
     ledger
         See `ledger_of`; with what `sexes.evidence` tells, and ``cell_marks``, see `nestde.cells.same`.
     """
-    with Counts(path) as counts:
-        uns = counts.uns()
-        at = list(uns["samples"]).index(sample)
-        start, stop = int(uns["starts"][at]), int(uns["starts"][at + 1])
-        obs, genes = counts.obs().iloc[start:stop], counts.genes()
-        cells, matrix = counts.cells().iloc[start:stop], counts.slice(start, stop)
+    genes, matrix = sample.genes, sample.counts
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
-    cells = cells.assign(**metrics(matrix, genes, config), doublet_score=np.nan)
+    cells = sample.cells.assign(**metrics(matrix, genes, config), doublet_score=np.nan)
     removed = rules(cells, config)
     doublets: dict[str, Any] = {"run": False, "why": "QC is off"}
     if config.enabled:
@@ -87,17 +79,18 @@ def control(
     rows = matrix[kept]
     types = cells["cell_type"].cat
     told = {
-        "sample": sample,
+        "sample": sample.name,
         "cell_types": types.categories.to_numpy(object),
         "came_of_type": np.bincount(types.codes[types.codes >= 0], minlength=len(types.categories)),
-    } | {name: uns[name] for name in ("gene_ids",) if name in uns}
-    with writing(out, "csr", np.diff(rows.indptr), obs.iloc[kept], cells.iloc[kept], genes, told) as filler:
+    } | ({} if sample.gene_ids is None else {"gene_ids": sample.gene_ids})
+    with writing(
+        out, "csr", np.diff(rows.indptr), sample.obs.iloc[kept], cells.iloc[kept], genes, told
+    ) as filler:
         filler.put(0, rows)
-    keep = {name: int(of[at]) for name, of in uns.get("keep", {}).items()}
     mt_genes = sum(gene.startswith(tuple(config.mt_prefix)) for gene in genes)
-    ledger = ledger_of(sample, cells, removed, int(uns["came"][at]), keep, doublets, mt_genes, config)
+    ledger = ledger_of(sample.name, cells, removed, sample.came, sample.keep, doublets, mt_genes, config)
     ledger["cell_marks"] = marks(matrix, genes)
-    ledger |= evidence(in_cells(rows, genes, uns.get("gene_ids")))
+    ledger |= evidence(in_cells(rows, genes, sample.gene_ids))
     cells = cells.drop(columns="sample_id").rename_axis("barcode").reset_index()
     names = np.array(list(removed), object)
     cells["removed_by"] = [";".join(names[which]) for which in np.array(list(removed.values())).T]

@@ -53,6 +53,11 @@ NEEDS = {
     "ingest_whole": Need(205, 14),
     "qc": Need(215, 2.8),
     "qc_doublets": Need(420, 9),
+    # of a sample's own file, as it comes
+    "qc_own": Need(215, 8),
+    "qc_own_doublets": Need(420, 25),
+    "qc_own_whole": Need(215, 16),
+    "qc_own_whole_doublets": Need(420, 30),
     "matrix": Need(230, 1.25, most=512, beyond=0.02, per_sample=1),
     "pseudobulk": Need(210, 0.5, most=120, beyond=0.02, per_sample=1),
     "pseudobulk_de": Need(310, 8),

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import chain
@@ -13,7 +14,7 @@ from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
 from nestde.io.layout import is_made, kept
 from nestde.provenance import digests
-from nestde.run.needs import memory
+from nestde.run.needs import NEEDS, memory
 from nestde.study.template import template_dir
 
 
@@ -70,6 +71,8 @@ class WorkflowStudy:
         samples, sources = slugs(paths), slugs(paths.values())
         self.samples = {samples[sample]: sources[path] for sample, path in paths.items()}
         self.sources = {slugged: path for path, slugged in sources.items()}
+        times = Counter(self.samples.values())
+        self.shared = {source for source in self.sources if times[source] > 1}
         self._cell_types = {slugged: name for name, slugged in slugs(self.config.cell_types).items()}
         self.cell_types = list(self._cell_types)
         self.metadata = [self.config.input.cell_metadata] if self.config.input.cell_metadata else []
@@ -161,6 +164,15 @@ class WorkflowStudy:
         """Slugs of the files that hold them."""
         return sorted({self.samples[sample] for sample in self.samples_of_job(wildcards)})
 
+    def shared_of_job(self, wildcards: Any) -> list[str]:
+        """Those that hold other samples of the sheet, too."""
+        return [source for source in self.sources_of_job(wildcards) if source in self.shared]
+
+    def own_of_job(self, wildcards: Any) -> list[str]:
+        """Return the files of the others, which a QC job reads itself."""
+        own = [source for source in self.sources_of_job(wildcards) if source not in self.shared]
+        return self._inputs_of(own) if own else []
+
     def memory(self, rule: str) -> Callable[..., int]:
         """Return what gives the MB of a job from its input (`needs.memory`).
 
@@ -172,18 +184,31 @@ class WorkflowStudy:
 
     def memory_of_ingest(self, wildcards: Any, input: Any, attempt: int) -> int:
         """MB of a job that reads a file: formats that can be read only as a whole take more."""
-        from nestde.io.formats import sniff
-
-        path = Path(self.sources[wildcards.source])
-        rule = "ingest_whole" if path.exists() and sniff(path).whole else "ingest"
+        rule = "ingest_whole" if self._is_whole(wildcards.source) else "ingest"
         return memory(rule)(wildcards, input, attempt)
 
     def memory_of_qc(self, wildcards: Any, input: Any, attempt: int) -> int:
-        """MB of a QC job, by the share of its input that is one sample's, where a file holds several."""
-        sources = self.sources_of_job(wildcards)
-        beside = sum(source in sources for source in self.samples.values())
-        doublets = self.config.qc.enabled and self.config.qc.doublets != "never"
-        return memory("qc_doublets" if doublets else "qc", share=1 / beside)(wildcards, input, attempt)
+        """MB of a QC job, by the size of a sample: of its own file, or of its share of one that holds several."""
+        from nestde.study.samples import size_of
+
+        doublets = "_doublets" if self.config.qc.enabled and self.config.qc.doublets != "never" else ""
+        asked = []
+        for source in self.sources_of_job(wildcards):
+            if source in self.shared:
+                beside = list(self.samples.values()).count(source)
+                there = [path for path in input if Path(path).stem == source]
+                asked.append(NEEDS["qc" + doublets].memory(size_of(there) / 1e6 / beside))
+            else:
+                kind = "qc_own_whole" if self._is_whole(source) else "qc_own"
+                asked.append(NEEDS[kind + doublets].memory(size_of([self.sources[source]]) / 1e6))
+        return int(max(asked) * attempt)
+
+    def _is_whole(self, source: str) -> bool:
+        """Whether a file can only be read as a whole."""
+        from nestde.io.formats import sniff
+
+        path = Path(self.sources[source])
+        return path.exists() and sniff(path).whole
 
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
