@@ -102,13 +102,13 @@ class Steps:
                 return code
         return 0
 
-    def qc(self):
+    def qc(self, counts=None):
         names = list(self.names.values())
         return self.run(
             "qc",
             samples=names,
             sheet=self.folder / "samples.tsv",
-            counts=list(self.sources.values()),
+            counts=list(self.sources.values()) if counts is None else counts,
             out=self.counts,
             cells=[self.folder / f"qc/{name}.tsv" for name in names],
             ledgers=[self.folder / f"qc/{name}.json" for name in names],

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import scanpy as sc
 import scipy.sparse as sp
-from makers.tiny_study import SAMPLES, cells, config, read_tested, write_study
+from makers.tiny_study import SAMPLES, Steps, cells, config, read_tested, sheet, write_study
 
 from nestde.cells import qc
 from nestde.cells.scrublet import scrublet
-from nestde.io.files import read_tsv
+from nestde.io.files import read_tsv, write_tsv
 
 QC = {"enabled": True, "min_counts": 20, "min_genes": 5, "max_pct_mt": 20, "min_cells_per_sample": 1}
 
@@ -192,3 +192,28 @@ def test_scrublet_finds_planted_doublets_in_large_samples_only(study):
     few, told = qc.find_doublets(counts[:300], candidates[:300], config(qc={"doublets": "auto"}).qc, seed=1)
     assert not told["run"] and np.isnan(few).all()
     assert told["why"] == "300 cells; it needs 500"
+
+
+def test_a_sample_is_read_from_its_own_file_as_from_a_shared_one(study):
+    adata = noisy()
+    adata.obs["score"] = np.linspace(0, 1, adata.n_obs, dtype=np.float32)
+    adata.obs["batch"] = pd.Categorical(["b", "a"] * (adata.n_obs // 2), categories=["b", "a"], ordered=True)
+    adata.obs["fresh"] = np.arange(adata.n_obs) % 3 == 0
+    paths = []
+    for sample in SAMPLES:
+        paths.append(f"{sample}.h5ad")
+        adata[(adata.obs["sample_id"] == sample).to_numpy()].copy().write_h5ad(paths[-1])
+    steps = Steps(study, config(qc=QC, input={"counts": None}), sheet(source=paths))
+    made = [
+        *steps.counts,
+        *(study / f"qc/{sample}.{suffix}" for sample in SAMPLES for suffix in ("tsv", "json")),
+    ]
+    assert steps.ingest() == steps.qc() == 0
+    through_ingest = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    assert steps.qc(counts=[]) == 0
+    assert [path.read_bytes() for path in made] == through_ingest
+    alone = steps.samples.assign(counts="S1.h5ad")
+    write_tsv(alone, study / "samples.tsv")
+    assert steps.qc(counts=[]) == 2

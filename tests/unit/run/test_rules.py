@@ -37,15 +37,19 @@ def test_quality_control_asks_by_the_size_of_a_sample(
     }
     study = WorkflowStudy(given)
     of = {name: SimpleNamespace(sample=name) for name in ("S1", "S3")}
-    need = NEEDS["qc_doublets"]
-    assert study.memory_of_qc(of["S1"], input=["a.h5ad"], attempt=1) == int(need.memory(20))
-    assert study.memory_of_qc(of["S3"], input=["b.h5ad"], attempt=2) == int(2 * need.memory(10))
+    Path("ingest").mkdir()
+    ingested = str(Path("a.h5ad").rename("ingest/a.h5ad.h5ad"))
+    shared, own = NEEDS["qc_doublets"], NEEDS["qc_own_doublets"]
+    assert study.shared_of_job(of["S1"]) == ["a.h5ad"] and study.own_of_job(of["S1"]) == []
+    assert study.shared_of_job(of["S3"]) == [] and study.own_of_job(of["S3"]) == ["b.h5ad"]
+    assert study.memory_of_qc(of["S1"], input=[ingested], attempt=1) == int(shared.memory(20))
+    assert study.memory_of_qc(of["S3"], input=["b.h5ad"], attempt=2) == int(2 * own.memory(10))
     with pytest.raises(
         WorkflowError, match=r"of another version than the nestde that is installed.*'pseudobulk'"
     ):
         study.pseudobulk("results/pseudobulk/{cell_type}.tsv")
     without = WorkflowStudy(given | {"qc": {"doublets": "never"}})
-    assert without.memory_of_qc(of["S1"], input=["a.h5ad"], attempt=1) == int(NEEDS["qc"].memory(20))
+    assert without.memory_of_qc(of["S1"], input=[ingested], attempt=1) == int(NEEDS["qc"].memory(20))
 
 
 def test_files_that_are_read_in_blocks_take_no_more_memory_from_some_size_on() -> None:

@@ -128,6 +128,11 @@ COSTS = {
 }
 
 
+def need_of_own(whole: bool, doublets: bool) -> str:
+    """Which of `NEEDS` a job of quality control has that reads a sample's own file, as a `whole` or in blocks."""
+    return "qc_own" + "_whole" * whole + "_doublets" * doublets
+
+
 def memory(rule: str, samples: int = 0, share: float = 1.0) -> Callable[..., int]:
     """Return what gives a job's MB from its input, times the attempt, as Snakemake calls it: of a `share` of the input.
 

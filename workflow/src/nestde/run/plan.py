@@ -28,7 +28,7 @@ from nestde.fit.family import Family, family
 from nestde.fit.grain import grain_of
 from nestde.io.files import read_tsv
 from nestde.io.formats import open_source, sniff
-from nestde.run.needs import COSTS, NEEDS, asked
+from nestde.run.needs import COSTS, NEEDS, asked, need_of_own
 from nestde.run.progress import span
 from nestde.size_factors import PER
 from nestde.study.config import Config
@@ -318,17 +318,31 @@ def _steps(
     yield step("check", [{"cells": every}], sum(sizes.values()))
     yield step("sheet", [{"cells": every}], sum(sizes.values()), like="admit")
     yield step("admit", [{"cells": every}], sum(sizes.values()))
-    in_memory = any(sniff(path).whole for path in files)
+    shared = [path for path, n in files.items() if n > 1]
+    in_memory = {path for path in files if sniff(path).whole}
     yield step(
-        "ingest", [{"values": per_cell * n} for n in of_file.values()], max(sizes.values()), whole,
-        "ingest_whole" if in_memory else "",
+        "ingest", [{"values": per_cell * of_file[path]} for path in shared], max((sizes[path] for path in shared), default=0.0),
+        VALUE * per_cell * sum(of_file[path] for path in shared), "ingest_whole" if in_memory & {*shared} else "",
     )  # fmt: skip
-    jobs = (
-        [{"values": per_cell * every}] if together else [{"values": per_cell * n} for n in of_sample.tolist()]
+    like = "qc_doublets" if doublets else "qc"
+    # a sample's own file is read by the job that controls it
+    both = 1 + COSTS["ingest"].values / COSTS[like].values
+    jobs = [
+        {"values": per_cell * n * (1 if study.paths[sample] in shared else both)}
+        for sample, n in zip(study.samples, of_sample.tolist(), strict=True)
+    ]
+    if together:
+        jobs = [{"values": sum(job["values"] for job in jobs)}]
+    controlled = step("qc", jobs, VALUE * per_cell * float(of_sample.max()) if shared else 0.0, whole, like)
+    own = max(
+        (
+            NEEDS[need_of_own(path in in_memory, doublets)].memory(mb)
+            for path, mb in sizes.items()
+            if path not in shared
+        ),
+        default=0.0,
     )
-    yield step(
-        "qc", jobs, VALUE * per_cell * float(of_sample.max()), whole, "qc_doublets" if doublets else ""
-    )  # fmt: skip
+    yield replace(controlled, memory=max(controlled.memory, own))
     yield step("matrix", values_of_types, largest, VALUE * per_cell * sum(of_type.values()))
     yield step("pseudobulk", pseudobulk, whole, 37e-6 * profiles * len(pseudobulk))
     yield step("pseudobulk_de", pseudobulk, 17e-6 * profiles, 1.4e-4 * genes * len(pseudobulk))

@@ -14,7 +14,7 @@ from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
 from nestde.io.layout import is_made, kept
 from nestde.provenance import digests
-from nestde.run.needs import NEEDS, memory
+from nestde.run.needs import NEEDS, memory, need_of_own
 from nestde.study.template import template_dir
 
 
@@ -191,16 +191,16 @@ class WorkflowStudy:
         """MB of a QC job, by the size of a sample: of its own file, or of its share of one that holds several."""
         from nestde.study.samples import size_of
 
-        doublets = "_doublets" if self.config.qc.enabled and self.config.qc.doublets != "never" else ""
+        doublets = self.config.qc.enabled and self.config.qc.doublets != "never"
         asked = []
         for source in self.sources_of_job(wildcards):
             if source in self.shared:
                 beside = list(self.samples.values()).count(source)
                 there = [path for path in input if Path(path).stem == source]
-                asked.append(NEEDS["qc" + doublets].memory(size_of(there) / 1e6 / beside))
+                asked.append(NEEDS["qc_doublets" if doublets else "qc"].memory(size_of(there) / 1e6 / beside))
             else:
-                kind = "qc_own_whole" if self._is_whole(source) else "qc_own"
-                asked.append(NEEDS[kind + doublets].memory(size_of([self.sources[source]]) / 1e6))
+                need = NEEDS[need_of_own(self._is_whole(source), doublets)]
+                asked.append(need.memory(size_of([self.sources[source]]) / 1e6))
         return int(max(asked) * attempt)
 
     def _is_whole(self, source: str) -> bool:
@@ -208,7 +208,9 @@ class WorkflowStudy:
         from nestde.io.formats import sniff
 
         path = Path(self.sources[source])
-        return path.exists() and sniff(path).whole
+        with suppress(NestdeError):  # of a file that is none the check tells
+            return path.exists() and sniff(path).whole
+        return False
 
     def inputs_of_source(self, wildcards: Any) -> list[str]:
         """Return the files that one source is read from."""
