@@ -1,12 +1,14 @@
-"""A whole run at size: CPU, wall time, memory and disk of each rule, beside what its jobs asked for.
+"""A whole run at size: CPU, wall time, memory and disk of each rule, beside what was forecast, and how they grow.
 
-    python tests/bench/scale.py --cells 50000 200000 500000 --scratch /tmp/scale > table.tsv
-    python tests/bench/scale.py --cells 1000000 --genes 30000 --samples 100 --types 12 --detected 1500 --scratch /tmp/scale
+    python tests/bench/scale.py --cells 50000 200000 --scratch /tmp/scale --out table.tsv
+    python tests/bench/scale.py --cells 1000000 --genes 30000 --samples 100 --types 12 --detected 1500 --scratch /tmp/scale --out million.tsv
 
 A cohort is drawn (counts of a cell follow the profile of its type, which differs by donor; its depth is log-normal), written
 as a file for each sample or as one (``--layout``), and run by `nestde run` with everything on but Scrublet (``--doublets``).
 Every process that the run starts reports its own CPU seconds and largest memory (`VmHWM`) as it ends. Intermediates are kept
-(``--notemp``), so that disk is of all that each rule ever writes. Beside it stands what `nestde plan` said of the study before. CPU seconds are those to compare on a machine that has other work.
+(``--notemp``), so that disk is of all that each rule ever writes. What numba compiles once for an
+installation is counted where it was not yet (`kernels`). Before the run `nestde plan` says what it will take; a job's memory is its process's and that of the two Snakemakes around it on a cluster.
+CPU seconds are those to compare on a machine that has other work.
 """
 
 import argparse
@@ -27,12 +29,13 @@ import yaml
 from anndata.io import write_elem
 
 from nestde.io.files import write_tsv
-from nestde.run.plan import Plan, plan
+from nestde.run.plan import BEGIN, EACH_JOB, Plan, plan
 from nestde.run.rules import init
 from nestde.study.config import load
 
 TABLE = 1 << 20  # entries of the table by which genes are drawn
 BLOCK = 4_000  # cells drawn at a time
+SNAKEMAKES = 280  # MB
 # Written as each process ends; Python imports it at the start of any that has its folder on PYTHONPATH.
 REPORTER = """
 import atexit, os, resource, sys
@@ -42,7 +45,7 @@ def report():
     with open("/proc/self/status") as status:
         peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     words = [os.path.basename(sys.argv[0]), *sys.argv[1:2]]
-    words += ["--admitted"] if "--admitted" in sys.argv else []
+    words += [word for word in ("--admitted", "--samples-out") if word in sys.argv]
     with open(os.environ["NESTDE_USAGE"], "a") as out:
         out.write(f"{' '.join(words)}\\t{used.ru_utime + used.ru_stime:.2f}\\t{peak / 1024:.0f}\\n")
 
@@ -214,7 +217,7 @@ def run(folder: Path, cores: int) -> tuple[float, float]:
 def rule_of(words: str) -> str:
     """Rule of a process, by the first words of its command."""
     if words.startswith("nestde check"):
-        return "admit" if "--admitted" in words else "check"
+        return "admit" if "--admitted" in words else "sheet" if "--samples-out" in words else "check"
     if words.startswith("multiqc"):
         return "multiqc"
     return words.removeprefix("nestde ").replace("-", "_") if words.startswith("nestde ") else "snakemake"
@@ -247,28 +250,83 @@ def foretold(folder: Path) -> Plan:
         os.chdir(before)
 
 
-def show(folder: Path, label: str, forecast: Plan, wall: float, cpu: float, cores: int) -> None:
-    """Print a row for each rule, those of most CPU first, and one for all."""
+def measured(folder: Path, cells: int, forecast: Plan, wall: float, cpu: float, cores: int) -> pd.DataFrame:
+    """A row for each rule, those of most CPU first, one for Snakemake (`run`), and one for all."""
     used = pd.read_csv(folder / "usage.tsv", sep="\t", names=["words", "cpu", "mb"])
     used["rule"] = used["words"].map(rule_of)
     by = used.groupby("rule").agg(
-        jobs=("cpu", "size"), cpu=("cpu", "sum"), longest=("cpu", "max"), mb=("mb", "max")
+        jobs=("cpu", "size"), cpu_s=("cpu", "sum"), longest_s=("cpu", "max"), peak_mb=("mb", "max")
     )
     wanted, steps = asked(folder), {step.rule: step for step in forecast.steps}
-    for rule, row in by.sort_values("cpu", ascending=False).iterrows():
-        written = size_of([folder / "results" / name for name in FOLDERS.get(str(rule), [])])
-        said = steps.get(str(rule))
-        cells = [
-            f"{row['cpu']:.1f}",
-            f"{said.cpu:.1f}" if said else "",
-            f"{row['longest']:.1f}",
-            f"{row['mb']:.0f}",
+    rules = [str(rule) for rule in by.sort_values("cpu_s", ascending=False).index]
+    table = by.loc[rules].reset_index()
+    own = BEGIN + EACH_JOB * sum(step.jobs for step in forecast.steps)
+    table["forecast_s"] = [
+        steps[rule].cpu if rule in steps else own if rule == "run" else np.nan for rule in rules
+    ]
+    table["asked_mb"] = [wanted.get(rule, np.nan) for rule in rules]
+    table["forecast_mb"] = [steps[rule].memory if rule in steps else np.nan for rule in rules]
+    table["disk_mb"] = [
+        size_of([folder / "results" / name for name in FOLDERS.get(rule, [])]) / 1e6 for rule in rules
+    ]
+    table["forecast_disk_mb"] = [steps[rule].disk if rule in steps else np.nan for rule in rules]
+    whole = {
+        "rule": "all",
+        "jobs": len(used),
+        "cpu_s": cpu,
+        "forecast_s": forecast.cpu,
+        "peak_mb": table["peak_mb"].max(),
+        "forecast_mb": table["forecast_mb"].max(),
+        "disk_mb": size_of([folder / "results"]) / 1e6,
+        "forecast_disk_mb": sum(step.disk for step in forecast.steps),
+    }
+    time = {"rule": "wall", "cpu_s": wall, "forecast_s": forecast.wall(cores)}
+    table = pd.concat([table, pd.DataFrame([whole, time])], ignore_index=True)
+    table.insert(0, "cells", cells)
+    table["time_of_forecast"] = table["cpu_s"] / table["forecast_s"]
+    # two Snakemakes stand around a job's process on a cluster
+    table["asked_of_used"] = table["asked_mb"] / (table["peak_mb"] + SNAKEMAKES)
+    table["forecast_of_used"] = table["forecast_mb"] / (table["peak_mb"] + SNAKEMAKES)
+    return table
+
+
+def show(table: pd.DataFrame) -> None:
+    """Print it as it is for people."""
+    print(
+        "cells rule jobs | CPU s, forecast, used/forecast, longest job | MB used, asked, asked/(used + Snakemakes), forecast/.. | disk MB, forecast"
+    )
+    for row in table.fillna({"jobs": 0}).itertuples():
+        print(
+            f"{row.cells:>9,} {row.rule:<14}{int(row.jobs):>4} |{row.cpu_s:>8.1f}{row.forecast_s:>8.1f}{row.time_of_forecast:>6.2f}{row.longest_s:>8.1f} |"
+            f"{row.peak_mb:>6.0f}{row.asked_mb:>6.0f}{row.asked_of_used:>6.2f}{row.forecast_of_used:>6.2f} |"
+            f"{row.disk_mb:>9,.0f}{row.forecast_disk_mb:>9,.0f}".replace("nan", "  -"),
+            flush=True,
+        )
+
+
+def growth(table: pd.DataFrame) -> Iterator[str]:
+    """Rows of Markdown: each rule's CPU seconds, memory and disk at each size, and the power of cells that CPU goes with."""
+    sizes = sorted(table["cells"].unique())
+    of = table.set_index(["rule", "cells"])
+    yield (
+        "| rule | "
+        + " | ".join(f"CPU s at {n:,}" for n in sizes)
+        + " | grows with cells to the | "
+        + " | ".join(f"MB, {n:,}" for n in sizes)
+        + " | "
+        + " | ".join(f"disk MB, {n:,}" for n in sizes)
+        + " |"
+    )
+    yield "|---|" + "---:|" * (3 * len(sizes) + 1)
+    for rule in table.loc[table["cells"] == sizes[-1], "rule"]:
+        rows = [of.loc[(rule, n)] if (rule, n) in of.index else None for n in sizes]
+        times = [np.nan if row is None else row["cpu_s"] for row in rows]
+        power = np.log(times[-1] / times[0]) / np.log(sizes[-1] / sizes[0]) if len(sizes) > 1 else np.nan
+        cells = [f"{time:,.1f}" for time in times] + [f"{power:.2f}"]
+        cells += [
+            f"{np.nan if row is None else row[name]:,.0f}" for name in ("peak_mb", "disk_mb") for row in rows
         ]
-        cells += [wanted.get(str(rule), ""), f"{said.memory:.0f}" if said else "", f"{written / 1e6:.0f}"]
-        print(label, rule, int(row["jobs"]), *cells, sep="\t", flush=True)
-    whole = [len(used), f"{cpu:.1f}", f"{forecast.cpu:.1f}", "", f"{by['mb'].max():.0f}", "", ""]
-    told = f"all ({wall:.0f} s wall, {forecast.wall(cores):.0f} forecast)"
-    print(label, told, *whole, f"{size_of([folder / 'results']) / 1e6:.0f}", sep="\t", flush=True)
+        yield f"| {rule} | {' | '.join(cells)} |".replace("nan", "")
 
 
 def main() -> None:
@@ -292,8 +350,9 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--scratch", type=Path, required=True, help="folder for some GB")
     parser.add_argument("--keep", action="store_true", help="leave the studies there")
+    parser.add_argument("--out", type=Path, help="all that was measured (TSV), after each size")
     args = parser.parse_args()
-    print("cells\trule\tjobs\tcpu_s\tforecast_cpu_s\tlongest_s\tpeak_mb\tasked_mb\tforecast_mb\tdisk_mb")
+    tables: list[pd.DataFrame] = []
     for cells in args.cells:
         folder = args.scratch.resolve() / f"{cells}_{args.layout}"
         try:
@@ -301,10 +360,16 @@ def main() -> None:
                 study(folder, args, cells)
             shutil.rmtree(folder / "results", ignore_errors=True)
             shutil.rmtree(folder / ".snakemake", ignore_errors=True)
-            show(folder, f"{cells}", foretold(folder), *run(folder, args.cores), args.cores)
+            forecast = foretold(folder)
+            tables.append(measured(folder, cells, forecast, *run(folder, args.cores), args.cores))
+            show(tables[-1])
+            if args.out:
+                write_tsv(pd.concat(tables), args.out)
         finally:
             if not args.keep:
                 shutil.rmtree(folder, ignore_errors=True)
+    print()
+    print("\n".join(growth(pd.concat(tables))))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ rule manifest:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=STUDY.memory("manifest"),
+        mem_mb=STUDY.memory_of_manifest,
         runtime=by_input(20, 0.005),
     params:
         version=VERSION,

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nestde import __version__
 from nestde.errors import Faults, NestdeError, a_few
 from nestde.io.layout import MANIFEST
@@ -197,6 +199,8 @@ def read_columns(path: str | Path) -> dict[str, list[str]]:
     `misshapen`.
     """
     header, *rows = _read_fields(path)
+    if rows and all(len(row) == len(header) for row in rows):
+        return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
     return {name: [row[i] if i < len(row) else "" for row in rows] for i, name in enumerate(header)}
 
 
@@ -224,7 +228,7 @@ def _read_fields(path: str | Path) -> list[list[str]]:
 def numbers(fields: Sequence[str]) -> list[float] | None:
     """Parse a column's fields, NaN where empty; None if any is text or the column is empty throughout."""
     try:
-        values = [float(field) if field else math.nan for field in fields]
+        values = list(map(float, fields if all(fields) else (field or "nan" for field in fields)))
     except ValueError:
         return None
     return values if any(fields) else None
@@ -241,14 +245,16 @@ def describe_column(fields: Sequence[str]) -> dict[str, Any]:
     values = numbers(fields)
     if values is None:
         return described
-    finite = [(row, value) for row, value in enumerate(values, start=1) if math.isfinite(value)]
+    every = np.array(values)
+    rows = np.flatnonzero(np.isfinite(every))
+    finite: list[float] = every[rows].tolist()
     if finite:
         described["summary"] = {
             "n": len(finite),
-            "min": min(value for _, value in finite),
-            "max": max(value for _, value in finite),
-            "sum": math.fsum(value for _, value in finite),
-            "weighted": math.fsum(row * value for row, value in finite) / len(values),
+            "min": min(finite),
+            "max": max(finite),
+            "sum": math.fsum(finite),
+            "weighted": math.fsum(((rows + 1) * every[rows]).tolist()) / len(values),
         }
     return described
 

@@ -54,10 +54,10 @@ NEEDS = {
     "qc": Need(215, 2.8),
     "qc_doublets": Need(420, 9),
     # of a sample's own file, as it comes
-    "qc_own": Need(215, 8),
-    "qc_own_doublets": Need(420, 25),
+    "qc_own": Need(215, 4.6, most=70, beyond=2),
+    "qc_own_doublets": Need(420, 12.5),
     "qc_own_whole": Need(215, 16),
-    "qc_own_whole_doublets": Need(420, 30),
+    "qc_own_whole_doublets": Need(420, 20),
     "matrix": Need(230, 1.25, most=512, beyond=0.02, per_sample=1),
     "pseudobulk": Need(210, 0.5, most=120, beyond=0.02, per_sample=1),
     "pseudobulk_de": Need(310, 8),
@@ -73,8 +73,8 @@ NEEDS = {
     "composition": Need(340, 10),
     "enrich": Need(440, 8),
     "summary": Need(350, 6),
-    "multiqc": Need(350, 8),
-    "manifest": Need(385),
+    "multiqc": Need(220, 8),
+    "manifest": Need(60, 8),
 }
 
 

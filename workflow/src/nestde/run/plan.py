@@ -370,7 +370,9 @@ def _steps(
     read_by_summary = tables + len(pseudobulk) * (18e-6 * profiles + 1.4e-4 * genes)
     yield step("summary", [{"genes": float(genes * types)}], read_by_summary, 0.5 * tables)
     yield step("multiqc", [{"genes": float(genes * types)}], 0.5 * tables, 0.5 * tables)
-    yield step("manifest", [{"genes": float(genes * types)}], table, 0)
+    # two columns of the profiles' table for each sample
+    largest_table = max(table, 20e-6 * profiles if pseudobulk else 0.0)
+    yield step("manifest", [{"genes": float(genes * types)}], largest_table, 0)
 
 
 @dataclass(frozen=True)

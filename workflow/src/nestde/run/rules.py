@@ -203,6 +203,13 @@ class WorkflowStudy:
                 asked.append(need.memory(size_of([self.sources[source]]) / 1e6))
         return int(max(asked) * attempt)
 
+    def memory_of_manifest(self, wildcards: Any, input: Any, attempt: int) -> int:
+        """MB of the job that reads every table of results, by the largest of them."""
+        from nestde.study.samples import size_of
+
+        tables = [size_of([path]) for path in input if str(path).endswith(".tsv")]
+        return int(NEEDS["manifest"].memory(max(tables, default=0) / 1e6) * attempt)
+
     def _is_whole(self, source: str) -> bool:
         """Whether a file can only be read as a whole."""
         from nestde.io.formats import sniff
