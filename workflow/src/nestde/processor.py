@@ -26,13 +26,13 @@ def hold() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if arithmetic() != LEVEL:
         return
-    new = tuple(map(int, version("numpy").split(".")[:2])) >= (2, 4)
+    numpy = tuple(map(int, version("numpy").split(".")[:2]))
+    wide = "X86_V4" if numpy >= (2, 4) else "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL"
+    wide += " AVX512_ICL AVX512_SPR" if numpy >= (2, 0) else " AVX512_ICL"  # a name it has not, it warns of
     os.environ |= {
         "OPENBLAS_CORETYPE": "Haswell",
         "MKL_CBWR": "AVX2,STRICT",  # numpy of other makers
-        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"
-        if new
-        else "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
+        "NPY_DISABLE_CPU_FEATURES": wide,
         "NUMBA_CPU_NAME": LEVEL,
         "NUMBA_CPU_FEATURES": _FEATURES,
     }
