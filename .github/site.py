@@ -1,6 +1,8 @@
-"""Pages of the site that are files elsewhere in the tree, and links as they are in the tree."""
+"""Pages of the site that are notebooks or files elsewhere in the tree, and links as they are in the tree."""
 
 import ast
+import html
+import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +14,7 @@ DOCS = PurePosixPath("workflow/docs")
 ELSEWHERE = {
     "index.md": "README.md",
     "configuration.md": "config/README.md",
+    "examples.md": "config/examples/README.md",
     "contributing.md": ".github/CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }
@@ -21,25 +24,32 @@ FIGURES = ROOT / "workflow/src/nestde/pl/__init__.py"
 LINK = re.compile(r"\[([^\]\n]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
-def on_config(config: Any) -> Any:
-    """Leave out of the navigation what is not written yet."""
-    there = {*ELSEWHERE, REFERENCE, *(path.name for path in (ROOT / DOCS).glob("*.md"))}
-    config["nav"] = [
-        entry
-        if isinstance(pages, str)
-        else {title: [page for page in pages if next(iter(page.values())) in there]}
-        for entry in config["nav"]
-        for title, pages in entry.items()
-    ]
-    return config
-
-
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that stand elsewhere."""
+    """Add the pages that stand elsewhere, and those made of notebooks."""
     for page, path in ELSEWHERE.items():
         files.append(File.generated(config, page, content=(ROOT / path).read_text(encoding="utf-8")))
+    for path in (ROOT / DOCS).glob("*.ipynb"):
+        files.append(File.generated(config, f"{path.stem}.md", content=of_notebook(path)))
     files.append(File.generated(config, REFERENCE, content=reference()))
     return files
+
+
+def of_notebook(path: Path) -> str:
+    """A notebook as a page: its text, its code and what each cell shows."""
+    blocks = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        blocks.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", []):
+            data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
+            if "image/png" in data:
+                picture = f"data:image/png;base64,{data['image/png'].strip()}"
+                blocks.append(f'<img src="{picture}" alt="{html.escape(source.splitlines()[0])}">')
+            elif "text/html" in data:
+                blocks.append(data["text/html"])
+            else:
+                blocks.append(f"```text\n{data.get('text/plain') or ''.join(output['text'])}\n```")
+    return "\n\n".join(blocks)
 
 
 def reference() -> str:
@@ -59,6 +69,7 @@ def reference() -> str:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Turn links between files of the tree to links between pages; what is no page stays as its text."""
     pages = {PurePosixPath(path): name for name, path in ELSEWHERE.items()}
+    pages |= {DOCS / path.name: f"{path.stem}.md" for path in (ROOT / DOCS).glob("*.ipynb")}
     here = PurePosixPath(ELSEWHERE.get(page.file.src_uri, str(DOCS / page.file.src_uri))).parent
 
     def turned(link: re.Match[str]) -> str:

@@ -27,7 +27,8 @@ def site(tmp_path_factory):
 
 def test_every_page_is_built_and_led_to(site):
     index = (site / "index.html").read_text(encoding="utf-8")
-    for page in (ROOT / "workflow/docs").glob("*.md"):
+    docs = ROOT / "workflow/docs"
+    for page in (*docs.glob("*.md"), *docs.glob("*.ipynb")):
         assert (site / f"{page.stem}.html").exists()
         assert f'href="{page.stem}.html"' in index, f"{page.name} is in no line of .github/mkdocs.yml's nav"
 
