@@ -46,7 +46,7 @@ rule summary:
         "../../envs/nestde.yaml"
     threads: 1
     resources:
-        mem_mb=STUDY.memory("summary"),
+        mem_mb=STUDY.memory_of_summary,
         runtime=by_input(20, 0.1),
     params:
         version=VERSION,

@@ -228,10 +228,12 @@ def write_parquet(frame: "pd.DataFrame", path: str | Path) -> None:
         parquet.write_table(table, temporary, compression="zstd")
 
 
-def read_tsv(path: str | Path, text: Iterable[str] = ()) -> "pd.DataFrame":
+def read_tsv(
+    path: str | Path, text: Iterable[str] = (), only: Callable[[str], bool] | None = None
+) -> "pd.DataFrame":
     """Read a table that `write_tsv` wrote; the columns named in `text` stay text, whatever they hold.
 
-    A gene named ``NA`` or ``1`` is a name: only the empty field is missing, and in a text column it is '', as is ``.``.
+    Of a wide table those columns can be read whose names are wanted (`only`). A gene named ``NA`` or ``1`` is a name: only the empty field is missing, and in a text column it is '', as is ``.``.
     """
     import pandas as pd
 
@@ -240,6 +242,7 @@ def read_tsv(path: str | Path, text: Iterable[str] = ()) -> "pd.DataFrame":
         path,
         sep="\t",
         dtype=columns,
+        usecols=only,
         keep_default_na=False,
         na_values=[""],
         float_precision="round_trip",

@@ -210,8 +210,13 @@ class Results:
 
     @cached_property
     def profile_tables(self) -> dict[str, pd.DataFrame]:
-        """Sums of each sample's cells, gene by gene: ``counts_<sample>``, ``cpm_<sample>``."""
-        return self.of_cell_types("profiles_table")
+        """Profiles of each cell type, gene by gene, without their counts: ``gene``, ``cpm_<sample>``."""
+        found = {}
+        for name, slugged in self.slugs.items():
+            path = self._made("profiles_table", {"cell_type": slugged})
+            if path:
+                found[name] = read_tsv(path, ["gene"], lambda column: column.startswith(("gene", "cpm_")))
+        return found
 
     @cached_property
     def pseudobulk(self) -> dict[str, pd.DataFrame]:

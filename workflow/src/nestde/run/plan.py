@@ -28,7 +28,7 @@ from nestde.fit.family import Family, family
 from nestde.fit.grain import grain_of
 from nestde.io.files import read_tsv
 from nestde.io.formats import open_source, sniff
-from nestde.run.needs import COSTS, NEEDS, asked, need_of_own
+from nestde.run.needs import COSTS, NEEDS, PROFILES, asked, need_of_own
 from nestde.run.progress import span
 from nestde.size_factors import PER
 from nestde.study.config import Config
@@ -367,12 +367,12 @@ def _steps(
     yield step("composition", [{}], 4e-3 * len(of_sample), 1e-4 * len(of_sample) * types)
     yield step("enrich", genes_of_types if "enrich" in config.asked_for else [], sums, 1.0)
     yield step("crosscheck", cells_of_types, VALUE * 0.1 * max(of_type.values()))
-    read_by_summary = tables + len(pseudobulk) * (18e-6 * profiles + 1.4e-4 * genes)
+    # two columns of the profiles' table for each sample
+    wide = 20e-6 * profiles if pseudobulk else 0.0
+    read_by_summary = tables + len(pseudobulk) * (PROFILES * wide + 1.4e-4 * genes)
     yield step("summary", [{"genes": float(genes * types)}], read_by_summary, 0.5 * tables)
     yield step("multiqc", [{"genes": float(genes * types)}], 0.5 * tables, 0.5 * tables)
-    # two columns of the profiles' table for each sample
-    largest_table = max(table, 20e-6 * profiles if pseudobulk else 0.0)
-    yield step("manifest", [{"genes": float(genes * types)}], largest_table, 0)
+    yield step("manifest", [{"genes": float(genes * types)}], max(table, wide), 0)
 
 
 @dataclass(frozen=True)

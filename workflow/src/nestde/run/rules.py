@@ -14,7 +14,7 @@ from nestde.errors import NestdeError, a_few
 from nestde.io.files import slugs
 from nestde.io.layout import is_made, kept
 from nestde.provenance import digests
-from nestde.run.needs import NEEDS, memory, need_of_own
+from nestde.run.needs import NEEDS, PROFILES, memory, need_of_own
 from nestde.study.template import template_dir
 
 
@@ -202,6 +202,15 @@ class WorkflowStudy:
                 need = NEEDS[need_of_own(self._is_whole(source), doublets)]
                 asked.append(need.memory(size_of([self.sources[source]]) / 1e6))
         return int(max(asked) * attempt)
+
+    def memory_of_summary(self, wildcards: Any, input: Any, attempt: int) -> int:
+        """MB of the job that reads the tables of results, of those of profiles half of the columns."""
+        from nestde.study.samples import size_of
+
+        profiles = [f"pseudobulk/{cell_type}.tsv" for cell_type in self.cell_types]
+        wide = size_of(path for path in input if str(path).endswith(tuple(profiles)))
+        held = size_of(input) - (1 - PROFILES) * wide
+        return int(NEEDS["summary"].memory(held / 1e6) * attempt)
 
     def memory_of_manifest(self, wildcards: Any, input: Any, attempt: int) -> int:
         """MB of the job that reads every table of results, by the largest of them."""
