@@ -1,10 +1,11 @@
-"""What `nestde power` foretells, beside what is found in simulated counts: 24 studies, counts to false discovery rate.
+"""What `nestde power` foretells, beside what is found in simulated counts: 26 studies, counts to false discovery rate.
 
-python tests/bench/power_scenarios.py [--like RESULTS --cell-type NAME] [--only 3] [--cohorts 8]
+python tests/bench/power_scenarios.py [--like RESULTS --cell-type NAME] [--only 3] [--error 0.007]
 
-Foretold: `nestde.calibrate.planning.power` on 8,000 genes, drawn as sums over samples. Found: gamma-Poisson counts of 2,000 genes, a
+Foretold: `nestde.calibrate.planning.power` on 24,000 genes, drawn as sums over samples. Found: gamma-Poisson counts of 2,000 genes, a
 fifth of which differ by the fold change, up or down; median-of-ratios size factors, log(1 + count per 10,000), sums, the moderated
-test with its own prior, Benjamini and Hochberg over all genes. Genes are made up (means log-normal, dispersions about 0.4, a fifth
+test with its own prior, Benjamini and Hochberg over all genes. Every cohort of every study has random numbers of its own; cohorts
+are drawn until the standard error of what is found is as asked, at least 10 and at most 80. Genes are made up (means log-normal, dispersions about 0.4, a fifth
 of the genes without variance between donors, the others' SD on the natural logarithm's scale log-normal about 0.2), or those of a results folder.
 """
 
@@ -28,16 +29,21 @@ from nestde.size_factors import size_factor
 from nestde.size_factors.size_factor import Counted
 
 GENES, SHARE, FDR = 2_000, 0.2, 0.05
+DRAWN = 24_000  # thrice what `nestde power` draws: a standard error of at most 0.005
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study, the fold change of what differs, and the share of a donor's variance that is between its samples."""
+    """A study, the fold change (of slopes: the effect in SDs) of what differs, and what share of a donor's variance is between its samples.
+
+    `slope` is the variance of donors' slopes, in that of their levels.
+    """
 
     scenario: Scenario
     fold: float
     within: float = 0.0
     like: bool = False
+    slope: float = 0.0
 
 
 STUDIES = [
@@ -59,6 +65,8 @@ STUDIES = [
     Study(Scenario("unpaired", (12, 12), 40.0), 1.5, like=True),
     Study(Scenario("unpaired", (24, 24), 40.0), 1.5, like=True),
     Study(Scenario("unpaired", (6, 6), 160.0), 1.5, like=True),
+    Study(Scenario("slope", (8, 8), 100.0), 0.2, slope=0.3),
+    Study(Scenario("slope", (12, 12), 50.0), 0.3, slope=0.3),
 ]
 
 
@@ -86,31 +94,32 @@ def made_up(random: np.random.Generator) -> Learnt:
     )
 
 
-def variances(learnt: Learnt, study: Study, expression, random) -> dict[str, np.ndarray]:
+def variances(psi, study: Study) -> dict[str, np.ndarray]:
     """Of each component, in residual variances."""
-    psi = learnt.draw_variances(expression, random)
     if "sample" in LAYOUTS[study.scenario.layout].components:
         return {"donor": psi.mean(axis=1) * (1 - study.within), "sample": psi.mean(axis=1) * study.within}
+    if study.slope:
+        return {"donor": psi.mean(axis=1), "slope": psi.mean(axis=1) * study.slope}
     return {"donor": psi if psi.shape[1] == 2 else psi[:, 0]}
 
 
 def foretold(learnt: Learnt, study: Study) -> float:
     """What `nestde.power` says."""
-    random = np.random.default_rng(1)
-    chosen = random.choice(len(learnt.genes), 8_000)
+    chosen, psi = learnt.evenly(DRAWN)
     known = learnt.moments()
     mean, sigma = learnt.mean[chosen], learnt.sigma[chosen]
-    log_fold = float(np.log(study.fold))
-    effect = known.shift(mean, known.dispersion(mean, sigma), log_fold) / sigma
-    of = variances(learnt, study, learnt.expression[chosen], random)
-    as_counts = counted(mean, sigma, of, log_fold, known)
-    genes = Effects(effect, of, learnt.expression[chosen], as_counts)
+    of = variances(psi, study)
+    if study.slope:
+        genes = Effects(np.full(DRAWN, study.fold), of, learnt.expression[chosen])
+    else:
+        log_fold = float(np.log(study.fold))
+        effect = known.shift(mean, known.dispersion(mean, sigma), log_fold) / sigma
+        genes = Effects(*(effect, of, learnt.expression[chosen]), counted(mean, sigma, of, log_fold, known))
     return power(study.scenario, genes, fdr=FDR, share=SHARE, threads=1).by_fdr
 
 
-def found(learnt: Learnt, study: Study, seed: int) -> tuple[int, int, int, int]:
+def found(learnt: Learnt, study: Study, random: np.random.Generator) -> tuple[int, int, int, int]:
     """Of one cohort of counts: genes that differ, those found, all found, genes."""
-    random = np.random.default_rng([seed, 7])
     frame = study.scenario.frame(random)
     layout = LAYOUTS[study.scenario.layout]
     genes = len(learnt.genes)
@@ -120,26 +129,32 @@ def found(learnt: Learnt, study: Study, seed: int) -> tuple[int, int, int, int]:
     dispersion = known.dispersion(learnt.mean, learnt.sigma)
     scale = learnt.sigma / known.slope(learnt.mean, dispersion)
     differs = random.random(genes) < SHARE
-    effect = np.where(differs, np.log(study.fold) * random.choice([-1.0, 1.0], genes), 0.0)
+    effect = np.where(differs, random.choice([-1.0, 1.0], genes), 0.0)
+    effect *= study.fold * scale if study.slope else np.log(study.fold)
     other = (frame["group"] == "other").to_numpy(float)
     if "second" in frame:
         other = other * (frame["second"] == "b").to_numpy(float)
     sample = frame["sample"].astype(int).to_numpy()
     donor = frame["donor"].astype(int).to_numpy()
     first = np.unique(sample, return_index=True)[1]
-    of_sample = np.log(learnt.mean) + np.outer(other[first] - 0.5, effect)
-    for name, values in variances(learnt, study, learnt.expression, random).items():
-        of = donor if name == "donor" else sample
+    of_sample = np.log(learnt.mean) + np.outer(other[first] - 0.5, effect * (study.slope == 0))
+    slopes = np.outer(other[first] - 0.5, effect * (study.slope > 0))
+    for name, values in variances(learnt.draw_variances(learnt.expression, random), study).items():
+        of = sample if name == "sample" else donor
         own = values if values.ndim == 1 else values[:, [0]]
         sd = np.sqrt(own.reshape(genes)) * scale
         if values.ndim == 2:  # an own variance in each group
             sds = np.sqrt(values) * scale[:, None]
             sd = sds[:, other[np.unique(of, return_index=True)[1]].astype(int)].T
         sd = np.broadcast_to(np.clip(sd, 0, 2), (of.max() + 1, genes))
-        deviation = sd * random.normal(size=sd.shape) - sd**2 / 2
-        of_sample = of_sample + deviation[of[first]]
+        deviation = sd * random.normal(size=sd.shape)
+        if name == "slope":
+            slopes = slopes + deviation[of[first]]
+        of_sample = of_sample + (deviation * (name != "slope") - sd**2 / 2)[of[first]]
     size = random.choice(learnt.size_factor, len(frame))
     mean = np.exp(of_sample)[sample] * size[:, None]
+    if study.slope:
+        mean *= np.exp(slopes[sample] * frame["x"].to_numpy()[:, None])
     counts = random.poisson(mean * random.gamma(1 / dispersion, dispersion, mean.shape))
     total = counts.sum(axis=1).astype(float) if not study.like else size * 1e4
     profiles = np.stack([np.bincount(sample, column, len(first)) for column in counts.T], axis=1).astype(
@@ -176,21 +191,26 @@ def main() -> None:
     parser.add_argument("--like")
     parser.add_argument("--cell-type")
     parser.add_argument("--only", type=int, nargs="+")
-    parser.add_argument("--cohorts", type=int, default=10)
+    parser.add_argument("--error", type=float, default=0.007)
     options = parser.parse_args()
     own = made_up(np.random.default_rng(0))
     other = learn(options.like, options.cell_type) if options.like else None
-    print("| study | cells | fold change | foretold | found (± standard error) | false discoveries |")
+    print(
+        "| study | cells | fold change | foretold | found (± standard error, cohorts) | false discoveries |"
+    )
     print("|---|---|---|---|---|---|")
     for number, study in enumerate(STUDIES):
         if (options.only and number not in options.only) or (study.like and other is None):
             continue
         learnt = other if study.like else own
-        # cohorts of fewer genes are more of them
-        cohorts = round(options.cohorts * GENES / len(learnt.genes))
-        each = np.array([found(learnt, study, seed) for seed in range(cohorts)], float)
-        share = each[:, 1] / each[:, 0]
-        error = share.std(ddof=1) / np.sqrt(len(share))
+        rounds = list[tuple[int, int, int, int]]()
+        while True:
+            rounds.append(found(learnt, study, np.random.default_rng([number, len(rounds), 7])))
+            each = np.array(rounds, float)
+            share = each[:, 1] / each[:, 0]
+            error = share.std(ddof=1) / np.sqrt(len(share)) if len(share) > 1 else 1.0
+            if len(share) == 80 or (len(share) >= 10 and error <= options.error):
+                break
         false = (each[:, 2] - each[:, 1]).sum() / max(each[:, 2].sum(), 1)
         s = study.scenario
         words = f"{s.layout} {s.donors[0]} + {s.donors[1]}"
@@ -198,11 +218,12 @@ def main() -> None:
             ("samples", s.samples - 1 and s.samples),
             ("spread", s.spread),
             ("dropout", s.dropout),
+            ("slope", study.slope),
         ):
             words += f", {name} {value:g}" if value else ""
         words += f", like {learnt.cell_type}" if study.like else ""
         print(
-            f"| {words} | {s.cells:g} | {study.fold:g} | {foretold(learnt, study):.3f} | {share.mean():.3f} ± {error:.3f} | {false:.3f} |",
+            f"| {words} | {s.cells:g} | {study.fold:g} | {foretold(learnt, study):.3f} | {share.mean():.3f} ± {error:.3f} ({len(share)}) | {false:.3f} |",
             flush=True,
         )
 

@@ -55,6 +55,33 @@ def test_all_that_is_wrong_is_said_at_once():
         nestde.power(layout="slope")
     with pytest.raises(nestde.NestdeError, match="there are unpaired"):
         nestde.power(layout="crossed")
+    nan, inf = float("nan"), float("inf")
+    with pytest.raises(nestde.NestdeError) as caught:
+        nestde.power(
+            layout="slope", slope=nan, sds=[nan], fold_changes=[inf], cells=[1, nan, inf], spread=nan, given=Given(mean=1e9),
+            costs=Costs(nan, 1, 1),
+        )  # fmt: skip
+    assert len(caught.value.faults) == 9
+
+
+def test_studies_of_no_effect_find_what_chance_does_and_the_smallest_and_emptiest_are_answered():
+    study = learnt()
+    none, few, lost = (
+        nestde.power(study, cells=[50], genes=1000, threads=1, **what)
+        for what in (
+            {"donors": [6], "fold_changes": [1.0]},
+            {"donors": [2, (2, 3)]},
+            {"donors": [6], "dropout": 0.99},
+        )
+    )
+    assert none.table["power_alpha"][0] == pytest.approx(0.05, abs=4 * (0.05 * 0.95 / 1000) ** 0.5)
+    assert none.table["power_fdr"][0] < 0.01
+    assert few.sentences == ("2 + 3 donors leave the share of findable genes at a 1.5-fold change at 0%.",)
+    assert lost.table["power_alpha"][0] == 0.0
+    alike = nestde.power(
+        given=Given(icc=0.0), donors=[6], cells=[50], genes=1000, threads=1, costs=Costs(3e4, 1000, 5)
+    )
+    assert alike.sentences[1].endswith("%.")  # no rule where donors do not differ
 
 
 def test_the_command(tmp_path, capsys):

@@ -1,5 +1,8 @@
 """`nestde.variances` and `nestde variance`: what studies of a design would estimate."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ import nestde
 from nestde.api.variances import with_groups
 from nestde.cli import main
 from nestde.simulate import nested_growth, shifted_gene
+
+ORACLE = Path(__file__).parents[2] / "oracle"
 
 
 def test_a_balanced_design_has_what_f_says():
@@ -32,6 +37,24 @@ def test_a_balanced_design_has_what_f_says():
     assert found.sentences[0].startswith(
         "With 6 sample_ids the SD between sample_ids, 1.5, will be estimated between 0 and "
     )
+
+
+def test_the_founding_question_has_lme4s_answer():
+    """8 animals, 10 images, 10 points: 1,000 studies here and 1,000 of lme4's (founding.R); four standard errors."""
+    oracle = json.loads((ORACLE / "founding.json").read_text())
+    frame = pd.read_csv(ORACLE / "data" / "images_eight.csv")
+    sds = {"animal": [0.015, 0.02], "animal:image": [0.06, 0.08]}
+    found = nestde.variances("~ diet*x + (x || animal/image)", frame, sd=sds, sigma=0.085, threads=1).table
+    names = ["image.1 (Intercept)", "image x", "animal.1 (Intercept)", "animal x", "Residual NA"]
+    for name, row in zip(names, found.itertuples(), strict=True):
+        at = oracle["names"].index(name)
+        sd, zero = oracle["sd"][at], oracle["zero"][at]
+        both = np.sqrt(2 / oracle["draws"])
+        assert row.mean == pytest.approx(oracle["mean"][at], abs=4 * sd * both)
+        assert row.zero == pytest.approx(zero, abs=4 * np.sqrt(zero * (1 - zero)) * both)
+        # a quantile of 2.5 % of a normal law strays by 2.67 times as much as a mean
+        assert row.lower == pytest.approx(oracle["quantiles"][0][at], abs=4 * 2.67 * sd * both)
+        assert row.upper == pytest.approx(oracle["quantiles"][4][at], abs=4 * 2.67 * sd * both)
 
 
 def test_of_a_response_there_are_profiles_too_and_effects_of_factors_are_independent():

@@ -123,6 +123,30 @@ def test_drop_out_and_unequal_cells_cost_power():
     assert none.by_alpha < 0.05
 
 
+def test_cohorts_that_differ_are_spread_evenly():
+    """Of 40 cohorts each donor is lost in a fifth, and each sample has once the cells of every fortieth part of their law."""
+    scenario = Scenario("unpaired", (8, 8), 100, spread=0.7, dropout=0.2)
+    even = scenario.evenly(40, np.random.default_rng(1))
+    assert np.array_equal((even[:, :, 0] < 0.2).sum(axis=0), np.full(16, 8))
+    assert np.array_equal(np.sort(np.floor(40 * even[:, :, 1]), axis=0), np.tile(np.arange(40)[:, None], 16))
+    uniform = even[0]
+    uniform[:, 0] = np.arange(16) / 16
+    frame = scenario.frame(np.random.default_rng(1), uniform)
+    assert frame["donor"].nunique() == 16 - 4  # of the first arm
+    sizes = np.maximum(np.round(100 * np.exp(0.7 * stats.norm.ppf(uniform[4:, 1]) - 0.245)), 1)
+    assert frame["donor"].value_counts(sort=False).tolist() == sizes.tolist()
+
+
+def test_the_same_power_whatever_chance_has_drawn():
+    """Standard errors of what 8,000 genes in 40 cohorts say, over seeds."""
+    of = genes(0.5)
+    found = [
+        power(Scenario("unpaired", (6, 6), 30, spread=0.7, dropout=0.1), of, seed=seed, threads=1).by_alpha
+        for seed in range(3)
+    ]
+    assert np.ptp(found) < 0.03
+
+
 def test_the_best_split_is_that_of_every_split_and_near_the_square_root():
     of = Effects(np.full(10, 0.4), {"donor": np.full(10, 0.05)}, np.zeros(10))
     best = best_split(Scenario(), of, budget=60_000, donor_cost=1000, cell_cost=5, alpha=0.001)

@@ -93,3 +93,26 @@ def test_options_of_the_other_kind_are_refused(tmp_path, capsys):
     assert main(["simulate", str(tmp_path / "a"), "--log2fc", "1", "2"]) == 2
     assert main(["simulate", str(tmp_path / "a"), "--like", str(tmp_path)]) == 2
     assert "has results of no cell type" in capsys.readouterr().err
+
+
+def test_genes_of_a_plan_are_as_evenly_spread_as_can_be():
+    """Each gene as often as the others, within each range of expression the prior's own distribution of variances."""
+    study = learnt()
+    chosen, variances = study.evenly(1500)
+    assert np.array_equal(np.bincount(chosen), np.full(300, 5))
+    drawn = study.draw_variances(study.expression[chosen], np.random.default_rng(3))
+    order = np.argsort(study.expression[chosen])
+    nodes = study.nodes[:, 0]
+    for part in np.array_split(order, 3):
+        position = np.interp(study.expression[chosen[part]], study.knots, np.arange(3))
+        low = np.minimum(position.astype(int), 1)
+        weights = study.weights[low] + (position - low)[:, None] * (
+            study.weights[low + 1] - study.weights[low]
+        )
+        expected = weights.mean(axis=0)
+        even, chance = (
+            np.abs(np.cumsum((each[part] == nodes).mean(axis=0) - expected)).max()
+            for each in (variances, drawn)
+        )
+        assert even < 0.012
+        assert even < chance

@@ -22,10 +22,12 @@ from nestde.calibrate.planning import power as power_of
 from nestde.calibrate.scenarios import LAYOUTS, Scenario
 from nestde.errors import Faults, a_few
 from nestde.simulate.learnt import Learnt, learn
-from nestde.simulate.moments import moments
+from nestde.simulate.moments import MEANS, moments
 
 # Size factors of made-up cells: log-normal about the depth.
 _DEPTH_SD = 0.3
+# SD of the natural logarithm of the cells a sample, at most: one in six samples has seven times the middle one's.
+_MOST_SPREAD = 2.0
 _STRATA = ("low", "middle", "high")
 
 
@@ -121,7 +123,7 @@ def power(
     alpha: float = 0.05,
     share: float = 0.1,
     costs: Costs | None = None,
-    genes: int = 4000,
+    genes: int = 8000,
     seed: int = 1,
     threads: int | None = None,
 ) -> Power:
@@ -199,8 +201,7 @@ def power(
         genes,
     )
 
-    random = np.random.default_rng([seed, genes])
-    drawn = _of_study(learnt, genes, random) if learnt is not None else _of_numbers(numbers, genes)
+    drawn = _of_study(learnt, genes) if learnt is not None else _of_numbers(numbers, genes)
     variances = _split(drawn.variances, layout, within_donor, slope)
     known = moments(drawn.size_factor)
     planned_of: dict[str, Effects] = {
@@ -230,8 +231,8 @@ def power(
                         "cells": float(each),
                         "effect": name,
                         "genes": of,
-                        "power_fdr": float((result.pvalue[inside] <= result.threshold).mean()),
-                        "power_alpha": float((result.pvalue[inside] <= alpha).mean()),
+                        "power_fdr": float(result.taken[inside[result.gene]].mean()),
+                        "power_alpha": float((result.pvalue[inside[result.gene]] <= alpha).mean()),
                         "power_means": result.exact if of == "all" else np.nan,
                     }
                 )
@@ -258,9 +259,9 @@ class _Drawn:
     size_factor: Floats
 
 
-def _of_study(learnt: Learnt, genes: int, random: np.random.Generator) -> _Drawn:
-    """Genes of a study, drawn with replacement, each with variances from the prior at its mean expression."""
-    chosen = random.choice(len(learnt.genes), genes)
+def _of_study(learnt: Learnt, genes: int) -> _Drawn:
+    """Genes of a study, each with variances from the prior at its mean expression."""
+    chosen, variances = learnt.evenly(genes)
     mean, sigma, expression = learnt.mean[chosen], learnt.sigma[chosen], learnt.expression[chosen]
     limits = np.quantile(learnt.mean, [1 / 3, 2 / 3])
     third = np.searchsorted(limits, mean)
@@ -274,7 +275,7 @@ def _of_study(learnt: Learnt, genes: int, random: np.random.Generator) -> _Drawn
         mean=mean,
         sigma=sigma,
         expression=expression,
-        variances=_of_groups(learnt, learnt.draw_variances(expression, random)),
+        variances=_of_groups(learnt, variances),
         strata=of,
         size_factor=learnt.size_factor,
     )
@@ -343,7 +344,9 @@ def _step(what: str, name: str, base: float, share: float, first: bool) -> str:
     """What one change does; the first is told in full."""
     if not first:
         return f"{what}, to {share:.0%}"
-    verb = "raise" if share >= base else "change"
+    if f"{base:.0%}" == f"{share:.0%}":
+        return f"{what} leave the share of findable genes at {_at(name)} at {base:.0%}"
+    verb = "raise" if share > base else "change"
     return f"{what} {verb} the share of findable genes at {_at(name)} from {base:.0%} to {share:.0%}"
 
 
@@ -366,9 +369,10 @@ def _split_of(
     found = power_of(best, planned, fdr=fdr, alpha=alpha, share=share, seed=seed, threads=threads)
     whole = sum(each.mean() for each in planned.variances.values())
     check = cells_at_equal_cost(costs.donor, costs.cell, float(whole))
+    rule = f" (By √(cost of a donor / cost of a cell / ψ), at the mean ψ {whole:.3g}: {check:.0f} cells.)"
     return [
         f"Best split of {costs.budget:,.0f} at {_at(name)}: {best.donors[0]} + {best.donors[1]} donors with {best.cells:.0f} cells a "
-        f"sample, which find {found.by_fdr:.0%}. (By √(cost of a donor / cost of a cell / ψ), at the mean ψ {whole:.3g}: {check:.0f} cells.)"
+        f"sample, which find {found.by_fdr:.0%}.{rule if whole > 0 else ''}"
     ]
 
 
@@ -409,7 +413,7 @@ def _check(
         )
     if base.layout == "nested" and base.samples < 2:
         faults.add("nested studies have samples (--samples) of a donor, 2 or more.")
-    if "slope" in components and (slope is None or slope < 0):
+    if "slope" in components and (slope is None or not 0 <= slope < np.inf):
         faults.add(
             "slope studies: say how many times the variance of the donors' level that of their slopes is, slope (--slope), 0 or more."
         )
@@ -418,19 +422,26 @@ def _check(
             faults.add(f"{name} {value:g}: must lie between 0 and 1.")
     if not 0 <= base.dropout < 1:
         faults.add(f"dropout {base.dropout:g}: must be 0 or more, and less than 1.")
-    if base.spread < 0:
-        faults.add(f"spread {base.spread:g}: must be 0 or more.")
+    if not 0 <= base.spread <= _MOST_SPREAD:
+        faults.add(f"spread {base.spread:g}: must lie between 0 and {_MOST_SPREAD:g}.")
     for each in cells:
-        if each < 1:
-            faults.add(f"cells {each:g}: must be at least 1.")
+        if not 2 <= each < np.inf:
+            faults.add(f"cells {each:g}: must be at least 2, or nothing tells samples from cells.")
     for fold in fold_changes:
-        if not fold > 0:
+        if not 0 < fold < np.inf:
             faults.add(f"fold change {fold:g}: must be above 0; 1 is none.")
+    for sd in sds:
+        if not np.isfinite(sd):
+            faults.add(f"sd {sd:g}: is no number; 0 is none.")
     if learnt is None and not (
-        0 <= given.icc < 1 and given.mean > 0 and given.dispersion > 0 and given.depth > 0
+        0 <= given.icc < 1 and 0 < given.dispersion < np.inf and 0 < given.depth < np.inf
     ):
-        faults.add("icc lies between 0 and 1; mean, dispersion and depth are above 0.")
-    if costs is not None and min(costs.budget, costs.donor, costs.cell) <= 0:
+        faults.add("icc lies between 0 and 1; dispersion and depth are above 0.")
+    if learnt is None and not MEANS[0] <= given.mean <= MEANS[1]:
+        faults.add(
+            f"mean {given.mean:g}: counts per 10,000 of a gene that can be told lie between {MEANS[0]:g} and {MEANS[1]:,.0f}."
+        )
+    if costs is not None and not all(0 < each < np.inf for each in (costs.budget, costs.donor, costs.cell)):
         faults.add("costs: budget, cost of a donor and of a cell are above 0.")
     if genes < 1000:
         faults.add(f"genes {genes}: draw 1,000 or more.")

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from nestde.arrays import Floats
+from nestde.arrays import Floats, Integers
 from nestde.calibrate.scenarios import LAYOUTS, LEAST, LEVELS, Layout, Scenario
 from nestde.design.design import build_design
 from nestde.fit.draws import draw, sums_of, with_residuals
@@ -27,13 +28,15 @@ from nestde.fit.prior import Prior
 from nestde.simulate.like import MOST_SD
 from nestde.simulate.moments import Moments
 
-# Cohorts that stand for all where donors drop out or cells are unequal.
-_COHORTS = 20
+# Cohorts that stand for all where donors drop out or cells are unequal, and the share of the genes that each has.
+_COHORTS, _PART = 40, 10
 
 
 @dataclass(frozen=True)
 class Effects:
     """G genes, in units of their residual SD.
+
+    Where cohorts differ each has a run of them: let none of these be unlike another.
 
     Attributes
     ----------
@@ -106,19 +109,22 @@ class Found:
 
     Attributes
     ----------
+    gene
+        (N,) gene of each draw: each once, or in several cohorts where these differ.
     pvalue
-        (G,) of genes that differ; 1 where a cohort is too small to be tested.
-    threshold
-        The p-value up to which genes are found at the false discovery rate.
+        (N,) of genes that differ; 1 where a cohort is too small to be tested.
+    taken
+        (N,) whether it is found at the false discovery rate, of all genes of its cohort.
     by_fdr, by_alpha
-        Share of the genes found at the false discovery rate, and at a nominal size.
+        Share of the draws found at the false discovery rate, and at a nominal size.
     exact
         Power at that size of the t test of the donors' means, by the noncentral law averaged over the genes' variances; NaN
         where it is not exact: donors drop out, cells are unequal, or the groups have variances of their own.
     """
 
+    gene: Integers
     pvalue: Floats
-    threshold: float
+    taken: NDArray[np.bool_]
     by_fdr: float
     by_alpha: float
     exact: float
@@ -141,7 +147,7 @@ def power(
     scenario
         The study.
     genes
-        That differ; 1,000 or more, as each is drawn once.
+        That differ; 1,000 or more.
     fdr, share
         False discovery rate, and the share of all genes that differ as these do.
     alpha
@@ -152,24 +158,30 @@ def power(
         None takes all; results do not depend on it.
     """
     count = len(genes.effect)
-    pvalue, prior = np.ones(count), None
-    layout = LAYOUTS[scenario.layout]
+    layout, prior = LAYOUTS[scenario.layout], None
+    every, pvalues, taken = list[Integers](), list[Floats](), list[NDArray[np.bool_]]()
+    even = scenario.evenly(_COHORTS, np.random.default_rng(seed))
     for cohort in range(1 + _COHORTS if scenario.random else 1):
         random = np.random.default_rng([seed, cohort])
         # the first cohort has all genes, and their prior serves the others
-        first = (cohort - 1) * count // _COHORTS
-        some = slice(first, cohort * count // _COHORTS) if cohort else slice(0, count)
-        frame = scenario.frame(random)
-        if frame is None:
-            pvalue[some] = 1.0
-        else:
-            found = _tested(layout, frame, genes.of(some), random, prior, threads)
-            pvalue[some], prior = np.nan_to_num(np.exp(found.tests[0].log_p), nan=1.0), found.prior
-    threshold = stops_at(pvalue, fdr, share)
+        first = (cohort - 1) % _PART * count // _PART
+        some = slice(first, first + count // _PART) if cohort else slice(0, count)
+        frame = scenario.frame(random, even[cohort - 1] if cohort else None)
+        pvalue = np.ones(some.stop - some.start)
+        if frame is not None:
+            tested = _tested(layout, frame, genes.of(some), random, prior, threads)
+            pvalue, prior = np.nan_to_num(np.exp(tested.tests[0].log_p), nan=1.0), tested.prior
+        if cohort or not scenario.random:
+            every.append(np.arange(some.start, some.stop))
+            pvalues.append(pvalue)
+            taken.append(pvalue <= stops_at(pvalue, fdr, share))
+    found = np.concatenate(taken)
+    pvalue = np.concatenate(pvalues)
     return Found(
+        gene=np.concatenate(every),
         pvalue=pvalue,
-        threshold=threshold,
-        by_fdr=float((pvalue <= threshold).mean()),
+        taken=found,
+        by_fdr=float(found.mean()),
         by_alpha=float((pvalue <= alpha).mean()),
         exact=exact(scenario, genes, alpha),
     )

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
-from nestde.arrays import Integers
+from nestde.arrays import Floats, Integers
 
 # Arms with fewer donors left have no test.
 LEAST = 2
@@ -93,21 +94,48 @@ class Scenario:
         """Whether one cohort is unlike another."""
         return self.spread > 0 or self.dropout > 0
 
-    def frame(self, random: np.random.Generator) -> pd.DataFrame | None:
-        """The rows of one cohort; None if too few donors are left."""
-        sizes = self.donors[:1] if self.layout == "paired" else self.donors
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Donors of each arm; pairs are one arm."""
+        return self.donors[:1] if self.layout == "paired" else self.donors
+
+    @property
+    def each(self) -> int:
+        """Samples of a donor."""
+        return 2 if self.layout == "paired" else self.samples if self.layout == "nested" else 1
+
+    def evenly(self, cohorts: int, random: np.random.Generator) -> Floats:
+        """Numbers that make as many cohorts by `frame`, (cohorts, donors, 1 + samples of each): of each of them one in every nth part.
+
+        A Latin hypercube (McKay, Beckman, Conover 1979, Technometrics 21): what each donor that is lost, and each sample's cells, do to
+        power is averaged out.
+        """
+        shape = (sum(self.sizes), 1 + self.each)
+        part = random.permuted(np.tile(np.arange(cohorts)[:, None, None], (1, *shape)), axis=0)
+        return (part + random.random(part.shape)) / cohorts
+
+    def frame(self, random: np.random.Generator, uniform: Floats | None = None) -> pd.DataFrame | None:
+        """The rows of one cohort; None if too few donors or cells are left.
+
+        `uniform`, (donors, 1 + samples of each) between 0 and 1, says who is lost and how many cells there are; None draws it.
+        """
+        sizes = self.sizes
         arm = np.repeat(np.arange(len(sizes)), sizes)
         second = np.concatenate([np.arange(size) % 2 for size in sizes])
-        stays = random.random(len(arm)) >= self.dropout
+        if uniform is None:
+            uniform = random.random((len(arm), 1 + self.each))
+        stays = uniform[:, 0] >= self.dropout
         arm, second = arm[stays], second[stays]
         kinds = arm * 2 + second if self.layout == "interaction" else arm
         wanted = len(sizes) * (2 if self.layout == "interaction" else 1)
         if np.bincount(kinds, minlength=wanted).min() < LEAST:
             return None
-        each = 2 if self.layout == "paired" else self.samples if self.layout == "nested" else 1
-        donor = np.repeat(np.arange(len(arm)), each)
-        cells = self.cells * np.exp(random.normal(-(self.spread**2) / 2, self.spread, len(donor)))
-        number = np.maximum(np.round(cells), 1).astype(int)
+        donor = np.repeat(np.arange(len(arm)), self.each)
+        normal = special.ndtri(uniform[stays, 1:].reshape(-1))
+        cells = self.cells * np.exp(self.spread * normal - self.spread**2 / 2) if self.spread else self.cells
+        number = np.maximum(np.round(np.broadcast_to(cells, len(donor))), 1).astype(int)
+        if number.max() == 1:
+            return None  # nothing tells samples from cells
         sample = np.repeat(np.arange(len(donor)), number)
         group = (np.arange(len(donor)) % 2 if self.layout == "paired" else arm[donor])[sample]
         columns = {

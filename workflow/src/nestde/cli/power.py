@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     costs.add_argument("--budget", type=float, help="to be split between donors and cells")
     costs.add_argument("--donor-cost", type=float, help="of a donor")
     costs.add_argument("--cell-cost", type=float, help="of a cell")
-    parser.add_argument("--genes", type=int, default=4000, help="genes drawn for each study (default: 4000)")
+    parser.add_argument("--genes", type=int, default=8000, help="genes drawn for each study (default: 8000)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same numbers (default: 1)")
     parser.add_argument("--threads", type=int, help="default: all; results do not depend on it")
     parser.add_argument("--out", type=Path, metavar="FILE.tsv", help="write the table, too")

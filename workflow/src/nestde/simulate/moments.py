@@ -15,8 +15,9 @@ from scipy import special, stats
 
 from nestde.arrays import Floats
 
-# Means and dispersions of the table; Poisson means up to which sums are taken; midpoints of gamma.
-_MEANS, _DISPERSIONS = np.geomspace(1e-3, 1e4, 141), np.geomspace(1e-3, 30.0, 46)
+# Range of means; means and dispersions of the table; Poisson means up to which sums are taken; midpoints of gamma.
+MEANS = 1e-3, 1e4
+_MEANS, _DISPERSIONS = np.geomspace(*MEANS, 141), np.geomspace(1e-3, 30.0, 46)
 _EXACT, _MIDPOINTS = 60.0, 200
 _SIZES = 7
 
