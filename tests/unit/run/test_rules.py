@@ -52,6 +52,23 @@ def test_quality_control_asks_by_the_size_of_a_sample(
     assert without.memory_of_qc(of["S1"], input=[ingested], attempt=1) == int(NEEDS["qc"].memory(20))
 
 
+def test_the_report_asks_by_what_it_holds_and_the_manifest_by_the_largest_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("samples.tsv").write_text("sample_id\tcounts\nS1\ta.h5ad\nS2\tb.h5ad\n")
+    model = {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]}
+    study = WorkflowStudy({"samples": "samples.tsv", "cell_types": ["N"], "model": model})
+    made = {"results/pseudobulk/N.tsv": 60, "results/de/N.tsv": 10, "results/de/N.parquet": 90}
+    for name, mb in made.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+        os.truncate(name, mb * 1_000_000)
+    tables = list(made)[:2]
+    assert study.memory_of_summary(None, tables, attempt=2) == int(2 * NEEDS["summary"].memory(20))
+    assert study.memory_of_manifest(None, list(made), attempt=1) == int(NEEDS["manifest"].memory(60))
+
+
 def test_files_that_are_read_in_blocks_take_no_more_memory_from_some_size_on() -> None:
     need = Need(200, 2, most=100, beyond=0.1, per_sample=1)
     taken = [200, 305, 410, 430]
