@@ -57,6 +57,15 @@ def pseudobulk_tests(counts: np.ndarray, groups: np.ndarray) -> dict[str, np.nda
         return {peer: np.loadtxt(Path(folder, f"{peer}.tsv"), ndmin=2).T for peer in PEERS}
 
 
+def deseq2_test(profiles: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """(genes,) p-values by PyDESeq2's steps, of (samples, genes) sums and each sample's arm."""
+    names = np.arange(profiles.shape[1]).astype(str).astype(object)
+    design = build_design("~ arm", pd.DataFrame({"arm": arm}), test=["arm"])
+    ratios = median_ratios(profiles[:, (profiles > 0).all(axis=0)])
+    (table,) = deseq2(profiles, ratios, names, [""] * len(names), design, 0.05)
+    return table["pvalue"].to_numpy(float)
+
+
 def own_tests(design: Design, statistics: Statistics, term: str) -> dict[str, np.ndarray]:
     """(genes,) p-values by every method of nestde; NaN where it has none."""
     fitted, found = statistics.fitted(design, 1), {}
@@ -122,10 +131,7 @@ def study(
     found["moderated NB"] = np.exp(tested.log_p)
     arm = obs.drop_duplicates("sample")["arm"].to_numpy(str)
     found |= {peer: p[0] for peer, p in pseudobulk_tests(profiles.T, arm[None]).items()}
-    of_samples = build_design("~ arm", pd.DataFrame({"arm": arm}), test=["arm"])
-    ratios = median_ratios(profiles[:, (profiles > 0).all(axis=0)])
-    (table,) = deseq2(profiles, ratios, names, [""] * GENES, of_samples, 0.05)
-    found["PyDESeq2"] = table["pvalue"].to_numpy(float)
+    found["PyDESeq2"] = deseq2_test(profiles, arm)
     return found, true, log_mean
 
 

@@ -9,7 +9,7 @@ recall  3 control donors against 3 other stimulated ones, and 4 against the 4 ot
         edgeR's p above .3 it finds.
 zeisel  Artificial donors: genes found at 5 % in two cell types that are null and one that is not, and the known genes' FDR.
 
-Beside them edgeR and limma-voom on pseudobulk of the same cells and genes; R with both is needed.
+Beside them PyDESeq2, edgeR and limma-voom on pseudobulk of the same cells and genes; R with the last two is needed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse
-from beside_pseudobulk import LEVELS, own_tests, pseudobulk_tests
+from beside_pseudobulk import LEVELS, deseq2_test, own_tests, pseudobulk_tests
 from scipy import stats
 
 from nestde.design.design import build_design
@@ -60,6 +60,11 @@ class Cells:
             design = build_design(FORMULA, frame.assign(arm=frame["sample_id"].map(group)), test=["arm"])
             for name, p in own_tests(design, self.statistics.of_cells(kept), "arm").items():
                 found.setdefault(name, []).append(p)
+            arm, there = (
+                np.array([group.get(sample, "") for sample in self.samples]),
+                np.isin(self.samples, list(group)),
+            )
+            found.setdefault("PyDESeq2", []).append(deseq2_test(self.profiles.T[there], arm[there]))
         labels = np.array([[group.get(sample, "-") for sample in self.samples] for group in groups])
         return {name: np.array(p) for name, p in found.items()} | pseudobulk_tests(self.profiles, labels)
 
