@@ -2,9 +2,10 @@
 
     python tests/bench/count_transcriptome.py                # every row, hours of one core
     python tests/bench/count_transcriptome.py --only "3 v 3" # rows whose name has that
+    python tests/bench/count_transcriptome.py --null 3000    # of half as many genes
 
-Cells are drawn as in count_size.py, but means of genes run from .02 to 10, log-uniformly: 6,000 null genes and 2,000 of log fold change .5 (of either
-sign) a row. edgeR (quasi-likelihood) and limma (trend), both robust, see the samples' sums; the linear model sees
+Cells are drawn as in count_size.py, but means of genes run from .02 to 10, log-uniformly: 6,000 null genes and a third as many of log fold change .5 (of
+either sign) a row. edgeR (quasi-likelihood) and limma (trend), both robust, see the samples' sums; the linear model sees
 ln(1 + counts per 10,000) and has no term for depth. R with edgeR and limma is needed.
 """
 
@@ -24,7 +25,7 @@ from nestde.fit.family import family
 from nestde.fit.grain import grain_of
 from nestde.fit.methods import method
 
-NULL, OTHER, EFFECT = 6000, 2000, 0.5
+NULL, EFFECT = 6000, 0.5
 PEERS = """
 suppressMessages({library(edgeR); library(limma)})
 counts <- as.matrix(read.table("sums.tsv")); case <- scan("case.tsv", quiet = TRUE)
@@ -36,16 +37,16 @@ write.table(cbind(edger, trend), "p.tsv", row.names = FALSE, col.names = FALSE)
 """
 
 
-def simulate(per, unequal, seed, depth):
+def simulate(per, unequal, seed, depth, nulls):
     """Cells, library sizes, (n, genes) counts, which genes are null."""
     random = np.random.default_rng(seed)
-    samples, genes = 2 * per, NULL + OTHER
+    samples, genes = 2 * per, nulls + nulls // 3
     sizes = random.integers(10, 201, samples) if unequal else random.integers(50, 101, samples)
     sample = np.repeat(np.arange(samples), sizes)
     case = np.repeat([0.0, 1.0], per)[sample]
     library = np.exp(random.normal(np.log(5000), 0.4, len(sample)) + random.normal(0, 0.2, samples)[sample])
     library *= np.where(case == 1, depth, 1.0)
-    null = np.arange(genes) < NULL
+    null = np.arange(genes) < nulls
     mean = np.exp(random.uniform(np.log(0.02), np.log(10), genes))
     sd = np.where(random.random(genes) < 0.2, 0.0, 0.25 * np.exp(random.normal(0, 0.6, genes)))
     dispersion = 0.5 * np.exp(random.normal(0, 0.5, genes))
@@ -98,6 +99,7 @@ def ways(obs, library, counts):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="")
+    parser.add_argument("--null", type=int, default=NULL)
     arguments = parser.parse_args()
     rows = list(itertools.product((3, 6, 12), (False, True), (1.0,)))
     rows += list(itertools.product((6,), (False,), (1.5, 2.0)))
@@ -106,7 +108,9 @@ def main():
         name = f"{per} v {per}, {'10–200' if unequal else '50–100'} cells" + f", × {depth:g}" * (depth > 1)
         if arguments.only not in name:
             continue
-        obs, library, counts, null = simulate(per, unequal, 100 * per + unequal + int(10 * depth), depth)
+        obs, library, counts, null = simulate(
+            per, unequal, 100 * per + unequal + int(10 * depth), depth, arguments.null
+        )
         found = ways(obs, library, counts)
         # genes that every way tests
         known = np.all([np.isfinite(p) for p in found.values()], axis=0)

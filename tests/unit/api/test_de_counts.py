@@ -88,22 +88,30 @@ def test_few_genes_have_the_likelihood_ratio_as_f(cohort):
     assert np.allclose(table.loc[tested, "pvalue"], table.loc[tested, "pvalue_lrt_f"])
 
 
-def test_several_random_effects_have_the_likelihood_ratio_as_f(cohort):
-    """And say why there is no moderated test, which is of one random intercept."""
+def test_several_random_effects_have_a_moderated_test(cohort):
     formula = "~ diagnosis + (sequencing_saturation | sample_id)"
-    table = de(cohort[:, :210].copy(), "poisson", formula=formula)
+    table = de(cohort[:, :230].copy(), "poisson", formula=formula)
+    tested = table["status"].isin(["ok", "singular"])
+    assert (table.loc[tested, "pvalue_by"] == "moderated").all()
+    assert table.loc[tested, "pvalue"].between(0, 1).all()
+    assert (table.loc[tested, "df_lrt_f"] == 4).all()
+    for effect in ("(Intercept)", "sequencing_saturation"):
+        assert (table.loc[tested, f"variance_moderated_sample_id_{effect}"] > 0).all()
+    assert table.loc[tested, "corr_sample_id_(Intercept)_sequencing_saturation"].notna().any()
+
+
+def test_more_correlations_than_a_grid_holds_have_the_likelihood_ratio_as_f(cohort):
+    cohort = cohort[:, :210].copy()
+    cohort.obs["run"] = (np.arange(cohort.n_obs) % 5).astype(str)
+    formula = "~ diagnosis + (sequencing_saturation | sample_id) + (1 | run)"
+    table = de(cohort, "poisson", formula=formula)
     tested = table["status"].isin(["ok", "singular"])
     assert (table.loc[tested, "pvalue_by"] == "lrt_f").all()
-    assert (table.loc[tested, "df_lrt_f"] == 4).all()
-    assert table.loc[tested, "corr_sample_id_(Intercept)_sequencing_saturation"].notna().any()
     design = design_to_test(formula, cohort.obs, test=["diagnosis"], levels=LEVELS)
     statistics = family("poisson").sum_up(
         design, scipy.sparse.csc_array(cohort.X), np.ones(cohort.n_obs), list(cohort.var_names)
     )
-    assert (
-        "one random intercept"
-        in moderate(design, statistics, ["diagnosis"]).reasons["diagnosis"]["moderated"]
-    )
+    assert "more than a grid" in moderate(design, statistics, ["diagnosis"]).reasons["diagnosis"]["moderated"]
 
 
 @pytest.fixture(scope="module")

@@ -9,28 +9,48 @@ as that; what the prior's weight is of there is interpolated in log ψ.
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from nestde.arrays import Floats, Integers
+from nestde.design.design import Design, RandomFactor
 from nestde.fit.blocks import chain
 from nestde.fit.genes import FitModel
 
-# Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group), and largest ψ, in one, in more.
-_SMALLEST, _LARGEST = 0.02, (30.0, 10.0)
+# Dimensions are variances and correlations. Smallest ψ in units of 1/(mean Z'Z of a group).
+_SMALLEST = 0.02
 # Nodes of each variance by the number of dimensions; of a correlation, and steps of points from one to the next.
 _NODES = {1: 31, 2: 15, 3: 10, 4: 6}
 _CORRELATIONS, _BETWEEN = (-0.8, -0.4, 0.0, 0.4, 0.8), 2
-# Steps of points in log(1 + nψ) by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
-_STEP, _WIDTH = {1: 0.28, 2: 0.6, 3: 0.5, 4: 1.0}, 0.9
 # So many arms have each a variance of its own; of more, each has one of two.
 _MOST_ALONE = 3
 # Crossed effects times all effects: what is kept at each point grows with it.
 _CROSSED = 50_000
-# More points than this are not looked at; steps are wider then.
-_MOST = 10_000
+
+
+class Density(NamedTuple):
+    """How far and how densely points lie.
+
+    Attributes
+    ----------
+    largest
+        ψ with one variance, with more.
+    step, width
+        Steps of points in log(1 + nψ) by the number of dimensions, and in units of a likelihood's width √(2 / groups): the most.
+    most
+        More points than this are not looked at; steps are wider then.
+    """
+
+    largest: tuple[float, float]
+    step: Mapping[int, float]
+    width: float
+    most: int
+
+
+LINEAR = Density((30.0, 10.0), {1: 0.28, 2: 0.6, 3: 0.5, 4: 1.0}, 0.9, 10_000)
 
 
 @dataclass(frozen=True)
@@ -96,25 +116,47 @@ class Grid:
         return self.values / (1.0 + beside)
 
 
-def infeasible(model: FitModel) -> str:
-    """Say why there is no grid for a model's random effects; '' if there is one."""
-    blocks = [factor.blocks.count(block) for factor in model.design.random for block in set(factor.blocks)]
+def infeasible(design: Design) -> str:
+    """Say why there is no grid for a design's random effects; '' if there is one."""
+    blocks = [factor.blocks.count(block) for factor in design.random for block in set(factor.blocks)]
     if max(blocks) > 2 or (max(blocks) == 2 and len(blocks) > 1):
         return "its correlated random effects are more than a grid of variances and correlations can hold"
     if len(blocks) > max(_NODES):
         return f"its random effects have {len(blocks)} variances; a grid holds up to {max(_NODES)}"
-    number = [len(factor.levels) * len(factor.effects) for factor in model.design.random]
-    crossed = chain(model.design)[1]
+    number = [len(factor.levels) * len(factor.effects) for factor in design.random]
+    crossed = chain(design)[1]
     if sum(number[f] for f in crossed) * sum(number) > _CROSSED:
-        names = " and ".join(model.design.random[f].name for f in crossed)
+        names = " and ".join(design.random[f].name for f in crossed)
         return f"groups of {names} cross others and are too many to be taken together at each point of a grid"
     return ""
 
 
 def build(model: FitModel, arms: Arms | None = None) -> Grid:
     """Lay out the grid of a model, see `infeasible`; with an own variance in each arm of its only random effect, if any."""
-    random = model.design.random
-    axes, sizes, groups = _variances(model, arms)
+    return lay_out(model.design.random, *_variances(model, arms), LINEAR, arms)
+
+
+def lay_out(
+    random: Sequence[RandomFactor],
+    axes: list[str],
+    sizes: list[float],
+    groups: list[int],
+    density: Density,
+    arms: Arms | None = None,
+) -> Grid:
+    """Lay out a grid.
+
+    Parameters
+    ----------
+    random
+        Random factors.
+    axes, sizes, groups
+        Name of each variance; n, see above, and number of the groups that have it.
+    density
+        Of the points.
+    arms
+        As for `build`.
+    """
     whose = _sharing(len(axes), arms)
     own = int(whose.max()) + 1
     if own < len(axes):
@@ -125,8 +167,8 @@ def build(model: FitModel, arms: Arms | None = None) -> Grid:
         rho = np.array(_CORRELATIONS)
         fine = np.interp(np.arange((len(rho) - 1) * _BETWEEN + 1) / _BETWEEN, np.arange(len(rho)), rho)
     dimensions = own + correlated
-    psi = [_of_axis(size, dimensions) for size in sizes]
-    among = _among(psi, sizes, groups, _STEP[dimensions], len(whose) * len(fine))
+    psi = [_of_axis(size, dimensions, density) for size in sizes]
+    among = _among(psi, sizes, groups, density, dimensions, len(whose) * len(fine))
     finer = [_at(nodes, axis.where) for nodes, axis in zip(psi, among, strict=True)]
 
     at_node, at_point = _product(psi, rho), _product(finer, fine)
@@ -149,7 +191,7 @@ def build(model: FitModel, arms: Arms | None = None) -> Grid:
         node=np.concatenate([node + way * len(at_node) for way in range(len(whose))]),
         share=np.tile(share, (len(whose), 1)),
         flat=np.tile(flat / flat.sum(), len(whose)) / len(whose),
-        factors=_factors(model, values, 1 if arms is None else len(arms.names)),
+        factors=_factors(random, values, 1 if arms is None else len(arms.names)),
         arms=() if arms is None else arms.names,
         intercepts=all(factor.effects == ("(Intercept)",) for factor in random),
     )
@@ -180,9 +222,9 @@ def _variances(model: FitModel, arms: Arms | None) -> tuple[list[str], list[floa
     return axes, sizes, groups
 
 
-def _of_axis(size: float, dimensions: int) -> Floats:
+def _of_axis(size: float, dimensions: int, density: Density) -> Floats:
     """Nodes of one ψ."""
-    low, high = _SMALLEST / size, _LARGEST[min(dimensions, 2) - 1]
+    low, high = _SMALLEST / size, density.largest[min(dimensions, 2) - 1]
     return np.concatenate([[0.0], np.geomspace(low, high, _NODES[dimensions] - 1)])
 
 
@@ -202,15 +244,16 @@ class _Among(NamedTuple):
 
 
 def _among(
-    psi: list[Floats], sizes: list[float], groups: list[int], most: float, copies: int
+    psi: list[Floats], sizes: list[float], groups: list[int], density: Density, dimensions: int, copies: int
 ) -> list[_Among]:
-    """Points of each variance, `most` the longest step; a grid has so many copies of them."""
-    steps = [min(most, _WIDTH * math.sqrt(2.0 / number)) for number in groups]
+    """Points of each variance; a grid has so many copies of them."""
+    most = density.step[dimensions]
+    steps = [min(most, density.width * math.sqrt(2.0 / number)) for number in groups]
     while True:
         among = [
             _gauss(np.log1p(size * nodes), step) for size, nodes, step in zip(sizes, psi, steps, strict=True)
         ]
-        if copies * math.prod(len(axis.where) for axis in among) <= _MOST:
+        if copies * math.prod(len(axis.where) for axis in among) <= density.most:
             return among
         steps = [1.05 * step for step in steps]
 
@@ -259,10 +302,10 @@ def _interpolation(at_node: Integers, at_point: Integers, among: list[_Among]) -
     return nodes, shares / total[nodes]
 
 
-def _factors(model: FitModel, values: Floats, arms: int) -> tuple[Floats, ...]:
+def _factors(random: Sequence[RandomFactor], values: Floats, arms: int) -> tuple[Floats, ...]:
     """Λ of each factor at each point; the last column of `values` is the correlation."""
     out, at = [], 0
-    for factor in model.design.random:
+    for factor in random:
         k = len(factor.effects)
         sd = np.sqrt(values[:, at : at + k * arms]).reshape(-1, k, arms).swapaxes(1, 2)
         lam = np.einsum("kai,ij->kaij", sd, np.eye(k))

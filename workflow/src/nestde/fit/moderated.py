@@ -111,7 +111,7 @@ def not_applicable(model: FitModel, genes: int | None = None) -> str:
     """Say why genes cannot be tested so; '' if they can. `genes` is how many make the prior, None where there is one."""
     if genes is not None and genes < LEAST_GENES:
         return too_few_genes(genes)
-    reason = grids.infeasible(model)
+    reason = grids.infeasible(model.design)
     return f'formula "{model.design.formula.text}": {reason}' if reason else ""
 
 

@@ -26,10 +26,10 @@ from nestde.fit.log_tail import log_tail
 from nestde.fit.prior import Prior
 
 # Nodes of the prior above 0, the smallest and the largest.
-_NODES, _SMALLEST, _LARGEST = 15, 0.002, 4.0
+_NODES, SMALLEST, LARGEST = 15, 0.002, 4.0
 # Steps of points in units of a likelihood's width in log v, √(2 / groups).
 _WIDTH = 1.5
-_COVERAGE = 0.95
+COVERAGE = 0.95
 # What is so far below the largest log-likelihood has no weight in a posterior.
 _FAR = 30.0
 
@@ -47,18 +47,18 @@ class CountTests:
 
 @dataclass(frozen=True)
 class CountModerated:
-    """Moderated tests of each contrast, (G,) posterior means of the variance between groups, and the prior."""
+    """Moderated tests of each contrast, columns of (G,) posterior means of variances, and the prior."""
 
     tests: list[CountTests]
-    variance: Floats
+    columns: dict[str, Floats]
     prior: Prior
 
 
 def grid(name: str, groups: int) -> Grid:
     """Values of v at which a posterior of that many groups is summed, and nodes of the prior among them."""
-    nodes = np.geomspace(_SMALLEST, _LARGEST, _NODES)
+    nodes = np.geomspace(SMALLEST, LARGEST, _NODES)
     parts = math.ceil(math.log(nodes[1] / nodes[0]) / (_WIDTH * math.sqrt(2.0 / groups)))
-    points = np.concatenate([[0.0], np.geomspace(_SMALLEST, _LARGEST, (_NODES - 1) * parts + 1)])
+    points = np.concatenate([[0.0], np.geomspace(SMALLEST, LARGEST, (_NODES - 1) * parts + 1)])
     nodes = np.concatenate([[0.0], nodes])
     step = np.maximum(np.arange(len(points)) - 1, 0)
     left = np.where(points > 0, 1 + step // parts, 0)
@@ -66,7 +66,7 @@ def grid(name: str, groups: int) -> Grid:
     node = np.stack([left, np.minimum(left + (beyond > 0), _NODES)], axis=1)
     share = np.stack([1.0 - beyond, beyond], axis=1)
     total = np.bincount(node.ravel(), share.ravel(), len(nodes))
-    flat = np.gradient(np.log1p(nodes / _SMALLEST))
+    flat = np.gradient(np.log1p(nodes / SMALLEST))
     return Grid(
         axes=[name],
         values=points[:, None],
@@ -140,12 +140,12 @@ def moderate(
     spread(
         average_some, genes, threads, skip, adjusted, ratios, df, log_tail(distributions, math.inf),
         np.array([distributions.index(q) for q in df]), estimates, squares,
-        on.of_points(prior.weights), left, share, variances, 1.0 - _COVERAGE, log_p, moments, variance,
+        on.of_points(prior.weights), left, share, variances, 1.0 - COVERAGE, log_p, moments, variance,
     )  # fmt: skip
     for c, rows in enumerate(contrasts):
-        _without_bound(full, rows, moments[:, c])
+        without_bound(full, rows, moments[:, c])
     tests = [CountTests(log_p[:, c], *np.moveaxis(moments[:, c], 1, 0)) for c in range(len(df))]
-    return CountModerated(tests, variance, prior)
+    return CountModerated(tests, {"variance_moderated": variance}, prior)
 
 
 def _profile(
@@ -172,7 +172,7 @@ def _profile(
     return loglik, adjusted, estimates, squares
 
 
-def _without_bound(full: CountFits, rows: Floats, moments: Floats) -> None:
+def without_bound(full: CountFits, rows: Floats, moments: Floats) -> None:
     """Say of effects that have no bound so, (G, 4) estimate, standard error and limits."""
     if len(rows) > 1:
         return

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from nestde.fit.grain import Grain
 
 ENGINE = "counts"
-# A random intercept has kernels of its own, and a moderated test; any other model takes the general ones.
+# A random intercept has kernels of its own; any other model takes the general ones.
 _SINGLE, _BETWEEN = "~ x + (1 | a)", "~ x + d + (1 | a)"
-_GENERAL, _GENERAL_BETWEEN = "~ x + (x | a / b)", "~ x + d + (x | a / b)"
+_GENERAL, _GENERAL_BETWEEN = "~ x + (x | a / b)", "~ x + d + (1 | a / b)"
 
 SD = Component(
     "sd", "SD between samples", "SD of the random intercept, on the natural logarithm's scale", "{:.2f}"
@@ -70,4 +70,4 @@ class CountFamily(Family):
         random = formula.random
         if len(random) == 1 and random[0].effects.strip() == "1" and len(random[0].factors) == 1:
             return Alike(_SINGLE, _BETWEEN, LEAST_GENES)
-        return Alike(_GENERAL, _GENERAL_BETWEEN, 1)
+        return Alike(_GENERAL, _GENERAL_BETWEEN, LEAST_GENES)

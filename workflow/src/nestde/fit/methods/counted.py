@@ -1,6 +1,6 @@
 """p-values of count models: the likelihood ratio against χ² and F, and its average over what is known of the variance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,9 @@ from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
+    from nestde.fit.counts.moderated import CountModerated
     from nestde.fit.counts.statistics import CountFitted
     from nestde.fit.prior import Prior
-
-
-SEVERAL_EFFECTS = (
-    "the moderated test of count models is of one random intercept, and this model has several random effects: their likelihood"
-    " ratio as F is the headline"
-)
 
 
 def ratio(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
@@ -49,13 +44,17 @@ def ratio_as_f(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[T
 
 
 def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
-    """Likelihood ratios at each variance between samples, averaged over each gene's posterior of it."""
-    from nestde.fit.counts.fits import single
-    from nestde.fit.counts.moderated import moderate
+    """Likelihood ratios at each value of the random effects' variances, averaged over each gene's posterior of them."""
+    from nestde.fit.counts import moderated as single
+    from nestde.fit.counts.fits import single as is_single
+    from nestde.fit.counts.general import moderated as general
     from nestde.fit.moderated import LEAST_GENES, too_few_genes
 
-    if not single(fitted.design):
-        return SEVERAL_EFFECTS
+    one = is_single(fitted.design)
+    reason = "" if one else general.infeasible(fitted.design)
+    if reason:
+        return f'formula "{fitted.design.formula.text}": {reason}'
+    moderate: Callable[..., CountModerated] = single.moderate if one else general.moderate
     (term,) = {contrast.term for contrast in contrasts}
     known: dict[str, Prior] = fitted.learnt.setdefault("moderated", {})
     prior, genes = known.get(term), len(fitted.statistics.genes)
@@ -64,9 +63,9 @@ def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tes
     rows = [contrast.rows for contrast in contrasts]
     found = moderate(*fitted.model, fitted.full, rows, fitted.statistics.mean, prior, fitted.threads)
     known.setdefault(term, found.prior)
-    columns = {"variance_moderated": found.variance}
     return [
-        Tested(each.log_p, columns, each.estimate, each.se, each.lower, each.upper) for each in found.tests
+        Tested(each.log_p, found.columns, each.estimate, each.se, each.lower, each.upper)
+        for each in found.tests
     ]
 
 
@@ -92,12 +91,12 @@ LRT_F = Method(
 MODERATED = replace(
     moderated.METHOD,
     sentence=(
-        "of a count model, the likelihood ratio at each value of the variance between samples, averaged over what the gene and all"
-        " genes of its cell type tell of it"
+        "of a count model, the likelihood ratio at each value of the random effects' variances, averaged over what the gene and all"
+        " genes of its cell type tell of them"
     ),
     model_sentence=(
-        "Given the variance between samples, {term} is tested by the likelihood ratio against χ²; as the variance is not known, the"
-        " test is averaged over what the gene's own cells and all genes of the cell type tell of it (moderated test)."
+        "Given the variances between samples, {term} is tested by the likelihood ratio against χ²; as they are not known, the"
+        " test is averaged over what the gene's own cells and all genes of the cell type tell of them (moderated test)."
     ),
     engines=("counts",),
     estimates="ML",

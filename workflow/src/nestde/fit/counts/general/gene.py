@@ -31,8 +31,9 @@ from nestde.fit.dense import cholesky, copy, inverse
 _FIRST_V, _LEAST_THETA = (0.01, 2.0), 0.05
 # c/θ below which the Poisson fit is tried beside that of NB.
 _LITTLE = 1e-2
-# Of the Hessian's largest element, what is added to its diagonal so that it has an inverse where nothing is known.
-_RIDGE = 1e-13
+# Of the Hessian's largest element, what is added to its diagonal so that it has an inverse where nothing is known: by a factor
+# of 100 more, up to the second, where the rounding of its differences takes that away.
+_RIDGE = (1e-13, 1e-9)
 
 
 class GeneralStarts(NamedTuple):
@@ -116,7 +117,7 @@ def fit_some_general(
                 if accepted(d):
                     copy(tried, modes)
             fill_lambda(d.x[r + 1 :], model.element, model.shift, lam)
-            served = every or _served(d.x, modes, lam, model.fixed, model.effect, model.place, model.slot, model.lead, points.served)  # fmt: skip
+            served = every or is_served(d.x, modes, lam, model.fixed, model.effect, model.place, model.slot, model.lead, points.served)  # fmt: skip
             omega = float(d.x[r])
             if served and (not nb or over_of(omega) > LEAST):
                 _keep(g, r, d, modes, kappa_of(omega, c) if nb else np.inf, ends)
@@ -131,7 +132,7 @@ def fit_some_general(
 
 
 @compiled()
-def _served(
+def is_served(
     x: Floats,
     modes: Floats,
     lam: Floats,
@@ -263,12 +264,14 @@ def _keep(g: int, r: int, d: Descent, modes: Floats, kappa: float, ends: General
             place[size] = i
             size += 1
             largest = max(largest, abs(d.hessian[i, i]))
-    lower, covariance = np.zeros((size, size)), np.zeros((size, size))
-    for i in range(size):
-        for j in range(size):
-            lower[i, j] = 0.5 * d.hessian[place[i], place[j]]
-        lower[i, i] += _RIDGE * largest
-    known = cholesky(lower, size) > -np.inf
+    lower, covariance, ridge, known = np.zeros((size, size)), np.zeros((size, size)), _RIDGE[0], False
+    while not known and ridge <= _RIDGE[1]:
+        for i in range(size):
+            for j in range(size):
+                lower[i, j] = 0.5 * d.hessian[place[i], place[j]]
+            lower[i, i] += ridge * largest
+        known = cholesky(lower, size) > -np.inf
+        ridge *= 100.0
     if known:
         inverse(lower, size, covariance)
     for i in range(r):

@@ -95,7 +95,7 @@ def evaluate_general(
         last, logdet, of_cells = False, 0.0, 0.0
         for attempt in range(_MOST):
             of_cells = 0.0
-            _spread(first, lam, slot, lead, u, b)
+            spread_modes(first, lam, slot, lead, u, b)
             for i in range(size):
                 g[i] = 0.0
                 for j in range(size):
@@ -123,14 +123,14 @@ def evaluate_general(
                         score[s, j] = gene.total[s, j] - theta * t[1, j] - share * a[1, j]
                         for i in range(within):
                             bend[s, j, i] = theta * t[2, pair[j, i]] + share * a[2, pair[j, i]]
-                _collect(effect[s], place[s], first, score[s], bend[s], g, w)
-            logdet = _penalised(first, lam, slot, model.tail, w, g, u, half, h, rest)
+                collect(effect[s], place[s], first, score[s], bend[s], g, w)
+            logdet = penalised(first, lam, slot, model.tail, w, g, u, half, h, rest)
             if last:
                 break
             for i in range(size):
                 step[i] = rest[i]
             _solve(h, size, step)
-            _spread(first, lam, slot, lead, step, b)
+            spread_modes(first, lam, slot, lead, step, b)
             length = 1.0
             for s in range(model.strata[c], model.strata[c + 1]):
                 far = 0.0
@@ -213,7 +213,7 @@ def _whole(
 
 
 @compiled()
-def _collect(
+def collect(
     effect: Floats, place: Integers, first: int, score: Floats, bend: Floats, g: Floats, w: Floats
 ) -> None:
     """Add R'∂G and R'WR of a stratum."""
@@ -230,7 +230,7 @@ def _collect(
 
 
 @compiled()
-def _spread(first: int, lam: Floats, slot: Integers, lead: Integers, u: Floats, out: Floats) -> None:
+def spread_modes(first: int, lam: Floats, slot: Integers, lead: Integers, u: Floats, out: Floats) -> None:
     """Fill Λu of a component, as long as u."""
     for i in range(len(u)):
         total = 0.0
@@ -240,7 +240,7 @@ def _spread(first: int, lam: Floats, slot: Integers, lead: Integers, u: Floats, 
 
 
 @compiled()
-def _penalised(
+def penalised(
     first: int,
     lam: Floats,
     slot: Integers,

@@ -195,6 +195,17 @@ def columns(design: Design, of: Frame, kept: Floats) -> GeneralColumns:
     return GeneralColumns(model, of.points, q, kept @ np.linalg.solve(upper, turn))
 
 
+def together(design: Design) -> int:
+    """The most random effects that share strata, directly or through others."""
+    groups = np.unique(np.stack([factor.codes for factor in design.random]), axis=1)
+    member = _components(design, groups.astype(np.int64))
+    effects = np.zeros(member.max() + 1, np.int64)
+    for f, factor in enumerate(design.random):
+        first = np.unique(groups[f], return_index=True)[1]
+        np.add.at(effects, member[first], len(factor.effects))
+    return int(effects.max())
+
+
 def _components(design: Design, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """(S,) component of each stratum: strata that share a level of any factor are in one."""
     strata = groups.shape[1]
