@@ -20,9 +20,11 @@ from nestde.fit.moderated import arms_of, moderate
 DENSER = 4
 
 
-def steps(denser: int) -> dict[int, float]:
-    """Steps of points in log ψ, by the number of dimensions."""
-    return {dimensions: step / denser for dimensions, step in grids._STEP.items()}
+def density(denser):
+    """Of points that lie so many times as densely."""
+    usual = grids.LINEAR
+    steps = {dimensions: step / denser for dimensions, step in usual.step.items()}
+    return grids.Density(usual.largest, steps, usual.width / denser, 400_000 if denser > 1 else usual.most)
 
 
 def main(genes: int, only: str) -> None:
@@ -42,9 +44,7 @@ def main(genes: int, only: str) -> None:
         found, points, cost = [], [], []
         for denser in (1, DENSER):
             with (
-                mock.patch.object(grids, "_STEP", steps(denser)),
-                mock.patch.object(grids, "_WIDTH", grids._WIDTH / denser),
-                mock.patch.object(grids, "_MOST", 400_000 if denser > 1 else grids._MOST),
+                mock.patch.object(grids, "LINEAR", density(denser)),
                 mock.patch.object(grids, "_BETWEEN", grids._BETWEEN * min(denser, 2)),
             ):
                 begin = time.process_time()

@@ -245,9 +245,9 @@ def test_quadrature_is_close_to_a_much_finer_one(samples, arms, genes, finer, mo
     study = Study(5, samples, [(10, 200)], genes, effect=0.15)
     own = arms_of(study.design, "d") if arms else None
     coarse = moderate(study.model, study.sums, [study.rows], np.zeros(genes), arms=own)
-    monkeypatch.setattr(grid, "_STEP", {variances: step / finer for variances, step in grid._STEP.items()})
-    monkeypatch.setattr(grid, "_WIDTH", grid._WIDTH / finer)
-    monkeypatch.setattr(grid, "_MOST", 50_000)
+    usual = grid.LINEAR
+    steps = {variances: step / finer for variances, step in usual.step.items()}
+    monkeypatch.setattr(grid, "LINEAR", grid.Density(usual.largest, steps, usual.width / finer, 50_000))
     fine = moderate(study.model, study.sums, [study.rows], np.zeros(genes), arms=own)
     assert len(fine.prior.grid.values) > 1.7 ** (1 + arms) * len(coarse.prior.grid.values)
     off = np.abs(coarse.tests[0].log_p - fine.tests[0].log_p) / np.log(10)
