@@ -429,6 +429,28 @@ def test_containment_of_a_random_slope(test, p_value, warned_of, tmp_path, monke
         )
 
 
+@pytest.mark.parametrize(
+    ("family", "test", "warned_of"),
+    [
+        ("poisson", "treated", True),
+        ("poisson", "diagnosis", False),
+        ("negative_binomial", "treated", False),
+        ("gaussian", "treated", False),
+    ],
+)
+def test_a_family_that_does_not_know_how_cells_scatter(family, test, warned_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Study()
+    study.obs["treated"] = ["yes", "no"] * (len(study.obs) // 2)
+    study.formula("~ treated + diagnosis + (1 + treated | sample_id)", test)
+    study.config["model"]["family"] = family
+    found = {warning["id"]: warning["text"] for warning in study.check().as_json()["warnings"]}
+    assert ("family_of_samples_alone" in found) is warned_of
+    if warned_of:
+        assert found["family_of_samples_alone"].startswith("treated varies within samples. A Poisson model")
+        assert "Take model.family: negative_binomial." in found["family_of_samples_alone"]
+
+
 def test_cell_types_that_cannot_be_tested_are_told_of_once(tmp_path, monkeypatch):
     """With ten of them, ten warnings said the same."""
     monkeypatch.chdir(tmp_path)

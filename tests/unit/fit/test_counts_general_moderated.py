@@ -127,12 +127,15 @@ def test_threads_and_chunks_give_the_same_bytes(frame):
         assert np.array_equal(part.columns[name], variance[25:])
 
 
-def test_an_arm_without_counts_is_tested(frame):
+@pytest.mark.parametrize("family", list(fits.FAMILIES))
+def test_an_arm_without_counts_is_told_and_tested(frame, family):
     counts = counts_of(frame, np.full(30, 2.0)).toarray()
     counts[frame["case"] == 0, 7] = 0
-    formula = "~ depth + case + (1 | pair/sample)"
-    model, data = prepared(frame, formula, "poisson", counts)
+    model, data = prepared(frame, "~ depth + case + (1 | pair/sample)", family, counts)
     full = fits.fit(model, model.full, data, threads=1)
+    assert full.coef[7, 2] == np.inf and full.coef[7, 0] == -np.inf and np.isfinite(full.coef[7, 1])
+    assert "case has no bound" in full.reason[7].replace("(Intercept), ", "").replace("have", "has")
+    assert np.isfinite(full.coef[:7]).all()
     (found,) = several.moderate(model, data, full, [CASE], np.zeros(30), threads=1).tests
     assert found.log_p[7] < np.log(0.05)
 

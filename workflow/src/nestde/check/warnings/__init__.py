@@ -16,6 +16,7 @@ WARNINGS: list[Callable[[Study, Answer], Iterator[Warned]]] = [
     groups.no_groups,
     columns.of_the_users,
     cells.depth_apart,
+    groups.scattered_cells,
     groups.no_slope,
     groups.containment,
     covariates.conditional,

@@ -51,6 +51,19 @@ def no_slope(study: Study, answer: Answer) -> Iterator[Warned]:
             )
 
 
+def scattered_cells(study: Study, answer: Answer) -> Iterator[Warned]:
+    """Cells of one sample compared by a family that does not know how they scatter."""
+    of = family(study.config.model.family)
+    for test in answer.tests:
+        within = [name for name in study.variables_in(test.term) if not study.variables[name].between]
+        if of.within and within:
+            yield Warned(
+                "family_of_samples_alone",
+                f"{test.term} varies within samples, which {of.name} cannot test",
+                f"{both(within)} varies within samples. {of.within}",
+            )
+
+
 def containment(study: Study, answer: Answer) -> Iterator[Warned]:
     """The p-value of choice takes cells for replicates.
 

@@ -3,9 +3,11 @@
 A direction d of the coefficients is unbounded if X d is 0 at every cell with a count and nowhere positive; for detection, if it
 is nowhere negative at cells with a count either. Then the likelihood rises towards a limit, which the search reaches to
 1e-9 in some twenty steps, so that likelihood ratios are right; the estimates along d are ±∞. The search betrays such
-directions, as the likelihood tells nothing more there; whether they are is looked up in the counts.
+directions, as the likelihood tells nothing more there; whether they are is looked up in the counts, which also tell exactly where
+the search, whose second derivatives are differences, points only about.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _UNKNOWN = 1e5
 # Of X d's largest element, what is rounding; of d on the scale of the formula.
 _ROUNDING = 1e-5
+# Cosine of a direction of the search to one that is 0 at counts.
+_NEAR = 0.9
 
 
 @dataclass(frozen=True)
@@ -78,22 +82,48 @@ def unbounded(
         doubtful = np.isfinite(ends.loglik) & (unstable | ~(variances.max(axis=1) < _UNKNOWN))
     found = {}
     for g in map(int, np.flatnonzero(doubtful)):
-        if not np.isfinite(ends.covariance[g]).all():
-            continue
-        values, vectors = np.linalg.eigh(ends.covariance[g])
-        space = vectors[:, values > _UNKNOWN]
-        if not space.shape[1]:
-            continue
-        away = space @ (space.T @ ends.coefficients[g])
-        if not _rises(which.q @ away, data, g, family):
-            continue
-        rest = np.eye(len(values)) - space @ space.T
-        found[g] = Unbounded(
-            which.back @ away,
-            which.back @ space,
-            which.back @ (rest @ ends.coefficients[g]),
-            which.back @ rest @ ends.covariance[g] @ rest @ which.back.T,
-        )
+        for space in _spaces(which.q, data, g, ends.covariance[g]):
+            away = space @ (space.T @ ends.coefficients[g])
+            if not _rises(which.q @ away, data, g, family):
+                continue
+            rest = which.back @ _beside(space)
+            found[g] = Unbounded(
+                which.back @ away,
+                which.back @ space,
+                which.back @ (ends.coefficients[g] - away),
+                rest @ _given(ends.covariance[g], _beside(space)) @ rest.T,
+            )
+            break
+    return found
+
+
+def _spaces(q: Floats, data: Data, g: int, covariance: Floats) -> Iterator[Floats]:
+    """Directions that may be unbounded, (r, k) orthonormal: of those that the search does not know what is 0 at counts; they themselves."""
+    unknown = np.eye(len(covariance))
+    if np.isfinite(covariance).all():
+        values, vectors = np.linalg.eigh(covariance)
+        unknown = vectors[:, values > _UNKNOWN]
+    counted = q[data.cell[data.begin[g] : data.begin[g + 1]]]
+    values, vectors = np.linalg.eigh(counted.T @ counted)
+    still = vectors[:, values <= _ROUNDING**2 * len(q)]
+    turned, near, _ = np.linalg.svd(still @ (still.T @ unknown), full_matrices=False)
+    if (near > _NEAR).any():
+        yield turned[:, near > _NEAR]
+    if unknown.shape[1]:
+        yield unknown
+
+
+def _beside(space: Floats) -> Floats:
+    """(r, r − k) orthonormal, what is at right angles to a space."""
+    whole: Floats = np.linalg.svd(space)[0][:, space.shape[1] :]
+    return whole
+
+
+def _given(covariance: Floats, rest: Floats) -> Floats:
+    """Covariance of some directions, the others held; NaN where there is none."""
+    if not np.isfinite(covariance).all():
+        return np.full((rest.shape[1], rest.shape[1]), np.nan)
+    found: Floats = np.linalg.inv(rest.T @ np.linalg.solve(covariance, rest))
     return found
 
 

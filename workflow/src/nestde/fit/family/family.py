@@ -217,6 +217,8 @@ class Family(ABC):
         Implementations that the tests hold its fits against.
     calibrated
         On so many genes, drawn at random, p-values that cost much are measured with relabelled samples.
+    within
+        What is wrong with its tests of terms that vary within samples, as a sentence; '' if nothing is.
     between
         What ψ/(1 + ψ) is of a variance ψ between samples, as the priors of its moderated test have it.
     """
@@ -233,6 +235,7 @@ class Family(ABC):
     reference: CrossReference | None
     oracles: str
     calibrated: int = 4_000
+    within: str = ""
     between: str = "variance between samples, as a share of it and that between cells"
 
     @abstractmethod
