@@ -3,6 +3,7 @@
 Kang's reads a file of the real data; a notebook is a page of the site, too (`.github/site.py`).
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from nestde import processor
+from nestde.check.render import WIDEST
 
 DOCS = Path(__file__).parents[2] / "workflow/docs"
 DATA = {"kang_python": "kang_bcells.h5ad"}  # what a notebook reads
@@ -30,9 +32,11 @@ def executed(name: str, data: Path) -> NotebookNode:
         if name in DATA:
             Path(folder, DATA[name]).symlink_to(data / DATA[name])
         at = {"metadata": {"path": folder}}
-        NotebookClient(
+        client = NotebookClient(
             notebook, timeout=600, kernel_name="python3", resources=at, record_timing=False
-        ).execute()
+        )
+        # what is printed is as wide as a page has room for, whatever terminal the tests run in
+        client.execute(env=os.environ | {"COLUMNS": str(WIDEST)})
     return notebook
 
 

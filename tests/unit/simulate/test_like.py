@@ -9,6 +9,8 @@ from makers.learnt import learnt
 
 import nestde
 from nestde.cli import main
+from nestde.errors import NestdeError
+from nestde.simulate import learnt as learnt_of_a_run
 from nestde.simulate.like import REST, Asked, simulate_like, write_like
 
 
@@ -116,3 +118,15 @@ def test_genes_of_a_plan_are_as_evenly_spread_as_can_be():
         )
         assert even < 0.012
         assert even < chance
+
+
+def test_a_cell_type_that_cannot_be_made_is_told_of(monkeypatch, caplog):
+    def learn(folder, name):
+        if name == "B":
+            raise NestdeError(f"{folder}: B was fitted by model.family negative_binomial.")
+        return learnt(genes=40)
+
+    monkeypatch.setattr(learnt_of_a_run, "cell_types", lambda folder: {"T": "T", "B": "B"})
+    monkeypatch.setattr(learnt_of_a_run, "learn", learn)
+    assert list(learnt_of_a_run.learn_all("results")) == ["T"]
+    assert "It is left out: results: B was fitted by model.family negative_binomial." in caplog.text

@@ -10,6 +10,8 @@ from typing import Any
 UP, DOWN, REST = "#c2410c", "#2166ac", "#8a8f98"
 NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]?\d+)?( %)?")
 KEPT, ALARM = "#4b78a8", "#c62828"
+# Lines of one graph that are named beside it.
+_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,22 @@ def bars(
 def curves(
     id: str, title: str, across: str, up: str, lines: Mapping[str, Sequence[tuple[float, float]]]
 ) -> dict[str, Any]:
-    """A MultiQC line graph of percentages, one line of (x, y) by name; names (see `_by_name`) are escaped here."""
+    """A MultiQC line graph of percentages, one line of (x, y) by name; names (see `_by_name`) are escaped here.
+
+    A few lines are named beside it, more where the pointer is.
+    """
     return {
         "plot_type": "linegraph",
         "data": _by_name((name, dict(line)) for name, line in lines.items()),
-        "pconfig": {"id": id, "title": title, "xlab": across, "ylab": up, "ymin": 0, "ymax": 100},
+        "pconfig": {
+            "id": id,
+            "title": title,
+            "xlab": across,
+            "ylab": up,
+            "ymin": 0,
+            "ymax": 100,
+            "showlegend": len(lines) <= _NAMED,
+        },
     }
 
 

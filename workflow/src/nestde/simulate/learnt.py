@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,8 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats, Integers
 from nestde.errors import NestdeError
 from nestde.io.layout import RESULTS
+from nestde.logs import log
 from nestde.simulate.moments import Moments, moments
-
-if TYPE_CHECKING:
-    pass
 
 _BESIDE = ("term", "expression", "weight")
 
@@ -238,7 +235,7 @@ def cell_types(folder: str | Path) -> dict[str, str]:
 
 
 def learn_all(folder: str | Path, names: Sequence[str] | None = None) -> dict[str, Learnt]:
-    """Read what a run found of some cell types; of all that have a prior if none is named.
+    """Read what a run found of some cell types; of all that have a prior if none is named, and why others are left out is logged.
 
     Raises
     ------
@@ -257,4 +254,6 @@ def learn_all(folder: str | Path, names: Sequence[str] | None = None) -> dict[st
         raise NestdeError(
             "\n".join(reasons) or f"{folder}: has results of no cell type. Is it the results folder of a run?"
         )
+    for reason in reasons:
+        log.warning("It is left out: %s", reason)
     return found
