@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 # Of the dense matrices of crossed and nested factors: a fit takes about 10 microseconds for each entry.
 MOST_ENTRIES = 1_000_000
 # Methods, and at which multiple of the residual variance they start; None: where statsmodels does, which is far off for most genes.
-# The search for a single variance needs no gradient, and half the time without.
-ONE = (("powell", 0.05), ("powell", None), ("bfgs", None))
-SEVERAL = (("bfgs", None), ("powell", None), ("powell", 0.05))
+METHODS = (("bfgs", None), ("powell", None), ("powell", 0.05))
 TOLERANCES = {
     "bfgs": {"gtol": 1e-8},
     "powell": {"xtol": 1e-8, "ftol": 1e-12},
 }
 _AGREE = 1e-6  # of two log-likelihoods
+# Where a single variance is looked for, as a multiple of the residual one, and how exactly its logarithm.
+_RANGE, _WITHIN = (1e-6, 1e4), 1e-6
 
 
 def mixedlm(response: Callable[[Floats, Floats], Floats]) -> CrossReference:
@@ -151,9 +151,10 @@ def _refit(structure: _Structure, y: Floats, x: Floats, reml: bool = False) -> t
     if not structure.components and structure.effects is None:
         return _plain(y, x, reml)
     model = _model(structure, y, x)
+    if not structure.components and model.k_re == 1:
+        return _one_variance(model, y, x, reml)
     best, coef, sure = -np.inf, np.full(x.shape[1], np.nan), False
-    one = not structure.components and model.k_re == 1
-    for method, variance in ONE if one else SEVERAL:
+    for method, variance in METHODS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -177,6 +178,26 @@ def _refit(structure: _Structure, y: Floats, x: Floats, reml: bool = False) -> t
         fewer.append(replace(structure, effects=None))
     found = [(best, coef), *(_refit(less, y, x, reml) for less in fewer)]
     return max(found, key=lambda pair: pair[0])
+
+
+def _one_variance(model: "MixedLM", y: Floats, x: Floats, reml: bool) -> tuple[float, Floats]:
+    """Search along statsmodels' likelihood, which has everything but the variance profiled out, in half the time of its own."""
+    from scipy.optimize import minimize_scalar
+    from statsmodels.regression.mixed_linear_model import MixedLMParams
+
+    loglik, coef = _plain(y, x, reml)
+    if not np.isfinite(loglik):
+        return loglik, coef
+    model.reml, model.cov_pen, model.fe_pen = reml, None, None  # as its `fit` begins
+
+    def at(log_variance: float) -> float:
+        covariance = np.array([[np.exp(log_variance)]])
+        return -float(model.loglike(MixedLMParams.from_components(np.zeros(x.shape[1]), cov_re=covariance)))
+
+    found = minimize_scalar(at, bounds=np.log(_RANGE), method="bounded", options={"xatol": _WITHIN})
+    if -found.fun <= loglik:
+        return loglik, coef
+    return -float(found.fun), np.asarray(model.get_fe_params(np.array([[np.exp(found.x)]]), np.zeros(0))[0])
 
 
 def _plain(y: Floats, x: Floats, reml: bool) -> tuple[float, Floats]:
