@@ -2,6 +2,7 @@
 
     python tests/bench/count_size.py            # a few designs, minutes
     python tests/bench/count_size.py --all      # every design of the table
+    python tests/bench/count_size.py --bartlett 300     # of so many null genes and half as many others, Bartlett's factor, too
 
 Negative binomial genes of one mean, whose sd between samples is 0 in a fifth of them and log-normal (median .25) in the others, and
 whose dispersion is log-normal (median .5); 2,000 null and 1,000 of log fold change .5.
@@ -16,15 +17,16 @@ import pandas as pd
 import scipy.sparse
 
 from nestde.design.design import build_design
-from nestde.fit.counts import fits, moderated
+from nestde.fit.counts import bartlett, fits, moderated
 from nestde.fit.counts.tests import log_p_of_ratio
+from nestde.fit.log_sf import log_chi2_sf
 
 NULL, OTHER, EFFECT = 2000, 1000, 0.5
 CASE = np.array([[0.0, 1.0]])
 
 
 def simulate(per, mean, unequal, seed, depth=1.0):
-    """Cells' sample, case, library size; (n, genes) counts; which genes are null. Cases are sequenced `depth` times as deep."""
+    """Cells' sample, case, library size; (n, genes) counts; which genes are null; dispersions. Cases are sequenced `depth` times as deep."""
     random = np.random.default_rng(seed)
     samples, genes = 2 * per, NULL + OTHER
     sizes = random.integers(10, 201, samples) if unequal else random.integers(50, 101, samples)
@@ -45,11 +47,22 @@ def simulate(per, mean, unequal, seed, depth=1.0):
             )
         )
     obs = pd.DataFrame({"sample": [f"S{s:03d}" for s in sample], "case": case})
-    return obs, library, scipy.sparse.csc_array(scipy.sparse.hstack(columns)), null
+    return obs, library, scipy.sparse.csc_array(scipy.sparse.hstack(columns)), null, dispersion
 
 
-def tested(family, obs, library, counts):
-    """log p by three ways, and milliseconds a gene."""
+def by_bartlett(model, counts, offset):
+    """log p by Bartlett's factor; prints what it is, and its time."""
+    _, (ratio,) = fits.fit_tests(model, fits.data_of(model.cells, counts), [CASE], threads=1)
+    begin = time.process_time()
+    names = np.arange(counts.shape[1]).astype(str).astype(object)
+    factor = bartlett.factors(model, ratio.reduced, CASE, offset, names, threads=1)
+    each = 1e3 * (time.process_time() - begin) / len(names)
+    print(f"Bartlett's factor: median {np.nanmedian(factor):.2f}; {each:.0f} ms a gene", flush=True)
+    return log_chi2_sf(ratio.stat / factor, 1)
+
+
+def tested(family, obs, library, counts, rescaled):
+    """log p by three ways, and by Bartlett's factor of the genes that are `rescaled`; milliseconds a gene."""
     design = build_design("~ case + (1 | sample)", obs, test=["case"])
     model = fits.prepare(design, family, np.log(library))
     data = fits.data_of(model.cells, counts)
@@ -66,6 +79,9 @@ def tested(family, obs, library, counts):
         "moderated": found.tests[0].log_p,
     }
     each = 1e3 / counts.shape[1]
+    if len(rescaled):
+        ways["Bartlett"] = np.full(counts.shape[1], np.nan)
+        ways["Bartlett"][rescaled] = by_bartlett(model, counts[:, rescaled], np.log(library))
     return (
         {name: np.where(usable, p, np.nan) for name, p in ways.items()},
         each * (between - begin),
@@ -77,20 +93,23 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--family", default="negative_binomial")
+    parser.add_argument("--bartlett", type=int, default=0)
     arguments = parser.parse_args()
+    rescaled = np.r_[: arguments.bartlett, NULL : NULL + arguments.bartlett // 2]
     designs = list(itertools.product((3, 6), (0.05, 0.5, 5.0), (False, True), (1.0,)))
     designs += list(itertools.product((3, 6), (0.5,), (False,), (1.5, 2.0)))
     if not arguments.all:
         designs = [design for design in designs if design[0] == 3 and design[1] < 5]
+    ways = ["χ²", "F", "moderated", *["Bartlett"] * bool(arguments.bartlett)]
     print(
-        "| design, mean count, cells a sample, depth of cases | χ² | F | moderated | ms a gene: fits, moderated |"
+        f"| design, mean count, cells a sample, depth of cases | {' | '.join(ways)} | ms a gene: fits, moderated |"
     )
-    print("|---|---|---|---|---|")
+    print("|---" * (len(ways) + 2) + "|")
     for per, mean, unequal, depth in designs:
-        obs, library, counts, null = simulate(
+        obs, library, counts, null, _ = simulate(
             per, mean, unequal, int(per * 1000 + mean * 10 + unequal), depth
         )
-        ways, fitting, moderating = tested(arguments.family, obs, library, counts)
+        ways, fitting, moderating = tested(arguments.family, obs, library, counts, rescaled)
         cells = []
         for log_p in ways.values():
             known = np.isfinite(log_p)

@@ -51,7 +51,7 @@ def ways(fitted, contrast):
 def main():
     heads = None
     for per, mean, unequal in DESIGNS:
-        obs, library, counts, null = count_size.simulate(
+        obs, library, counts, null, _ = count_size.simulate(
             per, mean, unequal, int(per * 1000 + mean * 10 + unequal)
         )
         obs["depth"] = np.log(library / 5000)

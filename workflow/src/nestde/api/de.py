@@ -141,7 +141,9 @@ def de(
       ``variance_ratio_moderated``: what it takes the variances for
     - ``without``, ``coef_without``, ``hangs``: of what is likely found, the sample without which least is left of the effect, what
       is left, and whether the finding hangs on it (``sign``, ``half``)
-    - ``pvalue_lrt_f``, ``df_lrt_f``, ``dispersion``, ``sd``: of count models, the likelihood ratio as F, and the counts' dispersion
+    - ``pvalue_lrt_f``, ``df_lrt_f``, ``dispersion``, ``sd``: of count models, the likelihood ratio as F, and the counts' dispersion; ``sd_cox_reid``: the
+      SD between samples by Cox and Reid's adjusted likelihood, as REML has it;
+      with ``p_value="lrt_bartlett"`` ``pvalue_lrt_bartlett``, ``bartlett_factor``: the ratio over its mean without an effect
     - ``sigma``, ``sd_<group>_<effect>``, ``corr_<group>_<effects>``, ``icc``: residual SD, SDs of random effects, correlations between
       them, share of variance between samples
     - ``coef_<coefficient>``, ``se_<coefficient>``: all coefficients of the model, and their standard errors

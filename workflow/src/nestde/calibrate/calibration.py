@@ -20,7 +20,7 @@ from nestde.design.contrasts import joint
 from nestde.design.design import Design
 from nestde.fit.family import Fitted, Statistics
 from nestde.fit.fdr import benjamini_hochberg
-from nestde.fit.methods import Method, method, of_engine
+from nestde.fit.methods import AUTO, Method, method, of_table
 
 ALPHAS = (0.05, 0.01, 0.001)
 # Genes called at this false discovery rate under the true labels are not counted.
@@ -99,12 +99,12 @@ def calibrate(
     ways = design.untested.get(term) or relabellings(design, term, number, seed)
     if isinstance(ways, str) or not len(statistics.genes):
         return Calibrated(term, ways, pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_GENES))
-    methods, learnt = of_engine(statistics.family.engine), dict[str, object]()
+    engine = statistics.family.engine
+    methods, learnt = of_table(engine), dict[str, object]()
     true = statistics.fitted(design, threads, learnt)
     observed = {each.name: _log_p(each, true, term) for each in methods}
-    leading = method(
-        headline, statistics.family.engine, lambda name: bool(np.isfinite(observed[name]).any())
-    ).name
+    asked = AUTO if method(headline, engine).on_request else headline
+    leading = method(asked, engine, lambda name: bool(np.isfinite(observed[name]).any())).name
     chosen = observed[leading]
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
     counted = np.flatnonzero(~called & np.isfinite(chosen))
@@ -133,7 +133,7 @@ def calibrate(
     if all_at_once:
         for order in ways.like:
             whole = statistics.fitted(relabelled(design, term, ways.unit, order), threads, learnt)
-            all_at_once.add(-_log_p(method(leading, statistics.family.engine), whole, term))
+            all_at_once.add(-_log_p(method(leading, engine), whole, term))
         of_genes = pd.DataFrame(
             {"gene": statistics.genes, "term": term, "padj_max_t": all_at_once.adjusted()}
         )

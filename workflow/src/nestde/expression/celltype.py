@@ -11,7 +11,7 @@ from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast, contrasts, joint
 from nestde.design.design import Design
 from nestde.design.testable import NotTestable
-from nestde.fit.methods import AUTO, Method, Tested, method, of_engine
+from nestde.fit.methods import AUTO, Method, Tested, method, of_engine, of_table
 
 if TYPE_CHECKING:
     from nestde.fit.family import Fitted, Statistics
@@ -226,7 +226,7 @@ def _term_columns(fitted: "Fitted", term: str, headline: Method) -> dict[str, ob
     whole = joint(fitted.design, term)
     status, reason = fitted.status(headline.estimates, term)
     columns: dict[str, object] = {"term": term, "status": status, "reason": reason}
-    for each in of_engine(fitted.statistics.family.engine):
+    for each in of_table(fitted.statistics.family.engine, headline):
         if each.every_gene:
             continue
         found = _alone(each, fitted, whole)

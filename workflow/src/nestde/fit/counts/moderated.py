@@ -30,6 +30,8 @@ _NODES, SMALLEST, LARGEST = 15, 0.002, 4.0
 # Steps of points in units of a likelihood's width in log v, √(2 / groups).
 _WIDTH = 1.5
 COVERAGE = 0.95
+# Steps to the largest adjusted likelihood between points, and the least curvature of it.
+_NEWTON, _FLAT = 6, 1e-12
 # What is so far below the largest log-likelihood has no weight in a posterior.
 _FAR = 30.0
 
@@ -145,7 +147,26 @@ def moderate(
     for c, rows in enumerate(contrasts):
         without_bound(full, rows, moments[:, c])
     tests = [CountTests(log_p[:, c], *np.moveaxis(moments[:, c], 1, 0)) for c in range(len(df))]
-    return CountModerated(tests, {"variance_moderated": variance}, prior)
+    columns = {"sd_cox_reid": np.sqrt(_highest(adjusted, variances)), "variance_moderated": variance}
+    return CountModerated(tests, columns, prior)
+
+
+def _highest(adjusted: Floats, variances: Floats) -> Floats:
+    """(G,) variance at which adjusted likelihoods, (G, K), are largest: between points by the quartic in log v through five."""
+    best, reach = np.argmax(adjusted, axis=1), np.arange(5)
+    begin = np.clip(best - 2, 1, len(variances) - 5)
+    around = np.take_along_axis(adjusted, begin[:, None] + reach, axis=1)
+    known = np.isfinite(adjusted).any(axis=1)
+    inside = (best > 0) & (best < len(variances) - 1) & np.isfinite(around).all(axis=1)
+    _, a, b, c, d = np.linalg.solve(np.vander(reach.astype(float), increasing=True), around[inside].T)
+    near = (best - begin)[inside].astype(float)
+    x = near
+    for _ in range(_NEWTON):
+        slope, curvature = a + x * (2 * b + x * (3 * c + x * 4 * d)), 2 * b + x * (6 * c + x * 12 * d)
+        x = np.clip(x - slope / np.minimum(curvature, -_FLAT), near - 1, near + 1)
+    found = np.where(known, variances[best], np.nan)
+    found[inside] = np.exp(np.interp(begin[inside] + x, np.arange(1, len(variances)), np.log(variances[1:])))
+    return found
 
 
 def _profile(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats, Texts
 from nestde.design.contrasts import Contrast, joint
 from nestde.design.design import Design
+from nestde.fit.counts.bartlett import factors
 from nestde.fit.counts.fits import data_of, fit_tests, prepare, trusted
 from nestde.fit.counts.gene import Data
 from nestde.fit.counts.record import CountFits, CountModel, CountRatio
@@ -126,6 +127,7 @@ class CountFitted:
         self.design, self.statistics, self.threads = design, statistics, threads
         self.learnt: dict[str, Any] = {} if learnt is None else learnt
         self._ratios: dict[bytes, CountRatio] = {}
+        self._factors: dict[bytes, Floats] = {}
 
     @cached_property
     def model(self) -> tuple[CountModel, Data]:
@@ -147,6 +149,16 @@ class CountFitted:
         if key not in self._ratios:
             _, (self._ratios[key],) = fit_tests(*self.model, [contrast.rows], full, threads=self.threads)
         return self._ratios[key]
+
+    def bartlett(self, contrast: Contrast) -> Floats:
+        """(G,) Bartlett's factor of a contrast's likelihood ratio."""
+        key = contrast.rows.tobytes()
+        if key not in self._factors:
+            reduced, own = self.ratio(contrast).reduced, self.statistics
+            self._factors[key] = factors(
+                self.model[0], reduced, contrast.rows, own.offset, own.genes, self.threads
+            )
+        return self._factors[key]
 
     def _of_term(self, term: str) -> CountRatio:
 

@@ -8,7 +8,7 @@ from nestde.fit.methods import counted, hurdle, lrt, means, moderated
 from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
 from nestde.fit.methods.method import Method, Tested
 
-__all__ = ["AUTO", "METHODS", "Method", "Tested", "instead", "method", "names", "of_engine"]
+__all__ = ["AUTO", "METHODS", "Method", "Tested", "instead", "method", "names", "of_engine", "of_table"]
 
 # In the order of the tables' columns.
 METHODS: list[Method] = [
@@ -21,6 +21,7 @@ METHODS: list[Method] = [
     counted.MODERATED,
     counted.LRT,
     counted.LRT_F,
+    counted.LRT_BARTLETT,
     *hurdle.METHODS,
 ]
 
@@ -38,6 +39,11 @@ def names() -> list[str]:
 def of_engine(engine: str) -> list[Method]:
     """Those of the fits of an engine, in the order of the tables' columns."""
     return [each for each in METHODS if engine in each.engines]
+
+
+def of_table(engine: str, headline: Method | None = None) -> list[Method]:
+    """Those that a table has: of what is on request only the headline."""
+    return [each for each in of_engine(engine) if not each.on_request or each is headline]
 
 
 def method(name: str, engine: str, there: Callable[[str], bool] = lambda name: True) -> Method:

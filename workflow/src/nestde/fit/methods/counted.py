@@ -43,6 +43,17 @@ def ratio_as_f(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[T
     return found
 
 
+def rescaled(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested]:
+    """The same over its mean in counts that are drawn without an effect, against χ²."""
+    from nestde.fit.log_sf import log_chi2_sf
+
+    found = []
+    for contrast in contrasts:
+        test, factor = fitted.ratio(contrast), fitted.bartlett(contrast)
+        found.append(Tested(log_chi2_sf(test.stat / factor, test.df), {"bartlett_factor": factor}))
+    return found
+
+
 def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     """Likelihood ratios at each value of the random effects' variances, averaged over each gene's posterior of them."""
     from nestde.fit.counts import moderated as single
@@ -87,6 +98,21 @@ LRT_F = Method(
     levels=True,
     dear=True,
     test=ratio_as_f,
+)
+LRT_BARTLETT = replace(
+    LRT_F,
+    name="lrt_bartlett",
+    label="likelihood ratio, Bartlett",
+    sentence=(
+        "the likelihood ratio of a count model over its mean in counts that are drawn from the gene's own fit without what is tested,"
+        " against χ²: one gene by itself, and only where it is the headline, as it takes 199 further pairs of fits"
+    ),
+    model_sentence=(
+        "The model is fitted by maximum likelihood with and without {term}; the likelihood ratio is divided by its mean in 199 draws"
+        " from the fit without {term} (Bartlett's factor) and held against χ²."
+    ),
+    test=rescaled,
+    on_request=True,
 )
 MODERATED = replace(
     moderated.METHOD,

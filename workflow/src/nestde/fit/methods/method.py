@@ -59,6 +59,8 @@ class Method:
         Whether it tests level against level too, not a whole term only.
     dear
         Whether a gene takes tens of microseconds, so that calibration takes some genes only.
+    on_request
+        Whether a gene takes so long that tables have it only where it is the headline; it is not calibrated.
     test
         From fits (a `Fitted` of one of the engines) and contrasts to one `Tested` each, or to the reason why there is none.
     """
@@ -73,3 +75,4 @@ class Method:
     levels: bool
     dear: bool
     test: Callable[[Any, Sequence["Contrast"]], "list[Tested] | str"]
+    on_request: bool = False
