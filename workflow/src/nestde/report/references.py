@@ -148,6 +148,14 @@ SNAKEMAKE = _reference(
     volume="10",
     pages="33",
 )
+BARTLETT = _reference(
+    *("bartlett1937", "Bartlett, M. S.", 1937),
+    "Properties of sufficiency and statistical tests",
+    *("Proceedings of the Royal Society of London A", "10.1098/rspa.1937.0109"),
+    volume="160",
+    number="901",
+    pages="268--282",
+)
 MULTIQC = _reference(
     *("ewels2016", "Ewels, Philip and Magnusson, Måns and Lundin, Sverker and Käller, Max", 2016),
     "MultiQC: summarize analysis results for multiple tools and samples in a single report",
@@ -158,7 +166,12 @@ MULTIQC = _reference(
 )
 
 # By names of p-values.
-OF_METHOD = {"satterthwaite": (SATTERTHWAITE,), "kenward_roger": (KENWARD_ROGER, LME4), "means": (SMYTH,)}
+OF_METHOD = {
+    "satterthwaite": (SATTERTHWAITE,),
+    "kenward_roger": (KENWARD_ROGER, LME4),
+    "means": (SMYTH,),
+    "lrt_bartlett": (BARTLETT,),
+}
 # By engines of model families.
 OF_ENGINE = {"linear": (LME4,), "counts": (GLMMTMB,)}
 NESTDE_BIBTEX = f"""@software{{nestde,

@@ -2,7 +2,7 @@
 
 With few samples a likelihood ratio is larger without an effect than the rows that it tests. Its mean over counts that are
 drawn from the gene's own fit without what is tested, and fitted as the gene was, over these rows is the factor; what is left
-of the gene's own when divided by it follows χ² closely (Bartlett 1937, Proc R Soc Lond A 160; by simulation Rocke 1989, Biometrika 76).
+of the gene's own when divided by it follows χ² closely (Bartlett 1937, Proc R Soc Lond A 160; by bootstrap Rocke 1989, J Am Stat Assoc 84).
 """
 
 import zlib
