@@ -16,6 +16,7 @@ from nestde.fit.counts import bartlett, fits
 from nestde.fit.family import family
 from nestde.fit.grain import grain_of
 from nestde.fit.log_sf import log_chi2_sf
+from nestde.fit.methods import again
 
 CASE = np.array([[0.0, 0.0, 1.0]])
 NAMES = np.array(["a", "b", "c", "d"], object)
@@ -77,3 +78,6 @@ def test_a_table_has_it_where_it_is_the_headline_only():
     assert "pvalue_lrt_bartlett" not in fit_table(design, statistics, ["case"], "lrt", 1)
     found = calibrate(design, statistics, "case", "lrt_bartlett", number=3, threads=1)
     assert "lrt_bartlett" not in set(found.table["method"])
+    # what would stand for the headline is not that of another p-value
+    assert not found.quantiles and found.genes.empty
+    assert again("lrt_bartlett", "counts") == "auto" and again("lrt", "counts") == "lrt"

@@ -20,7 +20,7 @@ from nestde.design.contrasts import joint
 from nestde.design.design import Design
 from nestde.fit.family import Fitted, Statistics
 from nestde.fit.fdr import benjamini_hochberg
-from nestde.fit.methods import AUTO, Method, method, of_table
+from nestde.fit.methods import Method, again, method, of_table
 
 ALPHAS = (0.05, 0.01, 0.001)
 # Genes called at this false discovery rate under the true labels are not counted.
@@ -52,9 +52,9 @@ class Calibrated:
     table
         `COLUMNS`, one row for each method.
     genes
-        `OF_GENES`, one row for each gene; none where relabellings are too few.
+        `OF_GENES`, one row for each gene; none where relabellings are too few, or the headline is on request only.
     quantiles
-        Of the headline (see `ranks`).
+        Of the headline (see `ranks`); none where it is on request only.
     """
 
     term: str
@@ -103,7 +103,7 @@ def calibrate(
     methods, learnt = of_table(engine), dict[str, object]()
     true = statistics.fitted(design, threads, learnt)
     observed = {each.name: _log_p(each, true, term) for each in methods}
-    asked = AUTO if method(headline, engine).on_request else headline
+    asked = again(headline, engine)
     leading = method(asked, engine, lambda name: bool(np.isfinite(observed[name]).any())).name
     chosen = observed[leading]
     called = benjamini_hochberg(np.exp(chosen)) <= CALLED
@@ -114,7 +114,7 @@ def calibrate(
     genes = {each.name: few if each.dear else counted for each in methods}
     chances: dict[str, list[Floats]] = {each.name: [] for each in methods}
     drawn = len(ways.like) + int(ways.drawn.sum())
-    all_at_once = StepDown(-chosen) if drawn >= FEWEST_FOR_MAX_T else None
+    all_at_once = StepDown(-chosen) if asked == headline and drawn >= FEWEST_FOR_MAX_T else None
     for order, in_draw in zip(ways.order, ways.drawn, strict=True):
         other = relabelled(design, term, ways.unit, order)
         # a prior is of all genes, and a p-value that needs none is had for those that are counted
@@ -143,7 +143,8 @@ def calibrate(
         if chances[each.name]
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return Calibrated(term, ways, table, of_genes, ranks(np.array(chances[leading])))
+    by_rank = ranks(np.array(chances[leading])) if asked == headline else {}
+    return Calibrated(term, ways, table, of_genes, by_rank)
 
 
 def _log_p(method: Method, fitted: Fitted, term: str) -> Floats:

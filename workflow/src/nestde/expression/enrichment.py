@@ -20,7 +20,7 @@ from nestde.design.contrasts import Contrast, contrasts
 from nestde.design.testable import NotTestable
 from nestde.errors import a_few
 from nestde.fit.fdr import benjamini_hochberg
-from nestde.fit.methods import Method, method
+from nestde.fit.methods import Method, again, method
 
 if TYPE_CHECKING:
     from nestde.design.design import Design
@@ -153,14 +153,14 @@ def enrich(
 
 
 def _method(fitted: "Fitted", headline: str, pair: Contrast) -> Method:
-    """The headline, or for ``auto`` the first of those preferred that these genes have."""
+    """What is computed for each relabelling (`again`), of ``auto`` the first of those preferred that these genes have."""
     engine = fitted.statistics.family.engine
 
     def has(name: str) -> bool:
         found = method(name, engine).test(fitted, [pair])
         return not isinstance(found, str) and bool(np.isfinite(found[0].log_p).any())
 
-    return method(headline, engine, has)
+    return method(again(headline, engine), engine, has)
 
 
 def _statistic(fitted: "Fitted", chosen: Method, pair: Contrast) -> Floats:

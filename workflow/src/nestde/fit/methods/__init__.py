@@ -8,7 +8,18 @@ from nestde.fit.methods import counted, hurdle, lrt, means, moderated
 from nestde.fit.methods.f_tests import CONTAINMENT, KENWARD_ROGER, SATTERTHWAITE
 from nestde.fit.methods.method import Method, Tested
 
-__all__ = ["AUTO", "METHODS", "Method", "Tested", "instead", "method", "names", "of_engine", "of_table"]
+__all__ = [
+    "AUTO",
+    "METHODS",
+    "Method",
+    "Tested",
+    "again",
+    "instead",
+    "method",
+    "names",
+    "of_engine",
+    "of_table",
+]
 
 # In the order of the tables' columns.
 METHODS: list[Method] = [
@@ -64,6 +75,11 @@ def method(name: str, engine: str, there: Callable[[str], bool] = lambda name: T
     hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join([AUTO, *own])}."
     whose = "this model family" if name in names() else "nestde"
     raise NestdeError(f"p_value: {name} is no p-value of {whose}. {hint}")
+
+
+def again(headline: str, engine: str) -> str:
+    """Name of the p-value that is computed anew for each relabelling: the headline, or ``auto`` where that takes too long."""
+    return AUTO if method(headline, engine).on_request else headline
 
 
 def instead(taken: str, engine: str, reasons: Mapping[str, str]) -> str:
