@@ -7,8 +7,9 @@ import pytest
 from nestde.check.crowded import duration, slow_crossing
 from nestde.design import design as designs
 from nestde.fit.cost import seconds_per_fit
+from nestde.fit.family import family
 from nestde.fit.family.gaussian import FAMILY as GAUSSIAN
-from nestde.run.plan import GENES, genes_to_time
+from nestde.run.plan import FEW, GENES, genes_to_time
 
 
 def crossing(first, second, rows, formula="~ x + (1 | a) + (1 | b)"):
@@ -68,3 +69,4 @@ def test_durations_are_round(seconds, words):
 def test_the_plan_times_fewer_genes_where_each_takes_seconds():
     assert genes_to_time(crossing(20, 20, 2000), GAUSSIAN) == GENES
     assert 2 <= genes_to_time(crossing(2500, 1500, 30_000), GAUSSIAN) < 10
+    assert genes_to_time(crossing(20, 20, 2000), family("poisson"), "lrt_bartlett") == FEW

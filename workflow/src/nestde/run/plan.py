@@ -26,6 +26,7 @@ from nestde.errors import Faults, NestdeError
 from nestde.expression.celltype import fit_table
 from nestde.fit.family import Family, family
 from nestde.fit.grain import grain_of
+from nestde.fit.methods import AUTO, method
 from nestde.io.files import read_tsv
 from nestde.io.formats import open_source, sniff
 from nestde.run.needs import COSTS, NEEDS, PROFILES, asked, need_of_own
@@ -37,7 +38,7 @@ from nestde.study.samples import is_small, size_of
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
 
-GENES = 128  # timed
+GENES, FEW = 128, 8  # timed; of a p-value that takes long
 PATIENCE = 60.0  # seconds to time them, if a gene takes long
 VALUES = 5_000_000  # non-zeros read to time them
 VALUE = 8e-6  # MB that a count takes in our files, where it is not zero
@@ -206,7 +207,7 @@ def plan(config: Config, minutes: float = 10.0) -> Plan:
     )
     if isinstance(design, NotTestable):
         raise NestdeError(f"{largest}: {design.reason}.")
-    read = _excerpt(study, design.n, genes_to_time(design, fitted))
+    read = _excerpt(study, design.n, genes_to_time(design, fitted, config.inference.p_value))
     per_gene = _seconds(config, design, read) / read.counts.shape[1]
     fits = {name: (cells, read.genes, per_gene * read.genes) for name, cells in sizes.items()}
     chunks = min(max(1, math.ceil(fits[largest][2] / (60 * minutes))), read.genes)
@@ -255,10 +256,11 @@ def _seconds(config: Config, design: Design, read: _Excerpt) -> float:
     return float(min(max(further, 0.0), taken[every]))
 
 
-def genes_to_time(design: Design, family: Family) -> int:
-    """Number of genes that are timed: fewer where crossed factors have so many levels that each takes seconds."""
+def genes_to_time(design: Design, family: Family, headline: str = AUTO) -> int:
+    """Number of genes that are timed: fewer where each takes long, by crossed factors of many levels or the headline."""
     per_gene = family.fits * family.seconds_per_fit(design)
-    return max(2, min(GENES, int(PATIENCE / max(per_gene, 1e-9))))
+    most = FEW if method(headline, family.engine).on_request else GENES
+    return max(2, min(most, int(PATIENCE / max(per_gene, 1e-9))))
 
 
 def _excerpt(study: Study, cells: int, genes: int) -> _Excerpt:
