@@ -53,7 +53,7 @@ def test_discoveries_against_the_truth(example):
 def test_statsmodels_agrees(example):
     for cell_type in CELL_TYPES:
         checked = read_tsv(example / f"results/crosscheck/{cell_type}.tsv")
-        assert len(checked) == 20
+        assert len(checked) == 10
         assert (checked["difference_loglik"] > -1e-4).all()  # ours is never the lower one
         assert (checked["verdict"] == "agrees").mean() >= 0.9
 
