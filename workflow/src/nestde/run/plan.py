@@ -42,8 +42,8 @@ GENES, FEW = 128, 8  # timed; of a p-value that takes long
 PATIENCE = 60.0  # seconds to time them, if a gene takes long
 VALUES = 5_000_000  # non-zeros read to time them
 VALUE = 8e-6  # MB that a count takes in our files, where it is not zero
-EACH_JOB = 0.15  # CPU seconds that Snakemake takes for each job, beside those that it takes to begin
-BEGIN = 8.0
+EACH_JOB = 0.08  # CPU seconds that Snakemake takes for each job, beside those that it takes to begin
+BEGIN = 6.0
 # rules that wait for each other: no more cores make a run shorter than a job of each
 CHAIN = (
     "admit", "ingest", "qc", "matrix", "statistics", "calibrate", "gather", "summary", "multiqc", "manifest",
