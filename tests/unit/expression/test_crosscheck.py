@@ -126,3 +126,17 @@ def test_what_statsmodels_does_not_have_or_would_take_hours_for_is_told(paired):
     many = pd.DataFrame({"a": rng.integers(0, 60, 20_000), "b": rng.integers(0, 50, 20_000)})
     large = design.build_design("~ 1 + (1 | a) + (1 | b)", many)
     assert "2,200,000 entries" in why_not(large)
+
+
+@pytest.mark.parametrize("unit", [1e5, 1e-4])
+def test_a_slope_is_searched_in_whatever_unit_its_covariate_is(unit):
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(12), 40)
+    x = rng.normal(size=480)
+    y = rng.normal(size=480) + 0.4 * rng.normal(size=12)[group] * x
+    frame = pd.DataFrame({"group": group.astype(str), "x": x * unit, "case": group % 2})
+    built = design.build_design("~ x + case + (0 + x | group)", frame, test=["case"])
+    loglik, _, coef = REFERENCE.refit(built, "case", "ML", y, np.ones(480))
+    ours = fit_responses(built, y)
+    assert loglik == pytest.approx(ours.loglik[0], abs=1e-8)
+    np.testing.assert_allclose(coef, ours.coef[0], rtol=1e-5)

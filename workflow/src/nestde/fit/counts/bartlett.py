@@ -5,6 +5,7 @@ drawn from the gene's own fit without what is tested, and fitted as the gene was
 of the gene's own when divided by it follows χ² closely (Bartlett 1937, Proc R Soc Lond A 160; by bootstrap Rocke 1989, J Am Stat Assoc 84).
 """
 
+import math
 import zlib
 
 import numpy as np
@@ -19,6 +20,8 @@ from nestde.fit.counts.record import CountFits, CountModel
 DRAWS = 199
 # Counts are drawn from rates up to this; of directions without bound the rates are 0 or so large.
 _LARGEST = 1e6
+# Counts, of cells times draws, that are drawn at once.
+_AT_ONCE = 4e6
 
 
 def factors(
@@ -48,29 +51,35 @@ def factors(
     """
     found = np.full(len(genes), np.nan)
     for g in np.flatnonzero(trusted(reduced.status)):
-        seed = zlib.crc32(str(genes[g]).encode())
-        counts = _draw(reduced, int(g), offset, np.random.default_rng(seed))
-        _, (ratio,) = fit_tests(model, data_of(model.cells, counts), [rows], threads=threads)
+        rng = np.random.default_rng(zlib.crc32(str(genes[g]).encode()))
+        parts = np.array_split(np.arange(DRAWS), math.ceil(len(offset) * DRAWS / _AT_ONCE))
+        counts = scipy.sparse.hstack([_draw(reduced, int(g), offset, len(part), rng) for part in parts])
+        _, (ratio,) = fit_tests(
+            model, data_of(model.cells, scipy.sparse.csc_array(counts)), [rows], threads=threads
+        )
         told = ratio.stat[trusted(ratio.status)]
         if len(told):
             found[g] = told.mean() / len(rows)
     return found
 
 
-def _draw(fits: CountFits, gene: int, offset: Floats, rng: np.random.Generator) -> scipy.sparse.csc_array:
-    """(n, DRAWS) counts of cells by one gene's fit."""
+def _draw(
+    fits: CountFits, gene: int, offset: Floats, number: int, rng: np.random.Generator
+) -> scipy.sparse.csc_array:
+    """(n, number) counts of cells by one gene's fit."""
     design, coef = fits.design, fits.coef[gene]
     # a coefficient without bound counts where its column is not 0
     fixed = (design.x * np.where(design.x == 0, 0.0, coef)).sum(axis=1)
-    predictor = np.repeat((offset + fixed)[:, None], DRAWS, axis=1)
+    predictor = np.repeat((offset + fixed)[:, None], number, axis=1)
     for factor, spread in zip(design.random, fits.factors, strict=True):
-        effects = rng.standard_normal((DRAWS, len(factor.levels), spread.shape[1])) @ spread[gene].T
-        predictor += (factor.z[:, None] * effects[:, factor.codes].swapaxes(0, 1)).sum(axis=2)
+        effects = rng.standard_normal((number, len(factor.levels), spread.shape[1])) @ spread[gene].T
+        for i in range(spread.shape[1]):
+            predictor += factor.z[:, i, None] * effects[:, factor.codes, i].T
     if fits.family == "bernoulli":
         drawn = rng.random(predictor.shape) * (1.0 + np.exp(-predictor)) < 1.0
     else:
-        mean = np.minimum(np.exp(predictor), _LARGEST)
+        mean = np.exp(predictor)
         if dispersion := float(fits.dispersion[gene]):
             mean *= rng.gamma(1.0 / dispersion, dispersion, mean.shape)
-        drawn = rng.poisson(mean)
+        drawn = rng.poisson(np.minimum(mean, _LARGEST))
     return scipy.sparse.csc_array(drawn.astype(np.int32))

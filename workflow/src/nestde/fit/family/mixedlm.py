@@ -65,7 +65,7 @@ class _Structure:
     groups
         (n,) rows of different groups are independent.
     effects
-        (n, k) correlated effects of these groups; None where there are none.
+        (n, k) correlated effects of these groups, of mean square 1; None where there are none.
     components
         Effects of one variance each: name, (n,) group of each row, (n,) what multiplies its effect.
     """
@@ -111,7 +111,9 @@ def _structure(design: "Design") -> _Structure | str:
             (f"{factor.name} {name}", factor.codes, z)
             for name, z in zip(factor.effects, factor.z.T, strict=True)
         ]
-    found = _Structure(groups, coarsest.z if together else None, tuple(components))
+    # of the same size whatever unit a slope's covariate is in, as statsmodels takes variances below 1e-10 for 0
+    effects = coarsest.z / np.sqrt(np.mean(coarsest.z**2, axis=0))
+    found = _Structure(groups, effects if together else None, tuple(components))
     if found.entries > MOST_ENTRIES:
         return (
             f"statsmodels' MixedLM, our reference, would need hours for {design.n:,} cells and random effects of "
