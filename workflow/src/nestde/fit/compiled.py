@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numba
 
@@ -26,6 +26,8 @@ def _stamp() -> str:
 
 
 _STAMP = _stamp()
+# Ranges for each thread: one that has ended its own takes another's.
+_RANGES = 8
 
 
 def compiled(*, inline: bool = False, sums: bool = False) -> Callable[[Kernel], Kernel]:
@@ -61,13 +63,38 @@ def spread(kernel: Callable[..., None], count: int, threads: int | None, *argume
 
     Threads of numba's own would double the time to compile. `threads` None is one per processor.
     """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(threads or available, count)
-    if workers <= 1:
-        kernel(0, count, *arguments)
-        return
-    step = max(1, math.ceil(count / (8 * workers)))
-    with ThreadPoolExecutor(workers) as pool:
-        ranges = [(begin, min(begin + step, count)) for begin in range(0, count, step)]
-        for done in [pool.submit(kernel, begin, end, *arguments) for begin, end in ranges]:
-            done.result()
+    with Threads(threads, count) as several:
+        several.spread(kernel, count, *arguments)
+
+
+class Threads:
+    """The calling thread and others beside it, which stay for many calls of `spread`; of no use beyond `most` of them."""
+
+    def __init__(self, threads: int | None, most: int):
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._others = max(1, min(threads or available, most)) - 1
+        self._pool = ThreadPoolExecutor(self._others) if self._others else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def spread(self, kernel: Callable[..., None], count: int, *arguments: Any) -> None:
+        """As the function `spread`."""
+        if self._pool is None:
+            kernel(0, count, *arguments)
+            return
+        step = max(1, math.ceil(count / (_RANGES * (1 + self._others))))
+        begins = iter(range(0, count, step))
+
+        def work() -> None:
+            for begin in begins:
+                kernel(begin, min(begin + step, count), *arguments)
+
+        others = [self._pool.submit(work) for _ in range(self._others)]
+        work()
+        for other in others:
+            other.result()

@@ -29,8 +29,8 @@ from nestde.fit.grain import Grain, grain_of, means_of_leaves
 # Of a column of norm 1, variation that the columns within leaves do not hold is rounding below this; where turning columns
 # cost digits, below this times their condition number.
 _OUTSIDE, _TURNED = 1e-9, 1e-14
-# Genes whose y are held at a time.
-_GENES = 16
+# Non-zeros whose y are held at a time, but for a gene that has more: threads wait for each other between these blocks.
+_NONZEROS = 1_000_000
 # Of y'y, a residual sum of squares below this is rounding: as a difference of sums, or of single residuals.
 _CANCELLED, _ROUNDED = 1e-12, 1e-27
 
@@ -171,7 +171,8 @@ def sums_of_counts(
     squares
         (G, L) of y².
     """
-    counts = scipy.sparse.csc_array(counts)  # the same arrays, if it is by column already
+    if not isinstance(counts, scipy.sparse.csc_array):  # which knows whether it was looked at before
+        counts = scipy.sparse.csc_array(counts)
     if not counts.has_canonical_format:
         counts = counts.copy()
         counts.sum_duplicates()
@@ -180,8 +181,10 @@ def sums_of_counts(
     squares = np.zeros((genes, grain.leaves))
 
     def add(begin: int, end: int) -> None:
-        for first in range(begin, end, _GENES):
-            last = min(first + _GENES, end)
+        last = begin
+        while last < end:
+            first, most = last, counts.indptr[last] + _NONZEROS
+            last = min(max(first + 1, int(np.searchsorted(counts.indptr, most))), end)
             starts = counts.indptr[first : last + 1]
             place = slice(starts[0], starts[-1])
             rows = counts.indices[place]
@@ -253,13 +256,24 @@ def _pass(
     sums: Floats,
     squares: Floats,
 ) -> None:
-    """Add up y, yF and y² over leaves for some genes; zeros contribute nothing, as their y is 0."""
+    """Add up y, yF and y² over leaves for some genes; zeros contribute nothing, as their y is 0.
+
+    Cells of a leaf are mostly stored one after the other: the sums of the last leaf are in `total` and `square`.
+    """
     width = f.shape[1]
     for g in range(len(starts) - 1):
+        if starts[g] == starts[g + 1]:
+            continue
+        leaf = code[rows[starts[g]]]
+        total, square = sums[g, leaf, 0], squares[g, leaf]
         for at in range(starts[g], starts[g + 1]):
             row, value = rows[at], y[at]
-            leaf = code[row]
-            squares[g, leaf] += value * value
-            sums[g, leaf, 0] += value
+            if code[row] != leaf:
+                sums[g, leaf, 0], squares[g, leaf] = total, square
+                leaf = code[row]
+                total, square = sums[g, leaf, 0], squares[g, leaf]
+            total += value
+            square += value * value
             for j in range(width):
                 sums[g, leaf, 1 + j] += value * f[row, j]
+        sums[g, leaf, 0], squares[g, leaf] = total, square

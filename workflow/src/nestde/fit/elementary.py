@@ -14,8 +14,8 @@ from nestde.fit.compiled import compiled
 # Bits of a float: where the exponent begins, and the float √½, below which no mantissa is taken.
 _EXPONENT, _ROOT_HALF = 52, 0x3FE6A09E667F3BCD
 _SMALLEST = float(np.finfo(float).tiny)
-# ln 2, and its parts: 33 bits, so that whole multiples are exact, and the rest.
-_LN2, _LN2_HIGH, _LN2_LOW = math.log(2.0), 0.6931471803691238, 1.9082149292705877e-10
+# 1 / ln 2, and the parts of ln 2: 33 bits, so that whole multiples are exact, and the rest.
+_PER_LN2, _LN2_HIGH, _LN2_LOW = 1.0 / math.log(2.0), 0.6931471803691238, 1.9082149292705877e-10
 # Added to a number it leaves the nearest integer in the lowest bits.
 _ROUND = 1.5 * 2.0**52
 # Exponentials of less are 0.
@@ -47,7 +47,7 @@ def exps(x: Floats, room: Floats, out: Floats) -> None:
     """Fill the exponentials of x, up to 700 and no NaN, in another array of two; 0 below −700."""
     shifted, bits = room.view(np.int64), out.view(np.int64)
     for i in range(len(x)):
-        room[i] = (x[i] if x[i] > _LEAST else _LEAST) / _LN2 + _ROUND
+        room[i] = (x[i] if x[i] > _LEAST else _LEAST) * _PER_LN2 + _ROUND
     for i in range(len(x)):
         n = room[i] - _ROUND
         r = ((x[i] if x[i] > _LEAST else _LEAST) - n * _LN2_HIGH) - n * _LN2_LOW

@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
     table, distribution
         F's tails; (C,) the one that each contrast has.
     functions
-        (K, M) whose posterior means are wanted.
+        (M, K) whose posterior means are wanted.
     alpha
         One less the coverage of the limits; 0 where no estimates are wanted.
     """
@@ -147,7 +147,7 @@ def average(begin: int, end: int, points: Points, wanted: Wanted, genes: KnownGe
             reml(points, along.scale[g], along.loglik[g])
             for k in range(count_k):
                 along.scale[g, k] /= points.freedom
-            if genes.skip[gene] or not math.isfinite(along.loglik[g].sum()):
+            if genes.skip[gene] or not math.isfinite(sum_of(along.loglik[g])):
                 continue  # rounding left no residual somewhere
             _prior_of(gene, genes, prior)
             _average(gene, g, points, wanted, along, prior, posterior, room, found)
@@ -217,10 +217,10 @@ def posterior_of(loglik: Floats, prior: Floats, room: Floats, out: Floats) -> fl
 
     `room` is (2, K).
     """
-    top, total = -np.inf, 0.0
+    top = -np.inf
     for k in range(len(out)):
-        if prior[k] > 0.0:
-            top = max(top, loglik[k])
+        if loglik[k] > top and prior[k] > 0.0:
+            top = loglik[k]
     away = room[0]
     for k in range(len(out)):
         # where the prior is 0 the likelihood may be anything
@@ -228,10 +228,20 @@ def posterior_of(loglik: Floats, prior: Floats, room: Floats, out: Floats) -> fl
     exps(away, room[1], out)
     for k in range(len(out)):
         out[k] = out[k] * prior[k] if away[k] > _NOTHING else 0.0
-        total += out[k]
+    total = sum_of(out)
+    share = 1.0 / total
     for k in range(len(out)):
-        out[k] /= total
+        out[k] *= share
     return top + math.log(total)
+
+
+@compiled(sums=True)
+def sum_of(x: Floats) -> float:
+    """Sum of an array."""
+    total = 0.0
+    for k in range(len(x)):
+        total += x[k]
+    return total
 
 
 @compiled()
@@ -373,18 +383,16 @@ def _p_far_beyond(at: float, likely: Floats, table: LogTail, which: int) -> tupl
     return p, slope
 
 
-@compiled()
+@compiled(sums=True)
 def _means(posterior: Floats, scale: Floats, functions: Floats, means: Floats, variances: Floats) -> None:
     """Fill the posterior means of the grid's functions, of the residual variance and of the products."""
-    for j in range(len(means)):
-        means[j] = 0.0
     for j in range(len(variances)):
         variances[j] = 0.0
     for k in range(len(posterior)):
-        share = posterior[k]
-        if share < _UNLIKELY:
-            continue
-        variances[0] += share * scale[k]
-        for j in range(len(means)):
-            means[j] += share * functions[k, j]
-            variances[1 + j] += share * scale[k] * functions[k, j]
+        variances[0] += posterior[k] * scale[k]
+    for j in range(len(means)):
+        mean, product = 0.0, 0.0
+        for k in range(len(posterior)):
+            mean += posterior[k] * functions[j, k]
+            product += posterior[k] * scale[k] * functions[j, k]
+        means[j], variances[1 + j] = mean, product

@@ -212,7 +212,7 @@ def moderate(
 
     genes, rows = len(sums.yy), [len(contrast) for contrast in contrasts]
     shares = grid.shares()
-    functions = np.hstack([shares, grid.values])
+    functions = np.vstack([shares.T, grid.values.T])
     distributions = sorted(set(rows))
     which = np.array([distributions.index(q) for q in rows])
     wanted = Wanted(
@@ -223,8 +223,8 @@ def moderate(
     log_p, moments, means, variances = found = Averages(
         log_p=np.full((genes, len(rows)), np.nan),
         estimates=np.full((genes, len(rows), 4), np.nan),
-        means=np.full((genes, functions.shape[1]), np.nan),
-        variances=np.full((genes, 1 + functions.shape[1]), np.nan),
+        means=np.full((genes, len(functions)), np.nan),
+        variances=np.full((genes, 1 + len(functions)), np.nan),
     )
     spread(average, math.ceil(genes / free.LANES), threads, points, wanted, of_genes, found)
     first = 1 + shares.shape[1]

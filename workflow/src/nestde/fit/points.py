@@ -282,22 +282,18 @@ def _sum_up(c: int, v: int, points: Points, block: Block) -> None:
 def at_point(k: int, points: Points, block: Block) -> None:
     """Fill z and r² of a block at the k-th point."""
     p, c, z, r2 = len(block.qy), block.c, block.z, block.r2
-    for g in range(LANES):
-        r2[g] = block.yy[g]
-    for i in range(p):
-        for g in range(LANES):
-            c[i, g] = block.qy[i, g]
     for s in range(len(points.length)):
-        part = block.part[s, points.value[k, s]]
+        part, before, qy = block.part[s, points.value[k, s]], r2 if s else block.yy, c if s else block.qy
         for g in range(LANES):
-            r2[g] -= part[0, g]
+            r2[g] = before[g] - part[0, g]
         for i in range(p):
             for g in range(LANES):
-                c[i, g] -= part[1 + i, g]
+                c[i, g] = qy[i, g] - part[1 + i, g]
     for i in range(p):
+        factor = points.root[k, i, 0]
         for g in range(LANES):
-            z[i, g] = 0.0
-        for j in range(i + 1):
+            z[i, g] = factor * c[0, g]
+        for j in range(1, i + 1):
             factor = points.root[k, i, j]
             for g in range(LANES):
                 z[i, g] += factor * c[j, g]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestde.arrays import Floats, Integers
-from nestde.fit.compiled import compiled, spread
+from nestde.fit.compiled import Threads, compiled
 from nestde.fit.grid import Grid
 
 # Likelihoods, genes times nodes, that are looked at: every so manieth gene, by mean expression, if there are more.
@@ -31,7 +31,7 @@ _GENES_A_KNOT, _KNOTS = 500, 5
 _PSEUDO = 3.0
 # Weights that an EM step moves by less in all are final.
 _MOVED, _LEAPS = 5e-5, 150
-_BLOCK = 256
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,11 @@ def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads
     count = max(1, min(_KNOTS, genes // _GENES_A_KNOT))
     knots = np.unique(np.quantile(expression, (np.arange(count) + 0.5) / count))
     prior = Prior(grid, knots, np.full((len(knots), nodes), 1.0 / nodes), genes)
-    step = _Step(likelihood, *prior.place(expression), grid.flat, threads)
-    return replace(prior, weights=_fixed_point(step, prior.weights))
+    left, share = prior.place(expression)
+    order = np.argsort(left, kind="stable")
+    with Threads(threads, math.ceil(genes / _BLOCK)) as several:
+        step = _Step(likelihood[order], left[order], share[order], grid.flat, several)
+        return replace(prior, weights=_fixed_point(step, prior.weights))
 
 
 class _Step:
@@ -125,7 +128,7 @@ class _Step:
         left: Integers,
         share: Floats,
         flat: Floats,
-        threads: int | None,
+        threads: Threads,
     ) -> None:
         self.data, self.flat, self.threads = (likelihood, left, share), flat, threads
         self.blocks = math.ceil(len(left) / _BLOCK)
@@ -134,7 +137,7 @@ class _Step:
         """Weights after a step, and the penalised log-likelihood before it."""
         sums = np.zeros((self.blocks, *weights.shape))
         logs = np.zeros(self.blocks)
-        spread(_responsibilities, self.blocks, self.threads, *self.data, weights, sums, logs)
+        self.threads.spread(_responsibilities, self.blocks, *self.data, weights, sums, logs)
         total = sums.sum(axis=0) * weights + _PSEUDO * self.flat
         value = logs.sum() + _PSEUDO * float((self.flat * np.log(weights)).sum())
         return total / total.sum(axis=1, keepdims=True), value
@@ -168,19 +171,51 @@ def _responsibilities(
     sums: Floats,
     logs: Floats,
 ) -> None:
-    """Sum, for some blocks of genes, likelihood / marginal by knot, (blocks, S, K), and the log marginals."""
+    """Sum, for some blocks of genes, likelihood / marginal by knot, (blocks, S, C), and the log marginals.
+
+    Four genes between the same knots are taken at a time, so that weights and sums are fetched once for all of them.
+    """
     nodes = weights.shape[1]
     for block in range(begin, end):
-        for gene in range(block * _BLOCK, min((block + 1) * _BLOCK, len(left))):
-            near, far = left[gene], min(left[gene] + 1, len(weights) - 1)
-            marginal = 0.0
-            for c in range(nodes):
-                weight = weights[near, c] + share[gene] * (weights[far, c] - weights[near, c])
-                marginal += likelihood[gene, c] * weight
-            logs[block] += math.log(marginal)
-            to_near, to_far = (1.0 - share[gene]) / marginal, share[gene] / marginal
-            for c in range(nodes):
-                sums[block, near, c] += to_near * likelihood[gene, c]
-            if to_far > 0.0:
-                for c in range(nodes):
-                    sums[block, far, c] += to_far * likelihood[gene, c]
+        first, last = block * _BLOCK, min((block + 1) * _BLOCK, len(left))
+        while first < last:
+            near, count = left[first], 1
+            while count < 4 and first + count < last and left[first + count] == near:
+                count += 1
+            far = min(near + 1, len(weights) - 1)
+            # where there are fewer, the last is taken again, and not counted
+            g1, g2, g3 = first + min(1, count - 1), first + min(2, count - 1), first + count - 1
+            a, b, c, d = likelihood[first], likelihood[g1], likelihood[g2], likelihood[g3]
+            by_near, by_far = weights[near], weights[far]
+            a0 = b0 = c0 = d0 = a1 = b1 = c1 = d1 = 0.0
+            for k in range(nodes):
+                at_near, at_far = by_near[k], by_far[k]
+                a0 += a[k] * at_near
+                b0 += b[k] * at_near
+                c0 += c[k] * at_near
+                d0 += d[k] * at_near
+                a1 += a[k] * at_far
+                b1 += b[k] * at_far
+                c1 += c[k] * at_far
+                d1 += d[k] * at_far
+            a0, a1 = _parts(a0, a1, share[first], True, logs, block)
+            b0, b1 = _parts(b0, b1, share[g1], count > 1, logs, block)
+            c0, c1 = _parts(c0, c1, share[g2], count > 2, logs, block)
+            d0, d1 = _parts(d0, d1, share[g3], count > 3, logs, block)
+            of_near, of_far = sums[block, near], sums[block, far]
+            for k in range(nodes):
+                of_near[k] += a0 * a[k] + b0 * b[k] + c0 * c[k] + d0 * d[k]
+                of_far[k] += a1 * a[k] + b1 * b[k] + c1 * c[k] + d1 * d[k]
+            first += count
+
+
+@compiled(inline=True)
+def _parts(
+    near: float, far: float, share: float, counted: bool, logs: Floats, block: int
+) -> tuple[float, float]:
+    """Parts of 1 / marginal that the knots on a gene's left and right have; the log marginal is added up."""
+    if not counted:
+        return 0.0, 0.0
+    marginal = near + share * (far - near)
+    logs[block] += math.log(marginal)
+    return (1.0 - share) / marginal, share / marginal
