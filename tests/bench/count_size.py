@@ -70,7 +70,7 @@ def tested(family, obs, library, counts, rescaled):
     full, (ratio,) = fits.fit_tests(model, data, [CASE], threads=1)
     between = time.process_time()
     expression = np.log(np.asarray(counts.sum(axis=0)).ravel() + 0.5)
-    found = moderated.moderate(model, data, full, [CASE], expression, threads=1)
+    found = moderated.moderate(model, data, full, [CASE], [ratio], expression, threads=1)
     end = time.process_time()
     usable = fits.trusted(ratio.status)
     ways = {

@@ -102,19 +102,17 @@ def main():
         for family in fits.FAMILIES:
             begin = time.process_time()
             model = fits.prepare(design, family, cells["off"].to_numpy())
-            which = model.without(rows)
             built = time.process_time() - begin
             both, over = [], []
             for some in np.array_split(np.arange(arguments.genes), arguments.genes // EACH):
                 data = fits.data_of(model.cells, counts[:, some])
                 if not both:  # the first compiles
-                    warm = fits.fit(model, model.full, data, threads=1)
-                    moderated.moderate(model, data, warm, [rows], np.zeros(len(some)), threads=1)
+                    warm, ratios = fits.fit_tests(model, data, [rows], threads=1)
+                    moderated.moderate(model, data, warm, [rows], ratios, np.zeros(len(some)), threads=1)
                 begin = time.process_time()
-                full = fits.fit(model, model.full, data, threads=1)
-                fits.fit(model, which, data, (model.full, full), threads=1)
+                full, ratios = fits.fit_tests(model, data, [rows], threads=1)
                 middle = time.process_time()
-                moderated.moderate(model, data, full, [rows], np.zeros(len(some)), threads=1)
+                moderated.moderate(model, data, full, [rows], ratios, np.zeros(len(some)), threads=1)
                 over.append(1e3 * (time.process_time() - middle) / len(some))
                 both.append(1e3 * (middle - begin) / len(some))
             print(f"| {family}, {formula} | {median(both)} | {median(over)} | {built:.2f} |", flush=True)

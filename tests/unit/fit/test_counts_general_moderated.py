@@ -95,10 +95,10 @@ def test_is_the_test_of_one_intercept_where_there_is_one(frame):
     design = build_design("~ depth + case + (1 | sample)", frame)
     own = fits.prepare(design, "negative_binomial", frame["offset"].to_numpy())
     model, data = prepared(frame, "~ depth + case + (1 | sample)", "negative_binomial", counts)
-    both = []
-    for fitted, moderate in ((own, moderated.moderate), (model, several.moderate)):
-        full = fits.fit(fitted, fitted.full, data, threads=1)
-        both.append(moderate(fitted, data, full, [CASE], expression, threads=1))
+    full, ratios = fits.fit_tests(own, data, [CASE], threads=1)
+    both = [moderated.moderate(own, data, full, [CASE], ratios, expression, threads=1)]
+    full = fits.fit(model, model.full, data, threads=1)
+    both.append(several.moderate(model, data, full, [CASE], expression, threads=1))
     one, other = (found.tests[0] for found in both)
     known = np.isfinite(one.log_p)
     assert (np.isfinite(other.log_p) == known).all()

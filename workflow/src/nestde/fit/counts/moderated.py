@@ -19,8 +19,8 @@ from nestde.fit.counts.columns import Columns
 from nestde.fit.counts.fits import trusted
 from nestde.fit.counts.gene import Data
 from nestde.fit.counts.intercept import starts_from
-from nestde.fit.counts.profile import average_some, profile_some
-from nestde.fit.counts.record import CountFits, CountModel
+from nestde.fit.counts.profile import average_some, fill_some, profile_some
+from nestde.fit.counts.record import CountFits, CountModel, CountRatio
 from nestde.fit.grid import Grid
 from nestde.fit.log_tail import log_tail
 from nestde.fit.prior import Prior
@@ -29,11 +29,14 @@ from nestde.fit.prior import Prior
 _NODES, SMALLEST, LARGEST = 15, 0.002, 4.0
 # Steps of points in units of a likelihood's width in log v, √(2 / groups).
 _WIDTH = 1.5
+# Likelihoods are maximised at points h apart in log v, and interpolated between: what that leaves grows with groups · h⁶. Of
+# smaller p by χ² than the second the tails of the posterior matter, which are steep: at every point.
+_APART, _PLAIN = 7.2, 0.01
 COVERAGE = 0.95
 # Steps to the largest adjusted likelihood between points, and the least curvature of it.
 _NEWTON, _FLAT = 6, 1e-12
-# What is so far below the largest log-likelihood has no weight in a posterior.
-_FAR = 30.0
+# What is so far below the largest log-likelihood has no weight in a prior; in a mean of p-values, so far below log p; the most.
+_UNLIKELY, _BELOW, _FAR = 12.0, 8.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def moderate(
     data: Data,
     full: CountFits,
     contrasts: Sequence[Floats],
+    found: Sequence[CountRatio],
     expression: Floats,
     prior: Prior | None = None,
     threads: int | None = None,
@@ -102,6 +106,8 @@ def moderate(
         Fits of all columns.
     contrasts
         Each (rows, p) for the columns of X, of full row rank.
+    found
+        Their likelihood ratios at the maxima, from which searches begin.
     expression
         (G,) mean expression, with which the prior changes.
     prior
@@ -112,35 +118,26 @@ def moderate(
     on = grid(model.design.random[0].name, len(data.exposure)) if prior is None else prior.grid
     variances = np.ascontiguousarray(on.values[:, 0])
     skip = ~trusted(full.status)
-    genes, k = len(skip), len(variances)
-    known = np.repeat(~skip[:, None], k, axis=1)
-    single = np.array([rows[0] for rows in contrasts]) @ model.full.back
-    loglik, adjusted, estimates, squares = _profile(
-        model.full, data, skip, full, variances, known, _FAR, single, model.full, threads
-    )
-    skip |= ~known.any(axis=1)
+    likely = np.fmin.reduce([ratio.log_p for ratio in found], initial=0.0)
+    fine = np.full((1 + 3 * len(contrasts), len(skip), len(variances)), -np.inf)
+    plain = likely > math.log(_PLAIN)
+    for chosen, exact in (
+        (plain, _exact(variances, len(data.exposure))),
+        (~plain, np.arange(len(variances))),
+    ):
+        _fill(model, data, full, contrasts, found, skip | ~chosen, likely, variances, exact, fine, threads)
+    adjusted, (along, estimates, squares) = fine[0], np.split(fine[1:], 3)
+    skip |= ~np.isfinite(adjusted).any(axis=1)
     if prior is None:
         prior = priors.learn(on, adjusted, skip, expression, threads)
-    ratios, of_rows = np.zeros((len(contrasts), genes, k)), dict[bytes, Floats]()
-    for c, rows in enumerate(contrasts):
-        key = rows.tobytes()
-        if key not in of_rows:
-            which = model.without(rows)
-            none = np.zeros((0, which.q.shape[1]))
-            reduced, *_ = _profile(
-                which, data, skip, full, variances, known.copy(), math.inf, none, model.full, threads
-            )
-            of_rows[key] = np.zeros((genes, k))
-            both = known & np.isfinite(reduced)
-            of_rows[key][both] = np.maximum(2.0 * (loglik[both] - reduced[both]), 0.0)
-        ratios[c] = of_rows[key]
     left, share = prior.place(expression)
     df = np.array([len(rows) for rows in contrasts])
     distributions = sorted(set(df.tolist()))
+    genes = len(skip)
     log_p = np.full((genes, len(df)), np.nan)
     moments, variance = np.full((genes, len(df), 4), np.nan), np.full(genes, np.nan)
     spread(
-        average_some, genes, threads, skip, adjusted, ratios, df, log_tail(distributions, math.inf),
+        average_some, genes, threads, skip, adjusted, along, df, log_tail(distributions, math.inf),
         np.array([distributions.index(q) for q in df]), estimates, squares,
         on.of_points(prior.weights), left, share, variances, 1.0 - COVERAGE, log_p, moments, variance,
     )  # fmt: skip
@@ -149,6 +146,47 @@ def moderate(
     tests = [CountTests(log_p[:, c], *np.moveaxis(moments[:, c], 1, 0)) for c in range(len(df))]
     columns = {"sd_cox_reid": np.sqrt(_highest(adjusted, variances)), "variance_moderated": variance}
     return CountModerated(tests, columns, prior)
+
+
+def _fill(
+    model: CountModel,
+    data: Data,
+    full: CountFits,
+    contrasts: Sequence[Floats],
+    found: Sequence[CountRatio],
+    left_out: NDArray[np.bool_],
+    likely: Floats,
+    variances: Floats,
+    exact: NDArray[np.int64],
+    out: Floats,
+    threads: int | None,
+) -> None:
+    """Fill for genes that are not left out what is known at each variance, by maxima at some, `exact`.
+
+    `out` is (1 + 3C, G, K): adjusted log-likelihood, C likelihood ratios, C estimates, their squared standard errors; `likely`
+    is (G,) log p by χ².
+    """
+    known = np.repeat(~left_out[:, None], len(exact), axis=1)
+    single = np.array([rows[0] for rows in contrasts]) @ model.full.back
+    at = data, left_out, variances[exact], known
+    far = np.clip(_BELOW - likely, _UNLIKELY, _FAR)
+    loglik, adjusted, estimates, squares = _profile(model.full, full, *at, far, single, threads)
+    every, ratios = np.full(len(known), np.inf), dict[bytes, Floats]()
+    for rows, ratio in zip(contrasts, found, strict=True):
+        if rows.tobytes() not in ratios:
+            which = model.without(rows)
+            reduced, *_ = _profile(which, ratio.reduced, *at, every, np.zeros((0, which.q.shape[1])), threads)
+            twice = np.subtract(2.0 * loglik, 2.0 * reduced, out=np.zeros(known.shape), where=known)
+            ratios[rows.tobytes()] = twice
+    whole = np.stack([adjusted, *(ratios[rows.tobytes()] for rows in contrasts), *estimates, *squares])
+    spread(fill_some, len(known), threads, left_out, known, exact, whole, out)
+
+
+def _exact(variances: Floats, groups: int) -> NDArray[np.int64]:
+    """Points, of variances of which the first is 0, at which likelihoods of so many groups are maximised."""
+    last = len(variances) - 1
+    step = max(1, int((_APART / groups) ** (1 / 6) / math.log(variances[-1] / variances[-2])))
+    return np.unique([0, *range(1, last, step), last])
 
 
 def _highest(adjusted: Floats, variances: Floats) -> Floats:
@@ -171,21 +209,20 @@ def _highest(adjusted: Floats, variances: Floats) -> Floats:
 
 def _profile(
     which: Columns,
+    fits: CountFits,
     data: Data,
     skip: NDArray[np.bool_],
-    full: CountFits,
     variances: Floats,
     known: NDArray[np.bool_],
-    far: float,
+    far: Floats,
     rows: Floats,
-    like: Columns,
     threads: int | None,
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Log-likelihood, adjusted one, contrasts and their squared standard errors at each variance."""
+    """Log-likelihood, adjusted one, contrasts and their squared standard errors at each variance; `known` as there."""
     loglik = np.full(known.shape, -np.inf)
-    adjusted, shape = loglik.copy(), (*known.shape, len(rows))
+    adjusted, shape = loglik.copy(), (len(rows), *known.shape)
     estimates, squares = np.zeros(shape), np.ones(shape)
-    starts = starts_from(which, like, full)
+    starts = starts_from(which, which, fits)
     spread(
         profile_some, len(known), threads, which.model, data, skip, starts, variances, known, far,
         np.ascontiguousarray(rows), loglik, adjusted, estimates, squares,

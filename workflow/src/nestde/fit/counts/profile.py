@@ -24,7 +24,11 @@ from nestde.fit.log_tail import LogTail
 from nestde.fit.mixture import mean_estimate, mean_log_p, mean_p, posterior_of
 
 # As `Scale.final` and `close`: what is left is added to second order, and p-values are then known to three digits or more.
-_FINAL, _CLOSE = 1e-3, 1e-4
+_FINAL, _CLOSE = 1e-2, 3e-4
+# Steps to either side of the start that are gone in any case, so that there are points to interpolate between.
+_LEAST = 2
+# Points that a polynomial goes through.
+_THROUGH = 6
 # A p-value below this is averaged in logs.
 _SMALL = 1e-10
 
@@ -39,7 +43,7 @@ def profile_some(
     starts: Starts,
     variances: Floats,
     known: NDArray[np.bool_],
-    far: float,
+    far: Floats,
     rows: Floats,
     loglik: Floats,
     adjusted: Floats,
@@ -59,13 +63,13 @@ def profile_some(
     known
         (G, K) at which the likelihood is wanted; where it is not found it becomes False.
     far
-        Where the adjusted likelihood is so much below its largest the search goes no farther.
+        (G,) where the adjusted likelihood is so much below its largest the search goes no farther, after `_LEAST` points.
     rows
         (C, r) contrasts of the fitted coefficients.
     loglik, adjusted
         (G, K) maximum, and Cox and Reid's adjusted profile likelihood; -∞ where it is not known.
     estimates, squares
-        (G, K, C) of the contrasts, and their squared standard errors.
+        (C, G, K) of the contrasts, and their squared standard errors.
     """
     r = model.z.shape[1] + len(model.pair) - 1
     search, room = search_of(point_of(model), point_of(model)), room_of(model)
@@ -101,9 +105,9 @@ def profile_some(
                     logdet += 2.0 * math.log(search.lower[i, i])
                 loglik[g, k], adjusted[g, k] = found.loglik, found.loglik - 0.5 * logdet
                 inverse(search.lower, r, covariance)
-                _contrast(rows, search.here.parameters, covariance, estimates[g, k], squares[g, k])
+                _contrast(rows, search.here.parameters, covariance, estimates[:, g, k], squares[:, g, k])
                 top = max(top, adjusted[g, k])
-                if adjusted[g, k] < top - far:
+                if step >= _LEAST and adjusted[g, k] < top - far[g]:
                     break
         for k in range(len(variances)):
             if not adjusted[g, k] > -np.inf:
@@ -153,6 +157,56 @@ def _contrast(rows: Floats, parameters: Floats, covariance: Floats, estimate: Fl
 
 
 @compiled()
+def fill_some(
+    begin: int,
+    end: int,
+    skip: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    exact: NDArray[np.int64],
+    values: Floats,
+    out: Floats,
+) -> None:
+    """Interpolate functions of log v between the points at which they are known, of which the first has v = 0.
+
+    Parameters
+    ----------
+    begin, end, skip
+        As for `profile_some`.
+    known
+        (G, E) which of the points `exact`, (E,) of the K, are.
+    values, out
+        (M, G, E) and (M, G, K); those outside of what is known are left as they are.
+    """
+    points = np.empty(len(exact), np.int64)
+    share = np.empty(_THROUGH)
+    for g in range(begin, end):
+        if skip[g]:
+            continue
+        count = 0
+        for e in range(len(exact)):
+            if known[g, e]:
+                if e > 0:
+                    points[count] = e
+                    count += 1
+                for m in range(len(values)):
+                    out[m, g, exact[e]] = values[m, g, e]
+        through, left = min(_THROUGH, count), 0
+        for e in range(count - 1):
+            left = max(0, min(e + 1 - through // 2, count - through))
+            for k in range(exact[points[e]] + 1, exact[points[e + 1]]):
+                for i in range(through):
+                    share[i] = 1.0
+                    for j in range(through):
+                        at, other = exact[points[left + i]], exact[points[left + j]]
+                        if i != j:
+                            share[i] *= (k - other) / (at - other)
+                for m in range(len(values)):
+                    out[m, g, k] = 0.0
+                    for i in range(through):
+                        out[m, g, k] += share[i] * values[m, g, points[left + i]]
+
+
+@compiled()
 def average_some(
     begin: int,
     end: int,
@@ -184,7 +238,7 @@ def average_some(
     table, distribution
         χ²'s tails; (C,) the one that each contrast has.
     estimates, squares
-        (G, K, C).
+        (C, G, K).
     weights, left, share
         (S, K) of the variances, (G,), (G,) of the prior.
     variances, alpha
@@ -208,7 +262,7 @@ def average_some(
             variance[g] += posterior[k] * variances[k]
         for c in range(len(df)):
             for k in range(count):
-                along[0, k], scale[k] = math.sqrt(ratios[c, g, k]), float(df[c])
+                along[0, k], scale[k] = math.sqrt(max(ratios[c, g, k], 0.0)), float(df[c])
             total = mean_p(posterior, along, scale, table, distribution[c])
             if total > _SMALL:
                 log_p[g, c] = min(math.log(total), 0.0)
@@ -216,7 +270,7 @@ def average_some(
                 log_p[g, c] = mean_log_p(adjusted[g], prior, constant, along, scale, table, distribution[c])
             if df[c] == 1:
                 for k in range(count):
-                    along[0, k], scale[k] = estimates[g, k, c], squares[g, k, c]
+                    along[0, k], scale[k] = estimates[c, g, k], squares[c, g, k]
                 mean_estimate(
                     posterior, along[0], scale, size, table, distribution[c], alpha, room, moments[g, c]
                 )

@@ -65,14 +65,17 @@ def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tes
     reason = "" if one else general.infeasible(fitted.design)
     if reason:
         return f'formula "{fitted.design.formula.text}": {reason}'
-    moderate: Callable[..., CountModerated] = single.moderate if one else general.moderate
     (term,) = {contrast.term for contrast in contrasts}
     known: dict[str, Prior] = fitted.learnt.setdefault("moderated", {})
     prior, genes = known.get(term), len(fitted.statistics.genes)
     if prior is None and genes < LEAST_GENES:
         return too_few_genes(genes)
     rows = [contrast.rows for contrast in contrasts]
-    found = moderate(*fitted.model, fitted.full, rows, fitted.statistics.mean, prior, fitted.threads)
+    moderate: Callable[..., CountModerated] = single.moderate if one else general.moderate
+    # of one intercept, searches begin where the likelihood ratio's ended
+    ratios = [[fitted.ratio(contrast) for contrast in contrasts]] if one else []
+    among = fitted.statistics.mean, prior, fitted.threads
+    found = moderate(*fitted.model, fitted.full, rows, *ratios, *among)
     known.setdefault(term, found.prior)
     return [
         Tested(each.log_p, found.columns, each.estimate, each.se, each.lower, each.upper)
