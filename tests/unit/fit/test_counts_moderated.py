@@ -28,7 +28,7 @@ def study(samples, cells, genes):
     return frame, scipy.sparse.csc_array(counts)
 
 
-@pytest.mark.parametrize(("samples", "cells"), [(6, 60), (24, 40), (40, 30)])
+@pytest.mark.parametrize(("samples", "cells"), [(16, 50), (24, 40), (40, 30)])
 def test_interpolated_likelihoods_are_those_of_every_point(monkeypatch, samples, cells):
     frame, counts = study(samples, cells, 200)
     model = fits.prepare(
@@ -42,8 +42,8 @@ def test_interpolated_likelihoods_are_those_of_every_point(monkeypatch, samples,
         return moderated.moderate(model, data, full, [CASE], ratios, expression, prior)
 
     some = found()
-    monkeypatch.setattr(moderated, "_exact", lambda variances, groups: np.arange(len(variances)))
-    monkeypatch.setattr(moderated, "_UNLIKELY", moderated._FAR)
+    assert (np.exp(ratios[0].log_p) > moderated._PLAIN).sum() > 50
+    monkeypatch.setattr(moderated, "_PLAIN", 1.0)
     every = found()
     (ours,), (theirs,) = some.tests, every.tests
     known = np.isfinite(theirs.log_p)
@@ -60,7 +60,7 @@ def test_interpolated_likelihoods_are_those_of_every_point(monkeypatch, samples,
 
 
 def test_points_lie_denser_with_more_groups():
-    for groups, most in ((6, 1.1), (24, 0.85), (100, 0.75), (500, 0.55)):
+    for groups, most in ((16, 0.85), (24, 0.85), (100, 0.75), (500, 0.55)):
         variances = moderated.grid("sample", groups).values[:, 0]
         exact = moderated._exact(variances, groups)
         assert exact[0] == 0 and exact[-1] == len(variances) - 1 and (np.diff(exact) > 0).all()

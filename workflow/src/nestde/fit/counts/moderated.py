@@ -29,14 +29,14 @@ from nestde.fit.prior import Prior
 _NODES, SMALLEST, LARGEST = 15, 0.002, 4.0
 # Steps of points in units of a likelihood's width in log v, √(2 / groups).
 _WIDTH = 1.5
-# Likelihoods are maximised at points h apart in log v, and interpolated between: what that leaves grows with groups · h⁶. Of
-# smaller p by χ² than the second the tails of the posterior matter, which are steep: at every point.
-_APART, _PLAIN = 7.2, 0.01
+# With so many groups, and no smaller p by χ² than this, likelihoods are maximised at points h apart in log v, and interpolated
+# between: what that leaves grows with groups · h⁶. A small p is made by the posterior's steep tails.
+_MANY, _PLAIN, _APART = 16, 0.01, 7.2
 COVERAGE = 0.95
 # Steps to the largest adjusted likelihood between points, and the least curvature of it.
 _NEWTON, _FLAT = 6, 1e-12
-# What is so far below the largest log-likelihood has no weight in a prior; in a mean of p-values, so far below log p; the most.
-_UNLIKELY, _BELOW, _FAR = 12.0, 8.0, 30.0
+# What is so far below the largest log-likelihood has no weight in a posterior; in one whose p is not small.
+_FAR, _NEAR = 30.0, 13.0
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,12 @@ def moderate(
     on = grid(model.design.random[0].name, len(data.exposure)) if prior is None else prior.grid
     variances = np.ascontiguousarray(on.values[:, 0])
     skip = ~trusted(full.status)
-    likely = np.fmin.reduce([ratio.log_p for ratio in found], initial=0.0)
+    groups, every = len(data.exposure), np.arange(len(variances))
     fine = np.full((1 + 3 * len(contrasts), len(skip), len(variances)), -np.inf)
-    plain = likely > math.log(_PLAIN)
-    for chosen, exact in (
-        (plain, _exact(variances, len(data.exposure))),
-        (~plain, np.arange(len(variances))),
-    ):
-        _fill(model, data, full, contrasts, found, skip | ~chosen, likely, variances, exact, fine, threads)
+    smallest = np.fmin.reduce([ratio.log_p for ratio in found], initial=0.0)
+    plain = (smallest > math.log(_PLAIN)) & (groups >= _MANY)
+    for chosen, exact, far in ((plain, _exact(variances, groups), _NEAR), (~plain, every, _FAR)):
+        _fill(model, data, full, contrasts, found, skip | ~chosen, variances, exact, far, fine, threads)
     adjusted, (along, estimates, squares) = fine[0], np.split(fine[1:], 3)
     skip |= ~np.isfinite(adjusted).any(axis=1)
     if prior is None:
@@ -155,27 +153,27 @@ def _fill(
     contrasts: Sequence[Floats],
     found: Sequence[CountRatio],
     left_out: NDArray[np.bool_],
-    likely: Floats,
     variances: Floats,
     exact: NDArray[np.int64],
+    far: float,
     out: Floats,
     threads: int | None,
 ) -> None:
     """Fill for genes that are not left out what is known at each variance, by maxima at some, `exact`.
 
-    `out` is (1 + 3C, G, K): adjusted log-likelihood, C likelihood ratios, C estimates, their squared standard errors; `likely`
-    is (G,) log p by χ².
+    `out` is (1 + 3C, G, K): adjusted log-likelihood, C likelihood ratios, C estimates, their squared standard errors.
     """
     known = np.repeat(~left_out[:, None], len(exact), axis=1)
     single = np.array([rows[0] for rows in contrasts]) @ model.full.back
     at = data, left_out, variances[exact], known
-    far = np.clip(_BELOW - likely, _UNLIKELY, _FAR)
     loglik, adjusted, estimates, squares = _profile(model.full, full, *at, far, single, threads)
-    every, ratios = np.full(len(known), np.inf), dict[bytes, Floats]()
+    ratios = dict[bytes, Floats]()
     for rows, ratio in zip(contrasts, found, strict=True):
         if rows.tobytes() not in ratios:
             which = model.without(rows)
-            reduced, *_ = _profile(which, ratio.reduced, *at, every, np.zeros((0, which.q.shape[1])), threads)
+            reduced, *_ = _profile(
+                which, ratio.reduced, *at, math.inf, np.zeros((0, which.q.shape[1])), threads
+            )
             twice = np.subtract(2.0 * loglik, 2.0 * reduced, out=np.zeros(known.shape), where=known)
             ratios[rows.tobytes()] = twice
     whole = np.stack([adjusted, *(ratios[rows.tobytes()] for rows in contrasts), *estimates, *squares])
@@ -214,7 +212,7 @@ def _profile(
     skip: NDArray[np.bool_],
     variances: Floats,
     known: NDArray[np.bool_],
-    far: Floats,
+    far: float,
     rows: Floats,
     threads: int | None,
 ) -> tuple[Floats, Floats, Floats, Floats]:

@@ -24,7 +24,7 @@ from nestde.fit.log_tail import LogTail
 from nestde.fit.mixture import mean_estimate, mean_log_p, mean_p, posterior_of
 
 # As `Scale.final` and `close`: what is left is added to second order, and p-values are then known to three digits or more.
-_FINAL, _CLOSE = 1e-2, 3e-4
+_FINAL, _CLOSE = 3e-3, 3e-4
 # Steps to either side of the start that are gone in any case, so that there are points to interpolate between.
 _LEAST = 2
 # Points that a polynomial goes through.
@@ -43,7 +43,7 @@ def profile_some(
     starts: Starts,
     variances: Floats,
     known: NDArray[np.bool_],
-    far: Floats,
+    far: float,
     rows: Floats,
     loglik: Floats,
     adjusted: Floats,
@@ -63,7 +63,7 @@ def profile_some(
     known
         (G, K) at which the likelihood is wanted; where it is not found it becomes False.
     far
-        (G,) where the adjusted likelihood is so much below its largest the search goes no farther, after `_LEAST` points.
+        Where the adjusted likelihood is so much below its largest the search goes no farther, after `_LEAST` points.
     rows
         (C, r) contrasts of the fitted coefficients.
     loglik, adjusted
@@ -107,7 +107,7 @@ def profile_some(
                 inverse(search.lower, r, covariance)
                 _contrast(rows, search.here.parameters, covariance, estimates[:, g, k], squares[:, g, k])
                 top = max(top, adjusted[g, k])
-                if step >= _LEAST and adjusted[g, k] < top - far[g]:
+                if step >= _LEAST and adjusted[g, k] < top - far:
                     break
         for k in range(len(variances)):
             if not adjusted[g, k] > -np.inf:
