@@ -57,3 +57,12 @@ def stretch(source: Floats, scale: Floats, out: Floats) -> None:
     """Fill `out` with `source` · `scale`, element by element."""
     for i in range(len(out)):
         out[i] = source[i] * scale[i]
+
+
+@compiled(sums=True)
+def sum_of(x: Floats) -> float:
+    """Sum of an array."""
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i]
+    return total

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats, Integers
 from nestde.fit.compiled import compiled
+from nestde.fit.dense import sum_of
 from nestde.fit.elementary import exps
 from nestde.fit.log_tail import BEND, PER_UNIT, LogTail, look_up, tail_of
 from nestde.fit.points import LANES, Block, Points, at_point, block_of, load, reml
@@ -233,15 +234,6 @@ def posterior_of(loglik: Floats, prior: Floats, room: Floats, out: Floats) -> fl
     for k in range(len(out)):
         out[k] *= share
     return top + math.log(total)
-
-
-@compiled(sums=True)
-def sum_of(x: Floats) -> float:
-    """Sum of an array."""
-    total = 0.0
-    for k in range(len(x)):
-        total += x[k]
-    return total
 
 
 @compiled()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats
 from nestde.fit.compiled import compiled
 from nestde.fit.counts.elementary import exp, log1p
+from nestde.fit.dense import sum_of
 
 # P₀ … P₄.
 ORDERS = 5
@@ -82,7 +83,7 @@ def sum_up(
         else:
             _logistics(zeta, weight, buffer)
         for k in range(1 if exponential else 0, 2 if exponential else ORDERS):
-            out[k, 0] += _total(buffer[k, : end - begin])
+            out[k, 0] += sum_of(buffer[k, : end - begin])
             for j in range(1, out.shape[1] if k > 0 else 1):
                 out[k, j] += _dot(buffer[k], cells.products[j, begin:end])
     if exponential:
@@ -117,7 +118,7 @@ def sum_up_to_two(
         else:
             _variances(zeta, weight, buffer)
         for k in range(1, 2 if exponential else 3):
-            out[k, 0] += _total(buffer[k, : end - begin])
+            out[k, 0] += sum_of(buffer[k, : end - begin])
             for j in range(1, rows):
                 out[k, j] += _dot(buffer[k], cells.products[j, begin:end])
     if exponential:
@@ -165,14 +166,6 @@ def _variances(zeta: Floats, weight: Floats, out: Floats) -> None:
         p = odds * rest
         out[1, i] = weight[i] * p
         out[2, i] = weight[i] * (p * rest)
-
-
-@compiled(sums=True)
-def _total(a: Floats) -> float:
-    total = 0.0
-    for i in range(len(a)):
-        total += a[i]
-    return total
 
 
 @compiled(sums=True)
