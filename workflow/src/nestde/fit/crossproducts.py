@@ -171,28 +171,37 @@ def sums_of_counts(
     squares
         (G, L) of y².
     """
-    if not isinstance(counts, scipy.sparse.csc_array):  # which knows whether it was looked at before
-        counts = scipy.sparse.csc_array(counts)
-    if not counts.has_canonical_format:
+    counts = scipy.sparse.csc_array(counts)
+    sums, squares, in_order = _sum_up(grain, counts, values, threads)
+    if not in_order:
         counts = counts.copy()
         counts.sum_duplicates()
+        sums, squares, _ = _sum_up(grain, counts, values, threads)
+    return sums, squares
+
+
+def _sum_up(
+    grain: Grain, counts: scipy.sparse.csc_array, values: Values, threads: int | None
+) -> tuple[Floats, Floats, bool]:
+    """As `sums_of_counts`; and whether the rows of each column increase, so that none is there twice, whose y² is of parts."""
     genes = counts.shape[1]
     sums = np.zeros((genes, grain.leaves, 1 + grain.f.shape[1]))
     squares = np.zeros((genes, grain.leaves))
+    disorder = np.zeros(genes, np.int64)
 
     def add(begin: int, end: int) -> None:
         last = begin
         while last < end:
             first, most = last, counts.indptr[last] + _NONZEROS
             last = min(max(first + 1, int(np.searchsorted(counts.indptr, most))), end)
-            starts = counts.indptr[first : last + 1]
+            starts, some = counts.indptr[first : last + 1], slice(first, last)
             place = slice(starts[0], starts[-1])
             rows = counts.indices[place]
             y = values(counts.data[place], rows)
-            _pass(y, rows, starts - starts[0], grain.code, grain.f, sums[first:last], squares[first:last])
+            _pass(y, rows, starts - starts[0], grain.code, grain.f, sums[some], squares[some], disorder[some])
 
     spread(add, genes, threads)
-    return sums, squares
+    return sums, squares, not disorder.any()
 
 
 def collect(design: Design, leaf: Leaves, sums: Floats, squares: Floats) -> Sums:
@@ -255,8 +264,9 @@ def _pass(
     f: Floats,
     sums: Floats,
     squares: Floats,
+    disorder: NDArray[np.int64],
 ) -> None:
-    """Add up y, yF and y² over leaves for some genes; zeros contribute nothing, as their y is 0.
+    """Add up y, yF and y² over leaves for some genes, and how often rows do not increase; zeros contribute nothing, as their y is 0.
 
     Cells of a leaf are mostly stored one after the other: the sums of the last leaf are in `total` and `square`.
     """
@@ -266,8 +276,12 @@ def _pass(
             continue
         leaf = code[rows[starts[g]]]
         total, square = sums[g, leaf, 0], squares[g, leaf]
+        falls, before = 0, np.int64(-1)
         for at in range(starts[g], starts[g + 1]):
-            row, value = rows[at], y[at]
+            row, value = np.int64(rows[at]), y[at]
+            if row <= before:
+                falls += 1
+            before = row
             if code[row] != leaf:
                 sums[g, leaf, 0], squares[g, leaf] = total, square
                 leaf = code[row]
@@ -276,4 +290,4 @@ def _pass(
             square += value * value
             for j in range(width):
                 sums[g, leaf, 1 + j] += value * f[row, j]
-        sums[g, leaf, 0], squares[g, leaf] = total, square
+        sums[g, leaf, 0], squares[g, leaf], disorder[g] = total, square, falls

@@ -35,8 +35,9 @@ _NOTHING, _SMALL = -50.0, 1e-10
 _UNLIKELY, _UNSEEN = 1e-9, 1e-11
 # Lower than the log of any p-value.
 _LOWEST = -1e300
-# The last Newton step to a limit, in standard errors: what is left is of the order of its square.
-_CLOSE = 1e-4
+# √log(this / p) is all but straight in a limit where p is a normal's two tails. The last step of Newton's method on it, in
+# standard errors, leaves a tenth of its square.
+_STRAIGHT, _CLOSE = 0.7, 3e-3
 
 
 class Wanted(NamedTuple):
@@ -319,7 +320,7 @@ def mean_estimate(
 def _limit(
     x: float, mean: float, se: float, likely: Floats, table: LogTail, which: int, alpha: float
 ) -> float:
-    """How many `se` beyond the mean, on the side of its sign, p is `alpha`: Newton's method on log p, within its bracket."""
+    """How many `se` beyond the mean, on the side of its sign, p is `alpha`: Newton's method within its bracket."""
     inner, outer, wanted = 0.0, np.inf, math.log(alpha)
     for _ in range(100):
         at = mean + x * se
@@ -332,6 +333,9 @@ def _limit(
         else:
             outer = x
         step = (math.log(p) - wanted) * p / slope if p > 0.0 and slope < 0.0 else np.inf
+        if 0.0 < p < _STRAIGHT:
+            here, there = math.sqrt(math.log(_STRAIGHT / p)), math.sqrt(math.log(_STRAIGHT / alpha))
+            step *= 2.0 * here / (here + there)
         ahead = x - step
         if not inner <= ahead <= outer:
             ahead = 0.5 * (inner + outer) if outer < np.inf else 2.0 * inner

@@ -203,11 +203,11 @@ def moderate(
     if skip is not None:
         left_out |= skip
     if prior is None:
-        chosen = priors.sample(grid, left_out, expression)
+        chosen, sampled = priors.sample(grid, left_out, expression)
         some = Responses(zy[chosen], sums.qy[chosen], sums.yy[chosen])
         likelihood = free.marginals(points, grid, some, threads)
         known = np.isfinite(likelihood).all(axis=1)
-        prior = priors.fit(grid, likelihood[known], expression[chosen[known]], threads)
+        prior = priors.fit(grid, likelihood[known], expression[chosen[known]], sampled, threads)
     left, share = prior.place(expression)
 
     genes, rows = len(sums.yy), [len(contrast) for contrast in contrasts]

@@ -8,7 +8,7 @@ Roland 2008, Scand J Stat 35). Sums over genes are taken in blocks of fixed size
     symbol                                               array
     L_gk, likelihood of gene g at node k                 likelihood (G, C), relative to its largest
     w_k at each knot                                     weights (S, C)
-    a, u: pseudo-genes, and how they are spread          _PSEUDO, flat (C,)
+    a_k: pseudo-genes at each node                       pseudo (C,)
     Σ_g L_gk / (Lw)_g, of each block and knot            sums (blocks, S, C)
     r, v of SQUAREM, in log w; −its step length          r, v (S, C); length
 """
@@ -24,10 +24,10 @@ from nestde.fit.compiled import Threads, compiled
 from nestde.fit.grid import Grid
 
 # Likelihoods, genes times nodes, that are looked at: every so manieth gene, by mean expression, if there are more.
-_LIKELIHOODS = 4e6
+_LIKELIHOODS = 2e6
 # Genes for each knot, and the most knots.
 _GENES_A_KNOT, _KNOTS = 500, 5
-# So many genes at each knot are taken to be spread evenly.
+# So many genes at each knot are taken to be spread evenly, or the share of them that is looked at.
 _PSEUDO = 3.0
 # Weights that an EM step moves by less in all are final.
 _MOVED, _LEAPS = 5e-5, 150
@@ -73,26 +73,32 @@ class Prior:
         return left, position - left
 
 
-def sample(grid: Grid, left_out: NDArray[np.bool_], expression: Floats) -> Integers:
-    """Genes that the prior is fitted to, of those that are not left out, (G,): all, or spread evenly over mean expression."""
+def sample(grid: Grid, left_out: NDArray[np.bool_], expression: Floats) -> tuple[Integers, float]:
+    """Genes that the prior is fitted to, of those that are not left out, (G,): all, or a share that is spread evenly over mean expression; and the share."""
     of_use = np.flatnonzero(~left_out)
-    every = math.ceil(len(of_use) * len(grid.flat) / _LIKELIHOODS)
-    return of_use[np.argsort(expression[of_use], kind="stable")[::every]] if every > 1 else of_use
+    every = max(1, math.ceil(len(of_use) * len(grid.flat) / _LIKELIHOODS))
+    return of_use[np.argsort(expression[of_use], kind="stable")[::every]] if every > 1 else of_use, 1 / every
 
 
 def learn(
     grid: Grid, loglik: Floats, skip: NDArray[np.bool_], expression: Floats, threads: int | None = None
 ) -> Prior:
     """Fit the prior to log-likelihoods at all points, (G, K), of the genes that are not skipped."""
-    chosen = sample(grid, skip, expression)
+    chosen, share = sample(grid, skip, expression)
     likelihood = np.exp(loglik[chosen] - loglik[chosen].max(axis=1, keepdims=True))
     of_nodes = np.zeros((len(grid.values), len(grid.flat)))
     np.add.at(of_nodes, (np.arange(len(grid.values))[:, None], grid.node), grid.share)
     by_node = np.stack([(likelihood * column).sum(axis=1) for column in of_nodes.T], axis=1)
-    return fit(grid, by_node.astype(np.float32), expression[chosen], threads)
+    return fit(grid, by_node.astype(np.float32), expression[chosen], share, threads)
 
 
-def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads: int | None = None) -> Prior:
+def fit(
+    grid: Grid,
+    likelihood: NDArray[np.float32],
+    expression: Floats,
+    share: float,
+    threads: int | None = None,
+) -> Prior:
     """Fit the prior; without genes it is even.
 
     Parameters
@@ -103,6 +109,8 @@ def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads
         (G, C) of each gene by node, relative to its largest.
     expression
         (G,) mean expression.
+    share
+        Of all genes, that these are.
     threads
         As for `spread`.
     """
@@ -112,10 +120,10 @@ def fit(grid: Grid, likelihood: NDArray[np.float32], expression: Floats, threads
     count = max(1, min(_KNOTS, genes // _GENES_A_KNOT))
     knots = np.unique(np.quantile(expression, (np.arange(count) + 0.5) / count))
     prior = Prior(grid, knots, np.full((len(knots), nodes), 1.0 / nodes), genes)
-    left, share = prior.place(expression)
+    left, beyond = prior.place(expression)
     order = np.argsort(left, kind="stable")
     with Threads(threads, math.ceil(genes / _BLOCK)) as several:
-        step = _Step(likelihood[order], left[order], share[order], grid.flat, several)
+        step = _Step(likelihood[order], left[order], beyond[order], _PSEUDO * share * grid.flat, several)
         return replace(prior, weights=_fixed_point(step, prior.weights))
 
 
@@ -127,10 +135,10 @@ class _Step:
         likelihood: NDArray[np.float32],
         left: Integers,
         share: Floats,
-        flat: Floats,
+        pseudo: Floats,
         threads: Threads,
     ) -> None:
-        self.data, self.flat, self.threads = (likelihood, left, share), flat, threads
+        self.data, self.pseudo, self.threads = (likelihood, left, share), pseudo, threads
         self.blocks = math.ceil(len(left) / _BLOCK)
 
     def __call__(self, weights: Floats) -> tuple[Floats, float]:
@@ -138,8 +146,8 @@ class _Step:
         sums = np.zeros((self.blocks, *weights.shape))
         logs = np.zeros(self.blocks)
         self.threads.spread(_responsibilities, self.blocks, *self.data, weights, sums, logs)
-        total = sums.sum(axis=0) * weights + _PSEUDO * self.flat
-        value = logs.sum() + _PSEUDO * float((self.flat * np.log(weights)).sum())
+        total = sums.sum(axis=0) * weights + self.pseudo
+        value = logs.sum() + float((self.pseudo * np.log(weights)).sum())
         return total / total.sum(axis=1, keepdims=True), value
 
 

@@ -93,14 +93,14 @@ def _learn(
     threads: int | None,
 ) -> Prior:
     """Fit the prior to the genes that are not skipped."""
-    chosen = priors.sample(on, skip, expression)
+    chosen, sampled = priors.sample(on, skip, expression)
     likelihood = np.empty((len(chosen), len(on.flat)), np.float32)
     spread(
         weigh_some, len(chosen), threads, model.full.model, model.full.points, data, chosen, start, full.ends, lattice,
         on.node, on.share, likelihood,
     )  # fmt: skip
     known = np.isfinite(likelihood).all(axis=1)
-    return priors.fit(on, likelihood[known], expression[chosen[known]], threads)
+    return priors.fit(on, likelihood[known], expression[chosen[known]], sampled, threads)
 
 
 def _places(on: Grid) -> tuple[list[Floats], NDArray[np.int64], NDArray[np.int64]]:
