@@ -7,6 +7,7 @@ import scipy.sparse
 
 from nestde.design.design import build_design
 from nestde.fit.counts import fits, moderated
+from nestde.fit.counts.general import moderated as general
 
 CASE = np.array([[0.0, 1.0]])
 
@@ -65,3 +66,37 @@ def test_points_lie_denser_with_more_groups():
         exact = moderated._exact(variances, groups)
         assert exact[0] == 0 and exact[-1] == len(variances) - 1 and (np.diff(exact) > 0).all()
         assert np.diff(np.log(variances[exact[1:]])).max() < most
+
+
+@pytest.mark.parametrize("random", ["(1 | sample)", "(1 | donor/sample)"])
+@pytest.mark.parametrize("family", fits.FAMILIES)
+def test_an_arm_without_counts_leaves_the_variances_to_the_other(family, random):
+    frame, counts = study(16, 40, 240)
+    sample = np.repeat(np.arange(16), 40)
+    frame["donor"] = np.char.add("D", (sample // 4 * 2 + sample % 2).astype(str))
+    frame["w"] = np.random.default_rng(0).normal(size=16)[sample]
+    empty, lost = frame["case"].to_numpy() == 1, np.arange(240) % 4 == 0
+    counts = counts.toarray()
+    counts[np.ix_(empty, lost)] = 0
+    counts = scipy.sparse.csc_array(counts)
+    expression = np.log(np.asarray(counts.sum(axis=0)).ravel() + 1.0)
+
+    def moderate(formula, rows, cells, prior):
+        model = fits.prepare(
+            build_design(f"{formula} + {random}", frame[cells]), family, np.zeros(cells.sum())
+        )
+        data = fits.data_of(model.cells, counts[cells])
+        full, ratios = fits.fit_tests(model, data, [rows])
+        if "/" in random:
+            return full, general.moderate(model, data, full, [rows], expression, prior)
+        return full, moderated.moderate(model, data, full, [rows], ratios, expression, prior)
+
+    full, both = moderate("~ w + case", np.array([[0.0, 0.0, 1.0]]), np.ones(len(frame), bool), None)
+    one, alone = moderate("~ w", CASE, ~empty, both.prior)
+    known = lost & fits.trusted(full.status) & fits.trusted(one.status)
+    assert known.sum() > 55 and set(np.flatnonzero(known)) <= set(full.separated)
+    np.testing.assert_allclose(full.loglik[known], one.loglik[known], atol=1e-5)
+    for name, variance in alone.columns.items():
+        if name.startswith("variance"):
+            np.testing.assert_allclose(both.columns[name][known], variance[known], rtol=2e-3, err_msg=name)
+    assert np.isfinite(both.tests[0].log_p[known]).all() and (both.tests[0].se[known] == np.inf).all()

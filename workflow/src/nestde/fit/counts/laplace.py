@@ -24,11 +24,11 @@ from nestde.fit.counts.cells import ORDERS, Cells, buffer_of, sum_up
 
 # Families.
 POISSON, NEGATIVE_BINOMIAL, BERNOULLI = 0, 1, 2
-# A mode is found when the next step is below a share of its posterior SD, this one for estimates; what is left is added by a
-# second-order term.
-CLOSE, _MOST = 2e-6, 60
-# The longest step towards a mode.
-_LONGEST = 1.5
+# A mode is found when it is as near as this, and as near in posterior SDs, for estimates: sums at the mode are then those of
+# Taylor's series, whose errors are of the fourth power in the gradient, and of the first in the least part of the Hessian.
+CLOSE, _MOST = 3e-3, 60
+# The longest step towards a mode, and within what the series tells of it.
+_LONGEST, _SERIES = 1.5, 0.5
 
 
 class Model(NamedTuple):
@@ -171,7 +171,7 @@ def evaluate(model: Model, cells: Cells, gene: Gene, point: Point, room: Room, c
         tau = 0.0
         for i in range(a):
             tau += model.z[s, i] * parameters[i]
-        step = _mode(
+        _mode(
             s,
             model.family,
             cells,
@@ -185,11 +185,10 @@ def evaluate(model: Model, cells: Cells, gene: Gene, point: Point, room: Room, c
             room,
             close,
         )
-        value += _value(gene.total[s], tau + point.modes[s], gamma, point.modes[s], v, step, room)
+        value += _value(gene.total[s], tau + point.modes[s], gamma, point.modes[s], v, room)
         _derivatives_of_g(model.family, model.pair, gene.total[s], room)
         _derivatives(v, point.moves[s], room)
         _scatter(model.z[s], point, room)
-        point.modes[s] += step
     return value
 
 
@@ -226,33 +225,54 @@ def _mode(
     modes: Floats,
     room: Room,
     close: float,
-) -> float:
-    """Find a group's mode by Newton's method and fill the sums there; return the last step, which is not yet taken."""
+) -> None:
+    """Find a group's mode and fill the sums there."""
     if v <= 0.0:
         modes[s] = 0.0
-    step = 0.0
     for _ in range(_MOST):
         _sums(s, family, cells, own, kappa, tau + modes[s] - kappa, gamma, room)
         if v <= 0.0:
             break
-        k = 1.0 + v * room.a[2, 0]
-        step = (v * (total - room.a[1, 0]) - modes[s]) / k
-        if abs(step) * math.sqrt(k / v) < close:
-            break
+        step = _step(total, modes[s], v, room.a)
         modes[s] += max(-_LONGEST, min(_LONGEST, step))
-    return step
+        if abs(step) * math.sqrt(max(1.0, 1.0 / v + room.a[2, 0])) < close:
+            _move(step, room.a)
+            if family == NEGATIVE_BINOMIAL:
+                _move(step, room.t)
+            break
 
 
 @compiled()
-def _value(total: Floats, t: float, gamma: Floats, mode: float, v: float, step: float, room: Room) -> float:
-    """A group's part of the log-likelihood, to the second order in the step that its mode lacks."""
+def _step(total: float, mode: float, v: float, a: Floats) -> float:
+    """From a point to the mode: Newton's step, and where that is short the root of Taylor's series of the same sums."""
+    step = (v * (total - a[1, 0]) - mode) / (1.0 + v * a[2, 0])
+    if abs(step) < _SERIES:
+        for _ in range(2):
+            slope = a[1, 0] + step * (a[2, 0] + step * (a[3, 0] / 2.0 + step * a[4, 0] / 6.0))
+            bend = a[2, 0] + step * (a[3, 0] + step * a[4, 0] / 2.0)
+            step += (v * (total - slope) - mode - step) / (1.0 + v * bend)
+    return float(step)
+
+
+@compiled()
+def _move(step: float, sums: Floats) -> None:
+    """Make sums those at a point nearby: each order is the derivative of the one before."""
+    for j in range(sums.shape[1]):
+        for k in range(0 if j == 0 else 1, ORDERS - 1):
+            ahead = sums[ORDERS - 1, j]
+            for m in range(ORDERS - 1, k, -1):
+                ahead = sums[m - 1, j] + ahead * step / (m - k)
+            sums[k, j] = ahead
+
+
+@compiled()
+def _value(total: Floats, t: float, gamma: Floats, mode: float, v: float, room: Room) -> float:
+    """A group's part of the log-likelihood."""
     value = total[0] * t - room.a[0, 0]
     for j in range(len(gamma)):
         value += gamma[j] * total[1 + j]
     if v > 0.0:
-        k = 1.0 + v * room.a[2, 0]
-        value -= 0.5 * (mode * mode / v + math.log(k))
-        value += 0.5 * step * (step * k / v - v * room.a[3, 0] / k)
+        value -= 0.5 * (mode * mode / v + math.log(1.0 + v * room.a[2, 0]))
     return float(value)
 
 

@@ -21,6 +21,7 @@ from nestde.fit.counts.gene import Data
 from nestde.fit.counts.intercept import starts_from
 from nestde.fit.counts.profile import average_some, fill_some, profile_some
 from nestde.fit.counts.record import CountFits, CountModel, CountRatio
+from nestde.fit.counts.separation import walls_of
 from nestde.fit.grid import Grid
 from nestde.fit.log_tail import log_tail
 from nestde.fit.prior import Prior
@@ -222,7 +223,8 @@ def _profile(
     estimates, squares = np.zeros(shape), np.ones(shape)
     starts = starts_from(which, which, fits)
     spread(
-        profile_some, len(known), threads, which.model, data, skip, starts, variances, known, far,
+        profile_some, len(known), threads, which.model, data, skip, starts,
+        *walls_of(fits.separated, len(known), which.q.shape[1]), variances, known, far,
         np.ascontiguousarray(rows), loglik, adjusted, estimates, squares,
     )  # fmt: skip
     return loglik, adjusted, estimates, squares

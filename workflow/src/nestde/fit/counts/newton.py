@@ -60,8 +60,10 @@ class Search(NamedTuple):
         The best point, and one that is tried.
     free
         (D,) parameters that are not held at a bound.
+    wall
+        (D, D) added to the information: what keeps directions without a bound where they are.
     information
-        (D, D) minus the Hessian by the free ones, first.
+        (D, D) minus the Hessian by the free ones, first, and the wall.
     lower
         (D, D) its Cholesky factor, or that of what has a ridge.
     step
@@ -71,6 +73,7 @@ class Search(NamedTuple):
     here: Point
     there: Point
     free: NDArray[np.int64]
+    wall: Floats
     information: Floats
     lower: Floats
     step: Floats
@@ -89,9 +92,8 @@ class Found(NamedTuple):
 def search_of(here: Point, there: Point) -> Search:
     """Room for a search from one point."""
     size = len(here.parameters)
-    return Search(
-        here, there, np.zeros(size, np.int64), np.zeros((size, size)), np.zeros((size, size)), np.zeros(size)
-    )
+    wall, information, lower = np.zeros((size, size)), np.zeros((size, size)), np.zeros((size, size))
+    return Search(here, there, np.zeros(size, np.int64), wall, information, lower, np.zeros(size))
 
 
 @compiled()
@@ -176,11 +178,12 @@ def _free(family: int, scale: Scale, point: Point, free: NDArray[np.int64]) -> i
 @compiled()
 def _newton(point: Point, free: int, search: Search) -> bool:
     """Fill the step; return whether it needed no ridge."""
-    lower, information, step = search.lower, search.information, search.step
+    lower, information, wall, step = search.lower, search.information, search.wall, search.step
     ridge, sure = 0.0, True
     for i in range(free):
         for j in range(free):
-            information[i, j] = -point.hessian[search.free[i], search.free[j]]
+            a, b = search.free[i], search.free[j]
+            information[i, j] = wall[a, b] - point.hessian[a, b]
     while True:
         for i in range(free):
             for j in range(free):

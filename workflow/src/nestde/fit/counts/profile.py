@@ -19,12 +19,12 @@ from nestde.fit.counts.gene import (
 )
 from nestde.fit.counts.laplace import NEGATIVE_BINOMIAL, Gene, Model, Room, point_of, room_of
 from nestde.fit.counts.newton import Found, Scale, Search, go_on, search_of
-from nestde.fit.dense import inverse
+from nestde.fit.dense import cholesky, copy, inverse
 from nestde.fit.log_tail import LogTail
 from nestde.fit.mixture import mean_estimate, mean_log_p, mean_p, posterior_of
 
 # As `Scale.final` and `close`: what is left is added to second order, and p-values are then known to three digits or more.
-_FINAL, _CLOSE = 3e-3, 3e-4
+_FINAL, _CLOSE = 3e-3, 1e-1
 # Steps to either side of the start that are gone in any case, so that there are points to interpolate between.
 _LEAST = 2
 # Points that a polynomial goes through.
@@ -41,6 +41,8 @@ def profile_some(
     data: Data,
     skip: NDArray[np.bool_],
     starts: Starts,
+    wall: NDArray[np.int64],
+    walls: Floats,
     variances: Floats,
     known: NDArray[np.bool_],
     far: float,
@@ -58,6 +60,8 @@ def profile_some(
         As for `fit_some`.
     starts
         Fits of the same columns.
+    wall, walls
+        From `walls_of`.
     variances
         (K,) increasing, the first is 0.
     known
@@ -74,12 +78,14 @@ def profile_some(
     r = model.z.shape[1] + len(model.pair) - 1
     search, room = search_of(point_of(model), point_of(model)), room_of(model)
     groups = len(model.z)
-    rate, weight, covariance = np.empty(groups), np.empty(groups), np.empty((r, r))
+    rate, weight, lower, covariance = np.empty(groups), np.empty(groups), np.empty((r, r)), np.empty((r, r))
     for g in range(begin, end):
         if skip[g]:
             continue
         gene = load(g, model, data)
         rates(model, gene, data, rate, weight)
+        for i in range(r):
+            copy(walls[wall[g], i], search.wall[i])
         first = 0
         while first + 1 < len(variances) and variances[first + 1] <= starts.variance[g]:
             first += 1
@@ -100,11 +106,14 @@ def profile_some(
                 else:
                     search.here.parameters[-1] = variances[k]
                 found = ascend(model, gene, scale, search, room)
-                logdet = 0.0
                 for i in range(r):
-                    logdet += 2.0 * math.log(search.lower[i, i])
+                    for j in range(r):
+                        lower[i, j] = search.information[i, j]  # without a ridge that the dispersion may need
+                logdet = cholesky(lower, r)
+                if logdet == -np.inf:
+                    break
                 loglik[g, k], adjusted[g, k] = found.loglik, found.loglik - 0.5 * logdet
-                inverse(search.lower, r, covariance)
+                inverse(lower, r, covariance)
                 _contrast(rows, search.here.parameters, covariance, estimates[:, g, k], squares[:, g, k])
                 top = max(top, adjusted[g, k])
                 if step >= _LEAST and adjusted[g, k] < top - far:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nestde.fit.counts.record import Ended, Fitted
 
 # A variance, of a column of mean square 1, that says that the likelihood tells nothing of a direction.
-_UNKNOWN = 1e5
+_UNKNOWN = 1e3
 # Of X d's largest element, what is rounding; of d on the scale of the formula.
 _ROUNDING = 1e-5
 # Cosine of a direction of the search to one that is 0 at counts.
@@ -36,14 +36,15 @@ class Unbounded:
     ----------
     away
         (p,) the direction in which coefficients go, 0 for those that stay.
-    space
-        (p, k) all directions that the counts do not bound.
+    space, turned
+        (p, k) all directions that the counts do not bound; (r, k) orthonormal ones of the fitted columns.
     finite, vcov
         (p,), (p, p) coefficients and their covariance without what is unbounded.
     """
 
     away: Floats
     space: Floats
+    turned: Floats
     finite: Floats
     vcov: Floats
 
@@ -90,11 +91,24 @@ def unbounded(
             found[g] = Unbounded(
                 which.back @ away,
                 which.back @ space,
+                space,
                 which.back @ (ends.coefficients[g] - away),
                 rest @ _given(ends.covariance[g], _beside(space)) @ rest.T,
             )
             break
     return found
+
+
+def walls_of(separated: dict[int, Unbounded], genes: int, r: int) -> tuple[NDArray[np.int64], Floats]:
+    """(G,) of which of (U, r, r) is added to each gene's information: 0, or what holds directions without a bound where they are.
+
+    The likelihood tells nothing of them, whatever the variance between groups; its determinant would tell how far a search went.
+    """
+    wall, walls = np.zeros(genes, np.int64), [np.zeros((r, r))]
+    for g, found in separated.items():
+        wall[g] = len(walls)
+        walls.append(found.turned @ found.turned.T)
+    return wall, np.array(walls)
 
 
 def _spaces(q: Floats, data: Data, g: int, covariance: Floats) -> Iterator[Floats]:

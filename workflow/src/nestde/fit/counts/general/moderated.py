@@ -18,6 +18,7 @@ from nestde.fit.counts.general.profile import Lattice, test_some, weigh_some
 from nestde.fit.counts.general.strata import together
 from nestde.fit.counts.moderated import COVERAGE, LARGEST, SMALLEST, CountModerated, CountTests, without_bound
 from nestde.fit.counts.record import CountFits
+from nestde.fit.counts.separation import walls_of
 from nestde.fit.grid import Density, Grid
 from nestde.fit.log_tail import log_tail
 from nestde.fit.prior import Prior
@@ -61,8 +62,9 @@ def moderate(
     lattice, start = _lattice(on, model), _starts(on, model, full)
     which, skip = model.full, ~trusted(full.status)
     genes = len(skip)
+    walls = walls_of(full.separated, genes, which.q.shape[1])
     if prior is None:
-        prior = _learn(on, lattice, model, data, full, skip, start, expression, threads)
+        prior = _learn(on, lattice, model, data, full, skip, start, walls, expression, threads)
     left, beyond = prior.place(expression)
     weights, functions = on.of_points(prior.weights), _variances(on, model)
     means, tests = np.full((genes, functions.shape[1]), np.nan), dict[bytes, CountTests]()
@@ -71,7 +73,7 @@ def moderate(
         turn = np.linalg.solve(less.q.T @ less.q, less.q.T @ which.q)
         log_p, moments = np.full(genes, np.nan), np.full((genes, 4), np.nan)
         spread(
-            test_some, genes, threads, which.model, less.model, which.points, data, skip, start, full.ends, turn, lattice,
+            test_some, genes, threads, which.model, less.model, which.points, data, skip, start, full.ends, *walls, turn, lattice,
             weights, left, beyond, rows[0] @ which.back, len(rows), log_tail([len(rows)], math.inf), functions,
             1.0 - COVERAGE if len(rows) == 1 else 0.0, log_p, moments, means,
         )  # fmt: skip
@@ -89,6 +91,7 @@ def _learn(
     full: CountFits,
     skip: NDArray[np.bool_],
     start: NDArray[np.int64],
+    walls: tuple[NDArray[np.int64], Floats],
     expression: Floats,
     threads: int | None,
 ) -> Prior:
@@ -96,7 +99,7 @@ def _learn(
     chosen, sampled = priors.sample(on, skip, expression)
     likelihood = np.empty((len(chosen), len(on.flat)), np.float32)
     spread(
-        weigh_some, len(chosen), threads, model.full.model, model.full.points, data, chosen, start, full.ends, lattice,
+        weigh_some, len(chosen), threads, model.full.model, model.full.points, data, chosen, start, full.ends, *walls, lattice,
         on.node, on.share, likelihood,
     )  # fmt: skip
     known = np.isfinite(likelihood).all(axis=1)

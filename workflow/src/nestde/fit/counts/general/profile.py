@@ -195,6 +195,8 @@ def weigh_some(
     chosen: NDArray[np.int64],
     start: NDArray[np.int64],
     ends: GeneralEnds,
+    wall: NDArray[np.int64],
+    walls: Floats,
     lattice: Lattice,
     node: Integers,
     share: Floats,
@@ -202,7 +204,7 @@ def weigh_some(
 ) -> None:
     """Fill (genes, C) likelihoods by node of the grid, relative to the largest, of the chosen genes; NaN if there is none.
 
-    `start` is (G,) the point next to each gene's fit, `node` and `share` are the grid's.
+    `start` is (G,) the point next to each gene's fit, `wall` and `walls` are from `walls_of`, `node` and `share` the grid's.
     """
     r, effects = model.fixed.shape[2], len(model.slot)
     gene, room, u, row = standin_of(model), room_for(model), np.zeros(effects), np.zeros(r)
@@ -211,6 +213,8 @@ def weigh_some(
     for i in range(begin, end):
         g = chosen[i]
         _begin(g, start[g], model, points, data, ends, gene, walk)
+        for j in range(r):
+            copy(walls[wall[g], j], room.wall[j])
         top = _go(start[g], _UNLIKELY, model, lattice, gene, row, room, u, walk)
         for c in range(len(sums)):
             sums[c] = 0.0 if top > -np.inf else np.nan
@@ -234,6 +238,8 @@ def test_some(
     skip: NDArray[np.bool_],
     start: NDArray[np.int64],
     ends: GeneralEnds,
+    wall: NDArray[np.int64],
+    walls: Floats,
     turn: Floats,
     lattice: Lattice,
     weights: Floats,
@@ -252,7 +258,7 @@ def test_some(
 
     Parameters
     ----------
-    begin, end, model, points, data, skip, start, ends, lattice
+    begin, end, model, points, data, skip, start, ends, wall, walls, lattice
         As for `weigh_some`; (G,) genes that are left as they are.
     reduced, turn
         The model in which the contrast is 0; (r − q, r) from φ to that model's.
@@ -273,6 +279,8 @@ def test_some(
         if skip[g]:
             continue
         _begin(g, start[g], model, points, data, ends, gene, walk)
+        for i in range(r):
+            copy(walls[wall[g], i], room.wall[i])
         top = _go(start[g], _BELOW, model, lattice, gene, row, room, u, walk)
         if not top > -np.inf:
             continue

@@ -50,7 +50,10 @@ class Standin(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Room for a climb, see above: δ, g and W of each stratum, steps of φ and u, Λ times them, and parts of one component."""
+    """Room for a climb, see above: δ, g and W of each stratum, steps of φ and u, Λ times them, and parts of one component.
+
+    `wall`, (r, r), is added to J; see `nestde.fit.counts.separation.walls_of`.
+    """
 
     delta: Floats
     score: Floats
@@ -66,6 +69,7 @@ class Room(NamedTuple):
     w: Floats
     right_of: Floats
     rest: Floats
+    wall: Floats
 
 
 @compiled()
@@ -89,7 +93,7 @@ def room_for(model: Strata) -> Room:
         np.zeros((strata, within)), np.zeros((strata, within)), np.zeros((strata, within, within)),
         np.zeros((len(model.first) - 1, largest, largest)), np.zeros((largest, largest)),
         np.zeros((effects, r + 1)), np.zeros((r, r)), np.zeros(r), np.zeros(r), np.zeros(effects), np.zeros(effects),
-        np.zeros((largest, largest)), np.zeros((largest, r)), np.zeros((2, largest)),
+        np.zeros((largest, largest)), np.zeros((largest, r)), np.zeros((2, largest)), np.zeros((r, r)),
     )  # fmt: skip
 
 
@@ -164,7 +168,7 @@ def climb(
         for i in range(r):
             room.right[i] = 0.0
             for j in range(r):
-                room.j[i, j] = 0.0
+                room.j[i, j] = room.wall[i, j]
         for s in range(strata):
             for j in range(within):
                 for i in range(r):
