@@ -1,6 +1,6 @@
 """Milliseconds a gene of count models, beside glmmTMB and lme4 in the same run: 24 samples of 1,000 cells, one covariate of cells.
 
-    python tests/bench/count_speed.py [--genes 400] [--peers 2]
+    python tests/bench/count_speed.py [--genes 2000] [--peers 2]
     python tests/bench/count_speed.py --genes 40 --general
 
 Means are even in log from .01 to 20. Peers fit the first genes of mean about 1; R with glmmTMB and lme4 must be there for them.
@@ -21,7 +21,7 @@ from nestde.fit.counts import fits, moderated
 
 SAMPLES, CELLS = 24, 1000
 # Genes of about the same mean that are timed together.
-EACH = 20
+EACH = 100
 CASE = np.array([[0.0, 0.0, 1.0]])
 PEERS = """
 suppressMessages({library(glmmTMB); library(lme4)})
@@ -84,7 +84,7 @@ def general(cells, counts):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--genes", type=int, default=400)
+    parser.add_argument("--genes", type=int, default=2000)
     parser.add_argument(
         "--general", action="store_true", help="nested and slope terms instead, one gene at a time"
     )

@@ -97,7 +97,18 @@ def fit(
     threads
         None: one per processor. The result does not depend on it.
     """
-    untested = _untestable(model, data, threads)
+    return _fit(model, which, data, _untestable(model, data, threads), like, threads)
+
+
+def _fit(
+    model: CountModel,
+    which: Any,
+    data: Data,
+    untested: tuple[Texts, Texts],
+    like: tuple[Any, CountFits] | None,
+    threads: int | None,
+) -> CountFits:
+    """As `fit`, of genes whose counts were looked at."""
     return _judged(model, which, data, untested, model.search(which, data, untested[0] != "", like, threads))
 
 
@@ -109,16 +120,16 @@ def fit_tests(
     threads: int | None = None,
 ) -> tuple[CountFits, list[CountRatio]]:
     """Fit with all columns, unless that is given, and with each contrast, rows (q, p), being 0; compare the likelihoods."""
+    untested = _untestable(model, data, threads)
     if full is None:
-        full = fit(model, model.full, data, threads=threads)
+        full = _fit(model, model.full, data, untested, None, threads)
     reduced = []
     for rows in contrasts:
         which = model.without(rows)
-        less = fit(model, which, data, (model.full, full), threads)
+        less = _fit(model, which, data, untested, (model.full, full), threads)
         low = less.loglik > full.loglik + _HIGHER
         if low.any():  # the full model's search ended on a lower hill
             again = model.search(model.full, data, ~low, (which, less), threads)
-            untested = _untestable(model, data, threads)
             full = _judged(model, model.full, data, untested, higher(full.ends, again))
         reduced.append(less)
     return full, [_ratio(full, less, len(rows)) for less, rows in zip(reduced, contrasts, strict=True)]

@@ -29,6 +29,8 @@ POISSON, NEGATIVE_BINOMIAL, BERNOULLI = 0, 1, 2
 CLOSE, _MOST = 3e-3, 60
 # The longest step towards a mode, and within what the series tells of it.
 _LONGEST, _SERIES = 1.5, 0.5
+# A step of Newton's method that is the last where none of them passes over the cells.
+_ROUNDING = 1e-9
 
 
 class Model(NamedTuple):
@@ -233,6 +235,9 @@ def _mode(
         _sums(s, family, cells, own, kappa, tau + modes[s] - kappa, gamma, room)
         if v <= 0.0:
             break
+        if family == POISSON:
+            modes[s] += _whole_way(total, modes[s], v, room.a)
+            break
         step = _step(total, modes[s], v, room.a)
         modes[s] += max(-_LONGEST, min(_LONGEST, step))
         if abs(step) * math.sqrt(max(1.0, 1.0 / v + room.a[2, 0])) < close:
@@ -240,6 +245,23 @@ def _mode(
             if family == NEGATIVE_BINOMIAL:
                 _move(step, room.t)
             break
+
+
+@compiled()
+def _whole_way(total: float, mode: float, v: float, sums: Floats) -> float:
+    """From a point to the mode, of Poisson's family, whose sums all grow as e^step; makes them those there."""
+    step = 0.0
+    for _ in range(_MOST):
+        rate = v * sums[1, 0] * math.exp(step)
+        more = (v * total - rate - mode - step) / (1.0 + rate)
+        step += max(-_LONGEST, min(_LONGEST, more))
+        if abs(more) < _ROUNDING:
+            break
+    grown = math.exp(step)
+    for k in range(ORDERS):
+        for j in range(sums.shape[1]):
+            sums[k, j] *= grown
+    return step
 
 
 @compiled()
