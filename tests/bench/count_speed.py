@@ -2,8 +2,11 @@
 
     python tests/bench/count_speed.py [--genes 2000] [--peers 2]
     python tests/bench/count_speed.py --genes 40 --general
+    python tests/bench/count_speed.py --whole
+    python tests/bench/count_speed.py --samples 48 --cells 4167 --means 0.2 0.2 --genes 200
 
 Means are even in log from .01 to 20. Peers fit the first genes of mean about 1; R with glmmTMB and lme4 must be there for them.
+`--whole` tells the wall time of 36,000 genes on all processors, as many chunks of the genes that are drawn.
 """
 
 import argparse
@@ -19,7 +22,7 @@ import scipy.sparse
 from nestde.design.design import build_design
 from nestde.fit.counts import fits, moderated
 
-SAMPLES, CELLS = 24, 1000
+WHOLE = 36_000
 # Genes of about the same mean that are timed together.
 EACH = 100
 CASE = np.array([[0.0, 0.0, 1.0]])
@@ -37,24 +40,24 @@ for (g in grep("^g", names(d), value = TRUE)) {
 """
 
 
-def simulate(genes):
-    """Cells, and their (n, genes) counts."""
+def simulate(genes, samples=24, each=1000, means=(0.01, 20.0)):
+    """Cells, as many of each sample, and their (n, genes) counts."""
     random = np.random.default_rng(1)
-    sample = np.repeat(np.arange(SAMPLES), CELLS)
+    sample = np.repeat(np.arange(samples), each)
     n = len(sample)
     cells = pd.DataFrame(
         {
             "sample": [f"S{s:02d}" for s in sample],
             "case": (sample % 2).astype(float),
             "depth": random.normal(0.7, 0.1, n),
-            "off": random.normal(0, 0.4, n) + random.normal(0, 0.2, SAMPLES)[sample],
+            "off": random.normal(0, 0.4, n) + random.normal(0, 0.2, samples)[sample],
         }
     )
     columns = []
-    for mean in np.geomspace(0.01, 20, genes):
+    for mean in np.geomspace(*means, genes):
         sd, theta = 0.25 * np.exp(random.normal(0, 0.6)), 2 * np.exp(random.normal(0, 0.5))
         mu = mean * np.exp(
-            cells["off"] + 0.5 * (cells["depth"] - 0.7) + (random.normal(0, sd, SAMPLES))[sample]
+            cells["off"] + 0.5 * (cells["depth"] - 0.7) + random.normal(0, sd, samples)[sample]
         )
         columns.append(
             scipy.sparse.csc_array(random.poisson(mu * random.gamma(theta, 1 / theta, n))[:, None])
@@ -82,6 +85,23 @@ def general(cells, counts):
             print(f"| {family}, {random} | {median(times[1:])}, at most {max(times[1:]):.1f} |", flush=True)
 
 
+def whole(cells, counts):
+    """Print the wall time of a transcriptome of negative binomial genes."""
+    model = fits.prepare(build_design("~ depth + case + (1 | sample)", cells, test=["case"]), "negative_binomial", cells["off"].to_numpy())  # fmt: skip
+    for rounds in (1, WHOLE // counts.shape[1]):  # the first compiles
+        took = np.zeros(2)
+        for _ in range(rounds):
+            begin = time.perf_counter()
+            data = fits.data_of(model.cells, counts)
+            full, ratios = fits.fit_tests(model, data, [CASE])
+            middle = time.perf_counter()
+            moderated.moderate(model, data, full, [CASE], ratios, np.zeros(counts.shape[1]))
+            took += middle - begin, time.perf_counter() - middle
+    print(
+        f"{rounds * counts.shape[1]:,} genes, wall seconds: full and reduced {took[0]:.1f}, moderated beside them {took[1]:.1f}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--genes", type=int, default=2000)
@@ -89,10 +109,14 @@ def main():
         "--general", action="store_true", help="nested and slope terms instead, one gene at a time"
     )
     parser.add_argument("--peers", type=int, default=0, help="genes that glmmTMB and lme4 fit")
+    parser.add_argument("--whole", action="store_true", help="36,000 genes instead, on all processors")
+    parser.add_argument("--samples", type=int, default=24)
+    parser.add_argument("--cells", type=int, default=1000, help="of each sample")
+    parser.add_argument("--means", type=float, nargs=2, default=(0.01, 20.0))
     arguments = parser.parse_args()
-    cells, counts = simulate(arguments.genes)
-    if arguments.general:
-        general(cells, counts)
+    cells, counts = simulate(arguments.genes, arguments.samples, arguments.cells, arguments.means)
+    if arguments.general or arguments.whole:
+        (general if arguments.general else whole)(cells, counts)
         return
     print(
         "| family | full + reduced, ms: median (10–90 %) over means | moderated | free of the counts, s |\n|---|---|---|---|"
@@ -104,7 +128,7 @@ def main():
             model = fits.prepare(design, family, cells["off"].to_numpy())
             built = time.process_time() - begin
             both, over = [], []
-            for some in np.array_split(np.arange(arguments.genes), arguments.genes // EACH):
+            for some in np.array_split(np.arange(arguments.genes), max(1, arguments.genes // EACH)):
                 data = fits.data_of(model.cells, counts[:, some])
                 if not both:  # the first compiles
                     warm, ratios = fits.fit_tests(model, data, [rows], threads=1)
@@ -117,7 +141,7 @@ def main():
                 both.append(1e3 * (middle - begin) / len(some))
             print(f"| {family}, {formula} | {median(both)} | {median(over)} | {built:.2f} |", flush=True)
     if arguments.peers:
-        some = np.abs(np.log(np.geomspace(0.01, 20, arguments.genes))).argsort()[: arguments.peers]
+        some = np.abs(np.log(np.geomspace(*arguments.means, arguments.genes))).argsort()[: arguments.peers]
         with tempfile.TemporaryDirectory() as folder:
             names = [f"g{g}" for g in some]
             cells.assign(**dict(zip(names, counts[:, some].toarray().T, strict=True))).to_csv(

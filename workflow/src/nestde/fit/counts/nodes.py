@@ -120,11 +120,21 @@ def _by_moments(offset: Floats, x: Floats, degrees: tuple[int, int]) -> tuple[Fl
     # orthonormal over the cells, so that what matters is well conditioned
     q, r, _ = scipy.linalg.qr(moments, mode="economic", pivoting=True)
     q = q[:, np.abs(np.diag(r)) > 1e-12 * abs(r[0, 0])]
-    some = np.unique(np.linspace(0, len(x) - 1, min(len(x), _CANDIDATES)).astype(int))
-    some = np.union1d(some, [offset.argmin(), offset.argmax(), x.argmin(), x.argmax()])
+    some = _candidates(q)
     chosen = some[scipy.linalg.qr(q[some].T, mode="r", pivoting=True)[1][: q.shape[1]]]
     weight = np.linalg.solve(q[chosen].T, q.sum(axis=0))
     return offset[chosen], x[chosen, None], weight
+
+
+def _candidates(q: Floats) -> NDArray[np.int64]:
+    """Cells of a group among which points are chosen: half of them where polynomials, (n, moments), are largest, the rest even.
+
+    The largest are at the edges, and weights explode if those are not held.
+    """
+    if len(q) <= _CANDIDATES:
+        return np.arange(len(q))
+    outermost = np.argsort(-np.sum(q**2, axis=1), kind="stable")[: _CANDIDATES // 2]
+    return np.union1d(outermost, np.linspace(0, len(q) - 1, _CANDIDATES // 2).astype(np.int64))
 
 
 def _polynomials(offset: Floats, x: Floats, degrees: tuple[int, int]) -> Floats:
