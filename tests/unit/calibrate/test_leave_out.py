@@ -3,6 +3,7 @@ import pytest
 from scipy import sparse
 from test_fit_genes import GENES, build, study
 
+from nestde.calibrate import leave_out as calibrate_leave_out
 from nestde.calibrate.leave_out import LeftOut, leave_out, of_rows
 from nestde.design.contrasts import contrasts
 from nestde.fit import fit_genes
@@ -68,6 +69,20 @@ def test_what_varies_within_samples_has_no_sample_to_leave_out():
     design = build(frame, test=["saturation"])
     kept = GAUSSIAN.sum_up(grain_of(design), counts, size_factor, [str(g) for g in range(GENES)])
     assert "of which no one matters" in leave_out(design, kept, contrasts(design, "saturation")[0])
+
+
+def test_of_many_samples_those_are_left_out_that_can_make_a_finding(monkeypatch):
+    frame, counts, size_factor = study()
+    frame["dose"] = np.where(frame["sample_id"] == "S3", 5.0, frame["sample_id"].str[1].astype(float) / 8)
+    every = left_out(build(frame, fixed="dose", test=["dose"]), counts, size_factor)
+    monkeypatch.setattr(calibrate_leave_out, "_MANY", 7)
+    few = left_out(build(frame, fixed="dose", test=["dose"]), counts, size_factor)
+    assert list(np.flatnonzero(np.isfinite(few.coef).all(axis=0))) == [3]
+    np.testing.assert_array_equal(few.coef[:, 3], every.coef[:, 3])
+    design = build(frame, fixed="diagnosis")
+    kept = GAUSSIAN.sum_up(grain_of(design), counts, size_factor, [str(g) for g in range(GENES)])
+    told = leave_out(design, kept, contrasts(design, "diagnosis")[0])
+    assert told == "of 8 groups of sample_id no single one can make half of a finding"
 
 
 @pytest.mark.parametrize("bars", ["(1 | sample_id)", "(1 + saturation | sample_id)"])

@@ -156,3 +156,11 @@ def test_what_snakemake_says_of_profiles_is_not_told_unless_it_gives_up(
     with pytest.raises(SystemExit):
         snakemake._parsed(["--profile", profile, "--no-such-option"])
     assert "--no-such-option" in capsys.readouterr().err
+
+
+def test_snakemakes_usual_limit_of_jobs_a_second_is_lifted_and_any_other_kept() -> None:
+    for given, kept in ((), None), (("--max-jobs-per-timespan", "7/2s"), (7, 2)):
+        _, args = snakemake._parsed(["--cores", "1", *given])
+        snakemake._lift_limit(args)
+        limit = args.max_jobs_per_timespan
+        assert (limit and (limit.max_jobs, limit.timespan)) == kept

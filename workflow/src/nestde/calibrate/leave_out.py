@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from nestde.arrays import Floats
 from nestde.design.contrasts import Contrast
-from nestde.design.design import Design
+from nestde.design.design import Design, RandomFactor
 from nestde.fit.containment import unit_of
 from nestde.fit.family import Statistics
 
 # Of an effect, the share that is to be left without any one sample.
 HALF = 0.5
+# Of more samples than this only those are left out that could make half of an effect of such a t.
+_MANY, _LEAST_T = 100, 2.5
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,13 @@ def leave_out(
     unit = unit_of(design, columns)
     if unit is None:
         return f"{contrast.term} varies between the cells of a sample, of which no one matters"
+    weighty = _weighty(design, unit, contrast.rows[0])
+    if not len(weighty):
+        return f"of {len(unit.levels)} groups of {unit.name} no single one can make half of a finding"
     by = statistics.family.estimates
     whole, _ = statistics.fitted(design, threads).effect(by, contrast.rows[0])
     coef = np.full((len(whole), len(unit.levels)), np.nan)
-    for place in range(len(unit.levels)):
+    for place in weighty:
         stays = unit.codes != place
         fewer = of_rows(design, stays)
         if np.linalg.matrix_rank(fewer.x) == fewer.x.shape[1] and all(
@@ -100,6 +105,20 @@ def leave_out(
         sample=np.where(known.any(axis=1), named, ""),
         hangs=np.where(found < 0, "sign", np.where(found < HALF, "half", "")).astype(object),
     )
+
+
+def _weighty(design: Design, unit: RandomFactor, row: Floats) -> NDArray[np.int64]:
+    """Groups that could make half of a finding, where there are many; else all.
+
+    With weights w of the groups' means in an effect, one that makes half of it is off by effect / 2w, which by itself makes the
+    residuals so large that t is at most 2w √(groups − p) / |w|: 2, where all weigh the same.
+    """
+    groups, p = len(unit.levels), design.x.shape[1]
+    if groups <= _MANY:
+        return np.arange(groups)
+    x = np.stack([np.bincount(unit.codes, column, groups) for column in design.x.T], axis=1)
+    w = np.abs(row @ np.linalg.pinv(x / np.bincount(unit.codes)[:, None]))
+    return np.flatnonzero(2.0 * w * np.sqrt(groups - p) > _LEAST_T * np.linalg.norm(w))
 
 
 def of_rows(design: Design, stays: NDArray[np.bool_]) -> Design:

@@ -33,6 +33,8 @@ from nestde.study.yamlread import read_yaml
 
 METADATA = Path(".snakemake/metadata")
 INCOMPLETE = Path(".snakemake/incomplete")
+# Jobs, and seconds: Snakemake's default of --max-jobs-per-timespan.
+_USUAL_LIMIT = (100, 1)
 # Options with which Snakemake tells or tidies, and runs no job.
 UTILITIES = (
     "archive", "cleanup_metadata", "cleanup_shadow", "conda_cleanup_envs", "conda_create_envs_only", "containerize",
@@ -86,6 +88,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     runs = not tells and not args.dryrun
     if runs:
         progress.use(args)
+        _lift_limit(args)
     killed = runs and take_folder(study, args)
     if not tells:
         _remake(asked, args.dryrun)
@@ -283,6 +286,17 @@ def _parsed(arguments: Sequence[str]) -> tuple[Any, Namespace]:
         sys.stderr.write(said.getvalue())
         raise
     return parser, args
+
+
+def _lift_limit(args: Namespace) -> None:
+    """Have no limit of jobs begun in a second where only Snakemake's default sets one.
+
+    With a limit each look for jobs to begin sets a clock to look once more a second later: after hundreds of jobs there are
+    hundreds of looks a second, at hundreds of files each.
+    """
+    limit = args.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == _USUAL_LIMIT:
+        args.max_jobs_per_timespan = None
 
 
 def find_profile(name: str, directory: Path) -> Path:
