@@ -20,7 +20,9 @@ MODELS = {"Poisson": "poisson", "negative binomial": "negative_binomial", "linea
 
 
 def main():
-    adata, truth = simulate(Cohort(donors=12, cells=480, genes=600, cell_types=TYPES, seed=2019))
+    adata, truth = simulate(
+        Cohort(donors=12, cells=480, genes=1000, cell_types=TYPES, de_share=0.05, seed=2019)
+    )
     effect = truth["truth"].set_index(["cell_type", "gene"])["log2fc"]
     differs = effect != 0
     tables, seconds = {}, {}

@@ -23,7 +23,8 @@ from nestde.fit.dense import cholesky, copy, inverse
 from nestde.fit.log_tail import LogTail
 from nestde.fit.mixture import mean_estimate, mean_log_p, mean_p, posterior_of
 
-# As `Scale.final` and `close`: what is left is added to second order, and p-values are then known to three digits or more.
+# As `Scale.final` and `close`: of a maximum the last step's rise is added, of modes the series beyond; p-values are then known to three digits
+# or more.
 _FINAL, _CLOSE = 3e-3, 1e-1
 # Steps to either side of the start that are gone in any case, so that there are points to interpolate between.
 _LEAST = 2
