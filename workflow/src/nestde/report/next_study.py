@@ -10,8 +10,8 @@ from nestde.simulate.learnt import learn
 
 CHAPTER = "trust"
 FOLD, TIMES, MORE = 1.5, (1.0, 1.5, 2.0, 3.0), 4.0
-# Genes that are drawn for each number of donors and cells, and the most cells of a study.
-_GENES, _CELLS = 2000, 400_000
+# Genes that are drawn for each number of donors and cells, and the most cells and samples of a study.
+_GENES, _CELLS, _SAMPLES = 2000, 400_000, 300
 
 
 def sections(results: Results) -> list[Section]:
@@ -28,8 +28,8 @@ def sections(results: Results) -> list[Section]:
         if min(reference, other) < 2:
             continue
         cells = float(sorted(learnt.cells)[len(learnt.cells) // 2])
-        # no plan of more cells than this: it would take minutes
-        most = _CELLS / (cells * (reference + other))
+        # no plan of more than this: it would take minutes
+        most = min(_CELLS / cells, _SAMPLES) / (reference + other)
         times = [each for each in TIMES if each <= most]
         if not times:
             continue
