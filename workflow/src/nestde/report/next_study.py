@@ -11,7 +11,7 @@ from nestde.simulate.learnt import learn
 CHAPTER = "trust"
 FOLD, TIMES, MORE = 1.5, (1.0, 1.5, 2.0, 3.0), 4.0
 # Genes that are drawn for each number of donors and cells, and the most cells and samples of a study.
-_GENES, _CELLS, _SAMPLES = 2000, 400_000, 300
+_GENES, _CELLS, _SAMPLES = 1000, 400_000, 300
 
 
 def sections(results: Results) -> list[Section]:
