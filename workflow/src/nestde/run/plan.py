@@ -377,8 +377,9 @@ def _steps(
     # two columns of the profiles' table for each sample
     wide = 20e-6 * profiles if pseudobulk else 0.0
     read_by_summary = tables + len(pseudobulk) * (PROFILES * wide + 1.4e-4 * genes)
-    yield step("summary", [{"genes": float(genes * types)}], read_by_summary, 0.5 * tables)
-    yield step("multiqc", [{"genes": float(genes * types)}], 0.5 * tables, 0.5 * tables)
+    shown = 0.12 * tables + 2.0
+    yield step("summary", [{"genes": float(genes * types)}], read_by_summary, shown)
+    yield step("multiqc", [{"genes": float(genes * types)}], shown, shown)
     fields = {"genes": float(genes * types), "profiles": float(profiles * len(pseudobulk))}
     yield step("manifest", [fields], max(table, wide), 0)
 
