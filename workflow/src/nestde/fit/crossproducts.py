@@ -256,6 +256,15 @@ def _of_leaves(leaf: Leaves, t: Floats, columns: slice) -> Floats:
 
 
 @compiled()
+def _falls(rows: NDArray[Any]) -> int:
+    """How often numbers do not increase; a loop by itself, which takes several at a time."""
+    falls = 0
+    for at in range(1, len(rows)):
+        falls += 1 if rows[at] <= rows[at - 1] else 0
+    return falls
+
+
+@compiled()
 def _pass(
     y: Floats,
     rows: NDArray[Any],
@@ -276,12 +285,9 @@ def _pass(
             continue
         leaf = code[rows[starts[g]]]
         total, square = sums[g, leaf, 0], squares[g, leaf]
-        falls, before = 0, np.int64(-1)
+        disorder[g] = _falls(rows[starts[g] : starts[g + 1]])
         for at in range(starts[g], starts[g + 1]):
-            row, value = np.int64(rows[at]), y[at]
-            if row <= before:
-                falls += 1
-            before = row
+            row, value = rows[at], y[at]
             if code[row] != leaf:
                 sums[g, leaf, 0], squares[g, leaf] = total, square
                 leaf = code[row]
@@ -290,4 +296,4 @@ def _pass(
             square += value * value
             for j in range(width):
                 sums[g, leaf, 1 + j] += value * f[row, j]
-        sums[g, leaf, 0], squares[g, leaf], disorder[g] = total, square, falls
+        sums[g, leaf, 0], squares[g, leaf] = total, square
