@@ -88,6 +88,7 @@ def sheet_with(names, kind):
     return pd.concat([sheet(), added], axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "number"])
 def test_columns_that_the_formula_does_not_name_change_no_byte(study, kind):
     """In sheet and obs, under every name that the package itself uses."""
