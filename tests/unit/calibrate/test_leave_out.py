@@ -83,6 +83,10 @@ def test_of_many_samples_those_are_left_out_that_can_make_a_finding(monkeypatch)
     kept = GAUSSIAN.sum_up(grain_of(design), counts, size_factor, [str(g) for g in range(GENES)])
     told = leave_out(design, kept, contrasts(design, "diagnosis")[0])
     assert told == "of 8 groups of sample_id no single one can make half of a finding"
+    many = np.repeat(np.arange(len(frame)), np.where(frame["sample_id"].isin(["S3", "S6"]), 30, 1))
+    larger = build(frame.iloc[many].reset_index(drop=True), fixed="diagnosis")
+    found = left_out(larger, sparse.csc_array(counts[many]), size_factor[many])
+    assert list(np.flatnonzero(np.isfinite(found.coef).all(axis=0))) == [3, 6]
 
 
 @pytest.mark.parametrize("bars", ["(1 | sample_id)", "(1 + saturation | sample_id)"])

@@ -111,14 +111,17 @@ def _weighty(design: Design, unit: RandomFactor, row: Floats) -> NDArray[np.int6
     """Groups that could make half of a finding, where there are many; else all.
 
     With weights w of the groups' means in an effect, one that makes half of it is off by effect / 2w, which by itself makes the
-    residuals so large that t is at most 2w √(groups − p) / |w|: 2, where all weigh the same.
+    residuals so large that t is at most 2w √(groups − p) / |w|: 2, where all weigh the same. They do where groups vary; where
+    they do not their cells do, so that both are looked at.
     """
     groups, p = len(unit.levels), design.x.shape[1]
     if groups <= _MANY:
         return np.arange(groups)
+    cells = np.bincount(unit.codes)[:, None]
     x = np.stack([np.bincount(unit.codes, column, groups) for column in design.x.T], axis=1)
-    w = np.abs(row @ np.linalg.pinv(x / np.bincount(unit.codes)[:, None]))
-    return np.flatnonzero(2.0 * w * np.sqrt(groups - p) > _LEAST_T * np.linalg.norm(w))
+    w = np.abs(row @ np.linalg.pinv(np.stack([x / cells, x / np.sqrt(cells)])))
+    most = 2.0 * w * np.sqrt(groups - p) / np.linalg.norm(w, axis=1, keepdims=True)
+    return np.flatnonzero(most.max(axis=0) > _LEAST_T)
 
 
 def of_rows(design: Design, stays: NDArray[np.bool_]) -> Design:
