@@ -89,6 +89,9 @@ class Grid:
         For each random factor (K, arms, k, k) Λ on the fitted basis; one arm unless variances are by arm.
     arms
         Names of the arms; none if variances are the same in all.
+    ways
+        (ways, variances) which axis of the grid each variance is on: its own; of many arms one of two, in each way that they part,
+        and each way has as many of the points, one after the other.
     intercepts
         Whether every random effect is an intercept, so that its share of the variance makes sense.
     """
@@ -102,6 +105,7 @@ class Grid:
     flat: Floats
     factors: tuple[Floats, ...]
     arms: tuple[str, ...]
+    ways: Integers
     intercepts: bool
 
     def of_points(self, weights: Floats) -> Floats:
@@ -193,6 +197,7 @@ def lay_out(
         flat=np.tile(flat / flat.sum(), len(whose)) / len(whose),
         factors=_factors(random, values, 1 if arms is None else len(arms.names)),
         arms=() if arms is None else arms.names,
+        ways=whose,
         intercepts=all(factor.effects == ("(Intercept)",) for factor in random),
     )
 

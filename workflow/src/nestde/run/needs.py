@@ -60,12 +60,12 @@ NEEDS = {
     "qc_own_doublets": Need(420, 12.5),
     "qc_own_whole": Need(215, 16),
     "qc_own_whole_doublets": Need(420, 20),
-    "matrix": Need(230, 1.25, most=512, beyond=0.02, per_sample=1),
+    "matrix": Need(230, 1.25, most=512, beyond=0.02, per_sample=0.1),
     "pseudobulk": Need(210, 0.5, most=120, beyond=0.02, per_sample=1),
     "pseudobulk_de": Need(310, 8),
     "design": Need(231, 4),
     "kernels": Need(535),
-    "statistics": Need(320, 1.2, most=64, beyond=0.1),
+    "statistics": Need(320, 1.2, most=64, beyond=0.1, per_sample=0.25),
     "fit": Need(340, 3),
     "moderate": Need(400, 5),
     "calibrate": Need(430, 8),
@@ -90,6 +90,8 @@ class Cost:
         Whatever it does: Python, libraries.
     values, cells, genes, profiles
         For each million counts that are not zero, cells, genes, and genes times samples that it is about.
+    samples
+        For each thousand samples, or files of theirs, that it goes through.
     """
 
     start: float
@@ -97,30 +99,33 @@ class Cost:
     cells: float = 0.0
     genes: float = 0.0
     profiles: float = 0.0
+    samples: float = 0.0
 
-    def seconds(self, values: float = 0, cells: float = 0, genes: float = 0, profiles: float = 0) -> float:
+    def seconds(
+        self, values: float = 0, cells: float = 0, genes: float = 0, profiles: float = 0, samples: float = 0
+    ) -> float:
         """Return the seconds of a job."""
         of_work = self.values * values + self.cells * cells + self.genes * genes + self.profiles * profiles
-        return self.start + of_work / 1e6
+        return self.start + of_work / 1e6 + self.samples * samples / 1e3
 
 
 COSTS = {
-    "check": Cost(3.0, cells=3.5),
-    "admit": Cost(3.0, cells=3.5),
+    "check": Cost(2.6, cells=3.5, samples=11.0),
+    "admit": Cost(2.6, cells=3.5, samples=11.0),
     "ingest": Cost(1.3, values=0.07),
     "qc": Cost(0.8, values=0.055),
     "qc_doublets": Cost(5.0, values=0.5),
-    "matrix": Cost(1.7, values=0.075),
+    "matrix": Cost(1.2, values=0.075, samples=14.0),
     "pseudobulk": Cost(1.3, values=0.01, profiles=2.0),
     "pseudobulk_de": Cost(2.0, profiles=2.5),
     "design": Cost(1.45, cells=5.0),
     "kernels": Cost(2.0),
-    "statistics": Cost(1.6, values=0.018),
+    "statistics": Cost(1.5, values=0.018, samples=3.5),
     "fit": Cost(1.5),
     "moderate": Cost(1.9, genes=10.0, profiles=2.5),
     "calibrate": Cost(2.8, genes=300.0, profiles=15.0),
     "gather": Cost(2.0, genes=70.0),
-    "crosscheck": Cost(2.3, cells=45.0),
+    "crosscheck": Cost(1.8, cells=45.0, samples=15.0),
     "also": Cost(4.0, genes=4000.0),
     "composition": Cost(1.4),
     "enrich": Cost(7.0, genes=700.0),

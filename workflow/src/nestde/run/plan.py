@@ -314,17 +314,21 @@ def _steps(
         memory = NEEDS[like or rule].memory(mb, samples)
         return Step(rule, len(seconds), sum(seconds), max(seconds, default=0.0), memory, disk)
 
-    cells_of_types = [{"cells": float(n)} for n in of_type.values()]
+    cells_of_types = [{"cells": float(n), "samples": float(samples)} for n in of_type.values()]
     genes_of_types = [{"genes": float(read.genes), "profiles": float(read.genes * samples)} for _ in of_type]
-    values_of_types = [{"values": per_cell * n, "profiles": float(profiles)} for n in of_type.values()]
+    values_of_types = [
+        {"values": per_cell * n, "profiles": float(profiles), "samples": float(samples)}
+        for n in of_type.values()
+    ]
     largest = VALUE * per_cell * max(of_type.values())
     sums = VALUE * read.genes * samples * 2
     table = 6e-4 * read.genes + 1.2e-4 * genes  # MB of a cell type's table of results
     tables = table * types
     pseudobulk = values_of_types if config.pseudobulk.enabled else []
-    yield step("check", [{"cells": every}], sum(sizes.values()))
-    yield step("sheet", [{"cells": every}], sum(sizes.values()), like="admit")
-    yield step("admit", [{"cells": every}], sum(sizes.values()))
+    sheets = [{"cells": float(every), "samples": float(len(files))}]
+    yield step("check", sheets, sum(sizes.values()))
+    yield step("sheet", sheets, sum(sizes.values()), like="admit")
+    yield step("admit", sheets, sum(sizes.values()))
     shared = [path for path, n in files.items() if n > 1]
     in_memory = {path for path in files if sniff(path).whole}
     yield step(

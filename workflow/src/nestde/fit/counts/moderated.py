@@ -36,8 +36,8 @@ _MANY, _PLAIN, _APART = 16, 0.01, 7.2
 COVERAGE = 0.95
 # Steps to the largest adjusted likelihood between points, and the least curvature of it.
 _NEWTON, _FLAT = 6, 1e-12
-# What is so far below the largest log-likelihood has no weight in a posterior; in one whose p is not small.
-_FAR, _NEAR = 30.0, 13.0
+# What is so far below the largest log-likelihood has no weight in a posterior; in one whose p is not small; and is two points away.
+_FAR, _NEAR, _BESIDE = 30.0, 13.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def grid(name: str, groups: int) -> Grid:
         flat=flat / flat.sum(),
         factors=(),
         arms=(),
+        ways=np.zeros((1, 1), np.int64),
         intercepts=True,
     )
 
@@ -147,6 +148,16 @@ def moderate(
     return CountModerated(tests, columns, prior)
 
 
+def sd_cox_reid(model: CountModel, data: Data, full: CountFits, threads: int | None = None) -> Floats:
+    """(G,) SD between groups of the largest adjusted likelihood, see `moderate`."""
+    variances, groups = grid("", len(data.exposure)).values[:, 0], len(data.exposure)
+    exact = _exact(variances, groups) if groups >= _MANY else np.arange(len(variances))
+    adjusted = np.full((1, len(full.status), len(variances)), -np.inf)
+    skip = ~trusted(full.status)
+    _fill(model, data, full, [], [], skip, variances, exact, _BESIDE, adjusted, threads)
+    return np.asarray(np.sqrt(_highest(adjusted[0], variances)))
+
+
 def _fill(
     model: CountModel,
     data: Data,
@@ -165,7 +176,7 @@ def _fill(
     `out` is (1 + 3C, G, K): adjusted log-likelihood, C likelihood ratios, C estimates, their squared standard errors.
     """
     known = np.repeat(~left_out[:, None], len(exact), axis=1)
-    single = np.array([rows[0] for rows in contrasts]) @ model.full.back
+    single = np.array([rows[0] for rows in contrasts]).reshape(-1, len(model.full.back)) @ model.full.back
     at = data, left_out, variances[exact], known
     loglik, adjusted, estimates, squares = _profile(model.full, full, *at, far, single, threads)
     ratios = dict[bytes, Floats]()

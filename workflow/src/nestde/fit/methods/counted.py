@@ -1,8 +1,8 @@
 """p-values of count models: the likelihood ratio against χ² and F, and its average over what is known of the variance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from nestde.fit.methods.method import Method, Tested
 
 if TYPE_CHECKING:
     from nestde.design.contrasts import Contrast
-    from nestde.fit.counts.moderated import CountModerated
     from nestde.fit.counts.statistics import CountFitted
     from nestde.fit.prior import Prior
 
@@ -56,26 +55,32 @@ def rescaled(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tes
 
 def averaged(fitted: "CountFitted", contrasts: Sequence["Contrast"]) -> list[Tested] | str:
     """Likelihood ratios at each value of the random effects' variances, averaged over each gene's posterior of them."""
-    from nestde.fit.counts import moderated as single
-    from nestde.fit.counts.fits import single as is_single
+    from nestde.fit.counts import by_arm
+    from nestde.fit.counts import moderated as common
+    from nestde.fit.counts.fits import single
     from nestde.fit.counts.general import moderated as general
-    from nestde.fit.moderated import LEAST_GENES, too_few_genes
+    from nestde.fit.moderated import LEAST_GENES, arms_of, too_few_genes
 
-    one = is_single(fitted.design)
-    reason = "" if one else general.infeasible(fitted.design)
+    design = fitted.design
+    reason = "" if single(design) else general.infeasible(design)
     if reason:
-        return f'formula "{fitted.design.formula.text}": {reason}'
+        return f'formula "{design.formula.text}": {reason}'
     (term,) = {contrast.term for contrast in contrasts}
     known: dict[str, Prior] = fitted.learnt.setdefault("moderated", {})
     prior, genes = known.get(term), len(fitted.statistics.genes)
     if prior is None and genes < LEAST_GENES:
         return too_few_genes(genes)
-    rows = [contrast.rows for contrast in contrasts]
-    moderate: Callable[..., CountModerated] = single.moderate if one else general.moderate
-    # of one intercept, searches begin where the likelihood ratio's ended
-    ratios = [[fitted.ratio(contrast) for contrast in contrasts]] if one else []
-    among = fitted.statistics.mean, prior, fitted.threads
-    found = moderate(*fitted.model, fitted.full, rows, *ratios, *among)
+    rows, arms = [contrast.rows for contrast in contrasts], arms_of(design, term)
+    model: Any
+    model, data = fitted.model
+    fits, among = (model, data, fitted.full, rows), (fitted.statistics.mean, prior, fitted.threads)
+    if arms is not None:
+        found = by_arm.moderate(*fits, arms, *among)
+    elif single(design):
+        # searches begin where the likelihood ratio's ended
+        found = common.moderate(*fits, [fitted.ratio(contrast) for contrast in contrasts], *among)
+    else:
+        found = general.moderate(*fits, *among)
     known.setdefault(term, found.prior)
     return [
         Tested(each.log_p, found.columns, each.estimate, each.se, each.lower, each.upper)

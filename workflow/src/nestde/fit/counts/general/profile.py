@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nestde.arrays import Floats, Integers
 from nestde.fit.compiled import compiled
 from nestde.fit.counts.gene import Data, load
+from nestde.fit.counts.general.apart import climb_apart
 from nestde.fit.counts.general.gene import GeneralEnds, is_served
 from nestde.fit.counts.general.laplace import fill_lambda, spread_modes
 from nestde.fit.counts.general.standin import Room, Standin, climb, expand, room_for, standin_of
@@ -80,11 +81,12 @@ def _begin(
     points: Points,
     data: Data,
     ends: GeneralEnds,
+    lattice: Lattice,
     gene: Standin,
     walk: Walk,
 ) -> None:
     """Fill a gene's stand-in, and begin a walk at the fit."""
-    whole, k = load(g, points, data), model.effect.shape[2]
+    whole, k = load(g, points, data), lattice.lam.shape[1]
     lam, kappa = np.zeros((k, k)), ends.kappa[g]
     fill_lambda(ends.theta[g], model.element, model.shift, lam)
     family = POISSON if points.family == NEGATIVE_BINOMIAL and not math.isfinite(kappa) else points.family
@@ -119,7 +121,7 @@ def _visit(
     phi, covariance = walk.phi[k], np.zeros((r, r))
     copy(walk.phi[like], phi)
     _modes_of(model, lam, walk.effects[like], u)
-    height, logdet, of_phi = climb(model, gene, lam, phi, u, room)
+    height, logdet, of_phi = _climb(model, gene, lam, phi, u, room)
     walk.order[walk.visits[0]], walk.state[k] = k, 1
     walk.visits[0] += 1
     walk.loglik[k] = height - 0.5 * logdet
@@ -137,6 +139,15 @@ def _visit(
         walk.estimate[k] += row[i] * phi[i]
         for j in range(r):
             walk.square[k] += row[i] * covariance[i, j] * row[j]
+
+
+@compiled()
+def _climb(
+    model: Strata, gene: Standin, lam: Floats, phi: Floats, u: Floats, room: Room
+) -> tuple[float, float, float]:
+    return (
+        climb_apart(model, gene, lam, phi, u, room) if model.apart else climb(model, gene, lam, phi, u, room)
+    )
 
 
 @compiled()
@@ -212,7 +223,7 @@ def weigh_some(
     sums = np.empty(out.shape[1])
     for i in range(begin, end):
         g = chosen[i]
-        _begin(g, start[g], model, points, data, ends, gene, walk)
+        _begin(g, start[g], model, points, data, ends, lattice, gene, walk)
         for j in range(r):
             copy(walls[wall[g], j], room.wall[j])
         top = _go(start[g], _UNLIKELY, model, lattice, gene, row, room, u, walk)
@@ -278,7 +289,7 @@ def test_some(
     for g in range(begin, end):
         if skip[g]:
             continue
-        _begin(g, start[g], model, points, data, ends, gene, walk)
+        _begin(g, start[g], model, points, data, ends, lattice, gene, walk)
         for i in range(r):
             copy(walls[wall[g], i], room.wall[i])
         top = _go(start[g], _BELOW, model, lattice, gene, row, room, u, walk)
@@ -344,7 +355,7 @@ def _root(
         for j in range(turn.shape[1]):
             phi[i] += turn[i, j] * walk.phi[k, j]
     _modes_of(reduced, lam, walk.effects[k], u)
-    height, logdet, _ = climb(reduced, gene, lam, phi, u, room)
+    height, logdet, _ = _climb(reduced, gene, lam, phi, u, room)
     if not height > -np.inf:  # no maximum found: nothing is said against the contrast being 0
         return 0.0
     return math.sqrt(max(2.0 * (walk.loglik[k] - (height - 0.5 * logdet)), 0.0) / df)

@@ -1,7 +1,7 @@
 """A gene's likelihood at any covariance of its random effects, from its fit alone, in microseconds: a stand-in for Laplace's.
 
 Given the dispersion, a stratum is to the random effects a function of its predictor u alone. That function is replaced, around
-the fit's û, by that of n cells with one mean and p = μ / (μ + θ), with δ = u − û:
+the fit's û (where that runs away, around where it stays), by that of n cells with one mean and p = μ / (μ + θ), with δ = u − û:
 
     G(δ) = ĝ'δ − n [log(1 − p + p e^q) − p (δ₀ + m'δ₁)]        q = δ₀ + m'δ₁ + ½ δ₁'Vδ₁
 
@@ -32,6 +32,8 @@ from nestde.fit.dense import cholesky
 
 # p of Poisson's family: so small that (1 + px)^(1/p) is e^x to rounding, and the largest.
 _LEAST, _LARGEST = 1e-10, 1.0 - 1e-6
+# Of fewer expected counts a stratum without any is looked at where it has one.
+_RARE = 1e-2
 # The rise that a Newton step promises: below it the step is the last; the most there are.
 _CLOSE, _MOST = 1e-5, 60
 # The longest step of a predictor, and what is left of one that was too long.
@@ -128,6 +130,10 @@ def expand(
             for e in range(k):
                 local[j] += model.effect[s, j, e] * b[model.place[s, e]]
         sum_up(s, cells, local[0] - shift, local[1:], family == POISSON, buffer, t)
+        if gene.total[s, 0] == 0.0 and 0.0 < theta * t[1, 0] < _RARE:
+            # of a stratum whose fit runs away, in the range to which other variances and the reduced model lead
+            local[0] -= math.log(theta * t[1, 0])
+            sum_up(s, cells, local[0] - shift, local[1:], family == POISSON, buffer, t)
         if nb:
             sum_up(s, gene.cells, local[0] - shift, local[1:], False, buffer, a)
         second = theta * t[2, 0] + share * a[2, 0]

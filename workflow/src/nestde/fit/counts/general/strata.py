@@ -53,6 +53,8 @@ class Strata(NamedTuple):
         (factors, k, k) theta in each place of each Λ, see `nestde.fit.faces.elements`.
     shift
         (factors,) row of Λ at which a factor begins.
+    apart
+        Whether each stratum has an intercept of its own and no other random effect.
     """
 
     pair: NDArray[np.int64]
@@ -69,6 +71,7 @@ class Strata(NamedTuple):
     constant: int
     element: Integers
     shift: NDArray[np.int64]
+    apart: bool
 
 
 class Points(NamedTuple):
@@ -171,6 +174,7 @@ def frame(design: Design, family: int, offset: Floats) -> Frame:
         constant=0,
         element=elements(turned),
         shift=shift.astype(np.int64),
+        apart=False,
     )  # fmt: skip
     points = Points(family, _with_triples(every, c), _with_triples(nodes, c), served, empty.pair)
     return Frame(turned, cells, covariates, level, points, empty)
