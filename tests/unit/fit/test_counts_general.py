@@ -142,6 +142,31 @@ def test_an_arm_without_counts_has_an_endless_effect(cells):
     assert ratio.stat[0] > 1
 
 
+# Hessians of the general path are differences
+@pytest.mark.parametrize("random", ["(1 | pair/sample)", "(1 + depth | sample)"])
+@pytest.mark.parametrize("family", list(fits.FAMILIES))
+def test_beside_an_endless_effect_the_others_are_those_of_the_other_arm_alone(family, random):
+    frame = cells_of(sizes=(40, 25, 60, 33, 52, 18, 30, 44, 50, 61, 22, 37))
+    number = frame["sample"].str[1:].astype(int)
+    frame["pair"] = "P" + (number // 4 * 2 + number % 2).astype(str)
+    controls = (frame["case"] == 0).to_numpy()
+    counts = counts_of(frame, np.repeat([0.05, 1.0, 20.0, 200.0], 4)).toarray() * controls[:, None]
+
+    def fit(frame, counts, fixed, tested):
+        model = fits.prepare(build_design(f"~ {fixed} + {random}", frame), family, frame["offset"].to_numpy())
+        data = fits.data_of(model.cells, scipy.sparse.csc_array(counts))
+        return fits.fit_tests(model, data, [tested], threads=1)[0]
+
+    full = fit(frame, counts, "depth + case", CASE)
+    alone = fit(frame[controls], counts[controls], "depth", np.eye(2)[[1]])
+    assert (full.coef[:, 2] == -np.inf).all() and (full.se[:, 2] == np.inf).all()
+    # of detection a gene in every cell of the controls has no bound there either
+    told = np.isfinite(alone.coef).all(axis=1)
+    assert told.sum() >= (8 if family == "bernoulli" else 16)
+    assert np.allclose(full.se[told, :2], alone.se[told], rtol=2e-4)
+    assert (np.abs(full.coef[told, :2] - alone.coef[told]) < 3e-4 * alone.se[told]).all()
+
+
 def test_f_counts_the_groups_that_an_effect_is_told_from(cells):
     nested = build_design("~ x + case + (1 | donor/sample)", cells)
     assert residual_df(nested, CASE) == (10, 8)

@@ -11,13 +11,22 @@ from nestde.fit.compiled import compiled
 @compiled()
 def cholesky(a: Floats, size: int) -> float:
     """Replace the lower triangle of `a`, (size, size), by L with LL' = a; return log|a|, or -inf if it is not positive definite."""
+    return cholesky_over(a, size, 0.0, -np.inf)
+
+
+@compiled()
+def cholesky_over(a: Floats, size: int, least: float, rounding: float) -> float:
+    """`cholesky`, but a pivot of which nothing is left, to within `rounding`, is `least`, and its column nothing."""
     logdet = 0.0
     for j in range(size):
         pivot = a[j, j]
         for m in range(j):
             pivot -= a[j, m] * a[j, m]
-        if not pivot > 1e-14 * a[j, j]:
-            return -np.inf
+        nothing = not pivot > max(1e-14 * a[j, j], least)
+        if nothing:
+            if not pivot > -rounding:
+                return -np.inf
+            pivot = least
         logdet += math.log(pivot)
         pivot = math.sqrt(pivot)
         a[j, j] = pivot
@@ -25,7 +34,7 @@ def cholesky(a: Floats, size: int) -> float:
             total = a[i, j]
             for m in range(j):
                 total -= a[i, m] * a[j, m]
-            a[i, j] = total / pivot
+            a[i, j] = 0.0 if nothing else total / pivot
     return logdet
 
 

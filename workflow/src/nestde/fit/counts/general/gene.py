@@ -25,15 +25,17 @@ from nestde.fit.counts.general.laplace import evaluate_general, fill_lambda
 from nestde.fit.counts.general.strata import Points, Strata
 from nestde.fit.counts.laplace import NEGATIVE_BINOMIAL, POISSON, Gene
 from nestde.fit.counts.newton import LEAST
-from nestde.fit.dense import cholesky, copy, inverse
+from nestde.fit.dense import cholesky, cholesky_over, copy, inverse
 
 # Range of the first variance, of all effects together; what thetas begin with at least.
 _FIRST_V, _LEAST_THETA = (0.01, 2.0), 0.05
 # c/θ below which the Poisson fit is tried beside that of NB.
 _LITTLE = 1e-2
-# Of the Hessian's largest element, what is added to its diagonal so that it has an inverse where nothing is known: by a factor
-# of 100 more, up to the second, where the rounding of its differences takes that away.
-_RIDGE = (1e-13, 1e-9)
+# Information that a direction of which the likelihood tells nothing is given, so that there is an inverse: a variance far beyond
+# what `separation` asks of, and not so far that the others' digits go.
+_NOTHING = 1e-6
+# Of the Hessian's largest element, what the rounding of its differences can make of nothing.
+_ROUNDING = 1e-6
 
 
 class GeneralStarts(NamedTuple):
@@ -256,24 +258,22 @@ def _keep(g: int, r: int, d: Descent, modes: Floats, kappa: float, ends: General
     copy(x[:r], ends.coefficients[g])
     copy(x[r + 1 :], ends.theta[g])
     copy(modes, ends.modes[g])
-    # the free parameters' information, and of its inverse what belongs to φ, which are the first
+    # the free parameters' information, φ behind the others: what is nothing in it would be noise in them
     size, largest = 0, 0.0
     place = np.zeros(len(x), np.int64)
-    for i in range(len(x)):
+    for step in range(len(x)):
+        i = (r + step) % len(x)
         if d.free[i]:
             place[size] = i
             size += 1
             largest = max(largest, abs(d.hessian[i, i]))
-    lower, covariance, ridge, known = np.zeros((size, size)), np.zeros((size, size)), _RIDGE[0], False
-    while not known and ridge <= _RIDGE[1]:
-        for i in range(size):
-            for j in range(size):
-                lower[i, j] = 0.5 * d.hessian[place[i], place[j]]
-            lower[i, i] += ridge * largest
-        known = cholesky(lower, size) > -np.inf
-        ridge *= 100.0
+    lower, covariance = np.zeros((size, size)), np.zeros((size, size))
+    for i in range(size):
+        for j in range(size):
+            lower[i, j] = 0.5 * d.hessian[place[i], place[j]]
+    known = cholesky_over(lower, size, _NOTHING, _ROUNDING * largest) > -np.inf
     if known:
         inverse(lower, size, covariance)
     for i in range(r):
         for j in range(r):
-            ends.covariance[g, i, j] = covariance[i, j] if known else np.nan
+            ends.covariance[g, i, j] = covariance[size - r + i, size - r + j] if known else np.nan
