@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Read every chunk, adjust, write."""
-    from nestde.expression.tables import TEXT, adjust, combine, totals
+    import pandas as pd
+
+    from nestde.expression.tables import TEXT, combine, rates_of, totals, with_rates
     from nestde.fit.family import family
     from nestde.io.files import read_tsv, slugs, write_parquet, write_tsv
     from nestde.logs import log
@@ -52,9 +54,13 @@ def main(args: argparse.Namespace) -> None:
             config.model.weights_of_levels(),
         )
         log.info("%s: %d rows of %d chunks", cell_type, len(tables[name]), len(chunks))
-    tables = adjust(tables)
-    for path in args.out:
-        write_tsv(tables[path.stem], path, TEXT)
-    for path in args.parquet:
-        write_parquet(tables[path.stem], path)
-    write_tsv(totals(tables, config.inference.fdr), args.summary)
+    out, parquet = ({path.stem: path for path in paths} for paths in (args.out, args.parquet))
+    rates, counted = rates_of(tables), []
+    for name in list(tables):
+        # one at a time, and let go: of sixty cell types two of each would be held
+        table = with_rates(tables.pop(name), rates.pop(name))
+        write_tsv(table, out[name], TEXT)
+        if name in parquet:
+            write_parquet(table, parquet[name])
+        counted.append(totals({name: table}, config.inference.fdr))
+    write_tsv(pd.concat(counted, ignore_index=True), args.summary)

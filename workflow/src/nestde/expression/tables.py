@@ -162,38 +162,49 @@ def _log2fc(table: pd.DataFrame, contrasts: Mapping[str, Mapping[tuple[str, str]
 
 
 def adjust(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Add Benjamini–Hochberg false discovery rates, and sort by p-value.
+    """Add Benjamini–Hochberg false discovery rates to each table, and sort it by p-value."""
+    rates = rates_of(tables)
+    return {name: with_rates(table, rates[name]) for name, table in tables.items()}
+
+
+def rates_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """For each table ``gene, term, padj, padj_global``.
 
     ``padj`` is over the genes of one cell type and term, ``padj_global`` over all cell types and terms. A
-    term with several levels has one p-value per gene and counts once; ``padj_level`` is of `pvalue_level`, over the
-    genes of one pair of levels.
+    term with several levels has one p-value per gene and counts once.
     """
-    whole = pd.concat(tables.values(), keys=tables.keys(), names=["table"]).reset_index("table")
-    tests = whole.drop_duplicates(["table", "gene", "term"])[["table", "gene", "term", "pvalue"]]
-    tests = tests.assign(
-        padj=tests.groupby(["table", "term"])["pvalue"].transform(benjamini_hochberg),
-        padj_global=benjamini_hochberg(tests["pvalue"]),
-    )
-    adjusted = {}
-    for name, table in tables.items():
-        own = tests.loc[tests["table"] == name, ["gene", "term", "padj", "padj_global"]]
-        table = table.merge(own, on=["gene", "term"], how="left", validate="many_to_one")
-        if "pvalue_level" in table:
-            pairs = table.groupby(["term", "level", "against"], dropna=False)["pvalue_level"]
-            place = table.columns.get_loc("pvalue_level") + 1
-            table.insert(place, "padj_level", pairs.transform(benjamini_hochberg))
-        first = [column for column in FIRST if column in table]
-        described = [column for column in table if str(column).startswith(("mean_", "detected_"))]
-        head = [column for column in HEADLINE if column in table]
-        rest = [
-            column
-            for column in table
-            if column not in {*first, *described, *head} and not str(column).startswith("logpvalue_")
-        ]
-        table = table[[*first, *described, *head, *rest]]
-        order = np.lexsort((np.arange(len(table)), -table["neg_log10_pvalue"].fillna(-1).to_numpy(float)))
-        adjusted[name] = table.iloc[order].reset_index(drop=True)
-    return adjusted
+    tests = pd.concat(
+        {name: table[["gene", "term", "pvalue"]].drop_duplicates(["gene", "term"]) for name, table in tables.items()},
+        names=["table"],
+    ).reset_index("table")  # fmt: skip
+    tests["padj"] = tests.groupby(["table", "term"])["pvalue"].transform(benjamini_hochberg)
+    tests["padj_global"] = benjamini_hochberg(tests["pvalue"])
+    return {
+        name: tests.loc[tests["table"] == name, ["gene", "term", "padj", "padj_global"]] for name in tables
+    }
+
+
+def with_rates(table: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+    """Put the rates into a table, columns in their order, sorted by p-value.
+
+    ``padj_level`` is of `pvalue_level`, over the genes of one pair of levels.
+    """
+    table = table.merge(rates, on=["gene", "term"], how="left", validate="many_to_one")
+    if "pvalue_level" in table:
+        pairs = table.groupby(["term", "level", "against"], dropna=False)["pvalue_level"]
+        place = table.columns.get_loc("pvalue_level") + 1
+        table.insert(place, "padj_level", pairs.transform(benjamini_hochberg))
+    first = [column for column in FIRST if column in table]
+    described = [column for column in table if str(column).startswith(("mean_", "detected_"))]
+    head = [column for column in HEADLINE if column in table]
+    rest = [
+        column
+        for column in table
+        if column not in {*first, *described, *head} and not str(column).startswith("logpvalue_")
+    ]
+    table = table[[*first, *described, *head, *rest]]
+    order = np.lexsort((np.arange(len(table)), -table["neg_log10_pvalue"].fillna(-1).to_numpy(float)))
+    return table.iloc[order].reset_index(drop=True)
 
 
 def totals(tables: Mapping[str, pd.DataFrame], fdr: float) -> pd.DataFrame:

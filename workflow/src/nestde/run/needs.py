@@ -69,7 +69,7 @@ NEEDS = {
     "fit": Need(340, 3),
     "moderate": Need(400, 5),
     "calibrate": Need(430, 8),
-    "gather": Need(300, 3.8),
+    "gather": Need(300, 1.6),
     "crosscheck": Need(260, 1.5),
     "also": Need(430, 8),
     "composition": Need(340, 10),
