@@ -84,6 +84,7 @@ def run(configfile: str | None, directory: Path, profile: str, extra: Sequence[s
     os.environ["PYTHONUTF8"] = "1"
     parser, args = _parsed([*study, "--profile", str(profile_dir), *extra])
     asked = _checked(args)
+    _has_image(asked, args)
     tells = any(getattr(args, name, None) for name in UTILITIES)
     runs = not tells and not args.dryrun
     if runs:
@@ -148,6 +149,27 @@ def _checked(args: Namespace) -> list[Asked]:
         sys.exit(1)
     _raise_faults([(one.config, []) for one in asked], [one.folder for one in asked])
     return asked
+
+
+def _has_image(asked: Sequence[Asked], args: Namespace) -> None:
+    """Raise a NestdeError where steps are to run in a container and there is none: Snakemake would run them outside and not say so."""
+    from snakemake.settings.types import DeploymentMethod
+
+    if DeploymentMethod.APPTAINER not in args.software_deployment_method:
+        return
+    images = [one.config.container for one in asked if one.config.container]
+    faults = Faults()
+    if not images:
+        faults.add(
+            "--sdm apptainer: the configuration names no image for steps to run in. Build one (envs/nestde.def) and give it as `container`, "
+            "or leave the option out."
+        )
+    for image in dict.fromkeys(images):
+        if "://" not in image and not Path(image).exists():
+            faults.add(
+                f"container: {image}: there is no such file. Build it (envs/nestde.def), or name another image."
+            )
+    faults.raise_if_any()
 
 
 def _is_study(file: Path) -> bool:

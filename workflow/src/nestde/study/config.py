@@ -162,6 +162,7 @@ class Config(_Given):
     samples: str
     cell_types: list[str]
     chunks: int
+    container: str | None
     input: Input
     qc: QC
     genes: Genes
