@@ -142,7 +142,7 @@ def test_an_arm_without_counts_has_an_endless_effect(cells):
     assert ratio.stat[0] > 1
 
 
-# Hessians of the general path are differences
+# to 2e-4: Hessians of several random effects are differences
 @pytest.mark.parametrize("random", ["(1 | pair/sample)", "(1 + depth | sample)"])
 @pytest.mark.parametrize("family", list(fits.FAMILIES))
 def test_beside_an_endless_effect_the_others_are_those_of_the_other_arm_alone(family, random):

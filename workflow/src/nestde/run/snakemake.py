@@ -157,14 +157,13 @@ def _has_image(asked: Sequence[Asked], args: Namespace) -> None:
 
     if DeploymentMethod.APPTAINER not in args.software_deployment_method:
         return
-    images = [one.config.container for one in asked if one.config.container]
-    faults = Faults()
-    if not images:
+    images, faults = [one.config.container for one in asked], Faults()
+    if not all(images):
         faults.add(
             "--sdm apptainer: the configuration names no image for steps to run in. Build one (envs/nestde.def) and give it as `container`, "
             "or leave the option out."
         )
-    for image in dict.fromkeys(images):
+    for image in dict.fromkeys(filter(None, images)):
         if "://" not in image and not Path(image).exists():
             faults.add(
                 f"container: {image}: there is no such file. Build it (envs/nestde.def), or name another image."
