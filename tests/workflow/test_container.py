@@ -49,7 +49,7 @@ def test_steps_run_in_the_image_that_is_configured(study: Path) -> None:
 
 @pytest.mark.parametrize(
     ("container", "said"),
-    [(None, "names no image for steps to run in"), ("far.sif", "container: far.sif: there is no such file.")],
+    [(None, "name no image for steps to run in"), ("far.sif", "container: far.sif: there is no such file.")],
 )
 def test_without_an_image_nothing_is_run_outside(study: Path, container: str | None, said: str) -> None:
     configure(study, container)

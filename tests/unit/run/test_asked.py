@@ -56,6 +56,17 @@ def test_several_studies_each_with_its_folder_and_configuration(folder: Path) ->
     assert studies[1].manifest == Path("out/b/manifest.json")
 
 
+def test_the_image_is_that_of_the_rules(folder: Path) -> None:
+    write_study(folder, seed=7)
+    (study,) = asked_of(shipped("--config", "container=far.sif"))
+    assert study.image == "far.sif"
+    # a module's rules do not know of it
+    write_studies(folder, first="out")
+    path = folder / "Snakefile"
+    path.write_text('container: "far.sif"\n' + path.read_text())
+    assert [study.image for study in asked_of(own())] == [None]
+
+
 def test_a_file_is_of_the_innermost_study() -> None:
     config = load({"samples": "s.tsv", "cell_types": ["N"], "input": {"counts": "c.h5ad"},
                    "model": {"formula": "~ diagnosis + (1 | sample_id)", "test": ["diagnosis"]}})  # fmt: skip

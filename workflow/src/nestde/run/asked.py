@@ -27,10 +27,13 @@ class Asked:
         Its results folder, as the rules name it.
     config
         Its configuration.
+    image
+        The container that its rules name, whatever the configuration says: a Snakefile of one's own may name another, or none.
     """
 
     folder: Path
     config: Config
+    image: str | None = None
 
     @property
     def manifest(self) -> Path:
@@ -44,7 +47,9 @@ def asked_of(args: Namespace) -> list[Asked]:
         rule for rule in rules_of(args) if (rule.shellcmd or "").lstrip().startswith("nestde manifest ")
     ]
     return [
-        Asked(Path(str(rule.output.manifest)).parent, sections(rule.params.settings(None)))
+        Asked(
+            Path(str(rule.output.manifest)).parent, sections(rule.params.settings(None)), rule.container_img
+        )
         for rule in manifests
     ]
 

@@ -157,11 +157,11 @@ def _has_image(asked: Sequence[Asked], args: Namespace) -> None:
 
     if DeploymentMethod.APPTAINER not in args.software_deployment_method:
         return
-    images, faults = [one.config.container for one in asked], Faults()
+    images, faults = [one.image for one in asked], Faults()
     if not all(images):
         faults.add(
-            "--sdm apptainer: the configuration names no image for steps to run in. Build one (envs/nestde.def) and give it as `container`, "
-            "or leave the option out."
+            "--sdm apptainer: the rules name no image for steps to run in. Build one (envs/nestde.def) and give it as `container` of the "
+            "configuration (which a workflow/ of an earlier version does not hand on), or leave the option out."
         )
     for image in dict.fromkeys(filter(None, images)):
         if "://" not in image and not Path(image).exists():
